@@ -1,0 +1,274 @@
+/**
+ * Kafka's topic configurations: names, types, defaults and documentation, once. A configuration that Millrace keeps and
+ * reports but does not act on says so in its documentation; one whose value it cannot honour is refused by name.
+ */
+import { KafkaError } from '../errors.ts';
+
+type ConfigType = 'BOOLEAN' | 'STRING' | 'INT' | 'LONG' | 'DOUBLE' | 'LIST';
+
+export interface ConfigDefinition {
+  readonly type: ConfigType;
+  readonly default: string;
+  readonly doc: string;
+  readonly min?: number;
+  readonly max?: number;
+  /** Allowed values, or allowed elements of a list. */
+  readonly values?: readonly string[];
+  /** Broker setting that gives the default, as Kafka names it in synonyms. */
+  readonly synonym?: string;
+}
+
+const LONG_MAX = Number('9223372036854775807');
+const INT_MAX = 2_147_483_647;
+
+export const TOPIC_CONFIGS = {
+  'cleanup.policy': {
+    type: 'LIST',
+    default: 'delete',
+    values: ['delete', 'compact'],
+    synonym: 'log.cleanup.policy',
+    doc: 'What happens to old records: "delete" by retention, "compact" keeps the last of each key.',
+  },
+  'compression.type': {
+    type: 'STRING',
+    default: 'producer',
+    values: ['producer'],
+    synonym: 'compression.type',
+    doc: 'Millrace stores batches as the producer compressed them; only "producer" is supported.',
+  },
+  'delete.retention.ms': {
+    type: 'LONG',
+    default: '86400000',
+    min: 0,
+    synonym: 'log.cleaner.delete.retention.ms',
+    doc: 'How long a tombstone of a compacted topic stays readable, in milliseconds.',
+  },
+  'file.delete.delay.ms': {
+    type: 'LONG',
+    default: '60000',
+    min: 0,
+    synonym: 'log.segment.delete.delay.ms',
+    doc: 'Kept and reported; segments are deleted after reclaim.delay.ms.',
+  },
+  'flush.messages': {
+    type: 'LONG',
+    default: '9223372036854775807',
+    min: 1,
+    synonym: 'log.flush.interval.messages',
+    doc: 'Kept and reported; every record is durable before it is acknowledged.',
+  },
+  'flush.ms': {
+    type: 'LONG',
+    default: '9223372036854775807',
+    min: 0,
+    synonym: 'log.flush.interval.ms',
+    doc: 'Kept and reported; every record is durable before it is acknowledged.',
+  },
+  'follower.replication.throttled.replicas': {
+    type: 'LIST',
+    default: '',
+    doc: 'Kept and reported; the store replicates.',
+  },
+  'index.interval.bytes': {
+    type: 'INT',
+    default: '4096',
+    min: 0,
+    synonym: 'log.index.interval.bytes',
+    doc: 'Kept and reported; footers index every batch.',
+  },
+  'leader.replication.throttled.replicas': {
+    type: 'LIST',
+    default: '',
+    doc: 'Kept and reported; the store replicates.',
+  },
+  'max.compaction.lag.ms': {
+    type: 'LONG',
+    default: '9223372036854775807',
+    min: 1,
+    synonym: 'log.cleaner.max.compaction.lag.ms',
+    doc: 'The longest a record of a compacted topic may stay uncompacted, in milliseconds.',
+  },
+  'max.message.bytes': {
+    type: 'INT',
+    default: '1048588',
+    min: 0,
+    synonym: 'message.max.bytes',
+    doc: 'Largest record batch accepted, in bytes, as the producer sent it.',
+  },
+  'message.timestamp.after.max.ms': {
+    type: 'LONG',
+    default: '3600000',
+    min: 0,
+    synonym: 'log.message.timestamp.after.max.ms',
+    doc: 'How far in the future a CreateTime may lie, in milliseconds.',
+  },
+  'message.timestamp.before.max.ms': {
+    type: 'LONG',
+    default: '9223372036854775807',
+    min: 0,
+    synonym: 'log.message.timestamp.before.max.ms',
+    doc: 'How far in the past a CreateTime may lie, in milliseconds.',
+  },
+  'message.timestamp.type': {
+    type: 'STRING',
+    default: 'CreateTime',
+    values: ['CreateTime', 'LogAppendTime'],
+    synonym: 'log.message.timestamp.type',
+    doc: 'Whether a record keeps the time its producer gave it or gets the time the broker took it in.',
+  },
+  'min.cleanable.dirty.ratio': {
+    type: 'DOUBLE',
+    default: '0.5',
+    min: 0,
+    max: 1,
+    synonym: 'log.cleaner.min.cleanable.ratio',
+    doc: 'Share of uncompacted bytes at which a compacted topic is compacted.',
+  },
+  'min.compaction.lag.ms': {
+    type: 'LONG',
+    default: '0',
+    min: 0,
+    synonym: 'log.cleaner.min.compaction.lag.ms',
+    doc: 'The shortest a record of a compacted topic stays uncompacted, in milliseconds.',
+  },
+  'min.insync.replicas': {
+    type: 'INT',
+    default: '1',
+    min: 1,
+    synonym: 'min.insync.replicas',
+    doc: 'Kept and reported; the store replicates.',
+  },
+  preallocate: { type: 'BOOLEAN', default: 'false', synonym: 'log.preallocate', doc: 'Kept and reported.' },
+  'retention.bytes': {
+    type: 'LONG',
+    default: '-1',
+    min: -1,
+    synonym: 'log.retention.bytes',
+    doc: 'Bytes that a partition keeps before the oldest records are dropped; -1 for no limit.',
+  },
+  'retention.ms': {
+    type: 'LONG',
+    default: '604800000',
+    min: -1,
+    synonym: 'log.retention.ms',
+    doc: 'Milliseconds that a record is kept, judged by the newest timestamp of its extent; -1 for no limit.',
+  },
+  'segment.bytes': {
+    type: 'INT',
+    default: '1073741824',
+    min: 14,
+    synonym: 'log.segment.bytes',
+    doc: 'Kept and reported; segment sizes are those of segment.bytes.max and merge.segment.bytes.',
+  },
+  'segment.index.bytes': {
+    type: 'INT',
+    default: '10485760',
+    min: 4,
+    synonym: 'log.index.size.max.bytes',
+    doc: 'Kept and reported; footers index every batch.',
+  },
+  'segment.jitter.ms': {
+    type: 'LONG',
+    default: '0',
+    min: 0,
+    synonym: 'log.roll.jitter.ms',
+    doc: 'Kept and reported.',
+  },
+  'segment.ms': {
+    type: 'LONG',
+    default: '604800000',
+    min: 1,
+    synonym: 'log.roll.ms',
+    doc: 'Kept and reported.',
+  },
+  'unclean.leader.election.enable': {
+    type: 'BOOLEAN',
+    default: 'false',
+    synonym: 'unclean.leader.election.enable',
+    doc: 'Kept and reported; a leader always has the whole log.',
+  },
+} as const satisfies Record<string, ConfigDefinition>;
+
+export type TopicConfigName = keyof typeof TOPIC_CONFIGS;
+
+/** Effective values that the broker acts on. -1 and Kafka's Long.MAX_VALUE become Infinity. */
+export interface TopicConfig {
+  readonly compacted: boolean;
+  readonly deletes: boolean;
+  readonly maxMessageBytes: number;
+  readonly timestampType: 'CreateTime' | 'LogAppendTime';
+  readonly timestampBeforeMaxMs: number;
+  readonly timestampAfterMaxMs: number;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+}
+
+export type Overrides = Readonly<Record<string, string>>;
+
+export const isTopicConfig = (name: string): name is TopicConfigName => Object.hasOwn(TOPIC_CONFIGS, name);
+export const topicConfigDefinition = (name: TopicConfigName): ConfigDefinition => TOPIC_CONFIGS[name];
+
+/** Effective text of one configuration. `brokerDefaults` are by topic-config name. */
+export const effective = (name: TopicConfigName, overrides: Overrides, brokerDefaults: Overrides): string =>
+  overrides[name] ?? brokerDefaults[name] ?? TOPIC_CONFIGS[name].default;
+
+export function resolveTopicConfig(overrides: Overrides, brokerDefaults: Overrides): TopicConfig {
+  const text = (name: TopicConfigName) => effective(name, overrides, brokerDefaults);
+  const number = (name: TopicConfigName) => {
+    const value = Number(text(name));
+    return value < 0 || value >= LONG_MAX ? Infinity : value;
+  };
+  const policies = text('cleanup.policy')
+    .split(',')
+    .map((policy) => policy.trim());
+  return {
+    compacted: policies.includes('compact'),
+    deletes: policies.includes('delete'),
+    maxMessageBytes: Number(text('max.message.bytes')),
+    timestampType: text('message.timestamp.type') as TopicConfig['timestampType'],
+    timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
+    timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+  };
+}
+
+/** Throws INVALID_CONFIG with the name, the limit and the way out. Returns the value as it is stored. */
+export function checkTopicConfig(name: string, value: string): string {
+  if (!isTopicConfig(name)) throw new KafkaError('INVALID_CONFIG', `Unknown topic config name: ${name}`);
+  const definition = topicConfigDefinition(name);
+  const text = value.trim();
+  const invalid = (why: string) =>
+    new KafkaError('INVALID_CONFIG', `Invalid value ${JSON.stringify(value)} for configuration ${name}: ${why}`);
+  switch (definition.type) {
+    case 'BOOLEAN':
+      if (!/^(true|false)$/i.test(text)) throw invalid('expected true or false');
+      return text.toLowerCase();
+    case 'INT':
+    case 'LONG': {
+      if (!/^-?\d+$/.test(text)) throw invalid('expected a whole number');
+      checkBounds(Number(text), definition.type === 'INT' ? INT_MAX : LONG_MAX, definition, invalid);
+      return text;
+    }
+    case 'DOUBLE': {
+      const number = Number(text);
+      if (text === '' || !Number.isFinite(number)) throw invalid('expected a number');
+      checkBounds(number, LONG_MAX, definition, invalid);
+      return text;
+    }
+    case 'LIST':
+    case 'STRING': {
+      const { values } = definition;
+      if (!values) return text;
+      const elements = definition.type === 'LIST' ? text.split(',').map((element) => element.trim()) : [text];
+      const wrong = elements.find((element) => !values.includes(element));
+      if (wrong !== undefined) throw invalid(`${JSON.stringify(wrong)} is not one of ${values.join(', ')}`);
+      return elements.join(',');
+    }
+  }
+}
+
+function checkBounds(number: number, typeMax: number, { min, max }: ConfigDefinition, invalid: (why: string) => Error) {
+  if (min !== undefined && number < min) throw invalid(`must be at least ${min}`);
+  if (number > (max ?? typeMax)) throw invalid(`must be at most ${max ?? typeMax}`);
+}

@@ -1,0 +1,334 @@
+/**
+ * Every setting of the broker: name, type, default, one sentence. Parsed once from flags, environment and defaults, then
+ * frozen. The environment variable of a setting is `MILLRACE_` and its name in capitals with `_` for `.` and `-`;
+ * a setting with a `flag` can also be given on the command line. The README's table is generated from this file.
+ */
+import { StartupError } from './errors.ts';
+import { BATCH_HEADER_BYTES } from './limits.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+type SettingType = 'string' | 'integer' | 'boolean' | 'address';
+
+interface Setting {
+  readonly type: SettingType;
+  readonly default: string | number | boolean;
+  readonly doc: string;
+  /** Command line flag of `millrace serve`. */
+  readonly flag?: string;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+export const SETTINGS = {
+  data: { type: 'string', default: './millrace-data', flag: '--data', doc: 'Directory of the embedded stores.' },
+  kafka: {
+    type: 'address',
+    default: '127.0.0.1:9092',
+    flag: '--kafka',
+    doc: 'Where the Kafka protocol listens; port 0 picks a free one.',
+  },
+  http: {
+    type: 'address',
+    default: '127.0.0.1:8080',
+    flag: '--http',
+    doc: 'Where HTTP listens; port 0 picks a free one.',
+  },
+  internal: {
+    type: 'address',
+    default: '127.0.0.1:0',
+    flag: '--internal',
+    doc: 'Where other brokers of the cluster connect; unused by a single broker.',
+  },
+  'advertise.kafka': {
+    type: 'string',
+    default: '',
+    flag: '--advertise-kafka',
+    doc: 'HOST:PORT that Metadata tells Kafka clients; empty: where it listens.',
+  },
+  'advertise.http': {
+    type: 'string',
+    default: '',
+    flag: '--advertise-http',
+    doc: 'HOST:PORT that others reach HTTP at; empty: where it listens.',
+  },
+  store: {
+    type: 'string',
+    default: '',
+    flag: '--store',
+    doc: 's3://bucket/prefix for segments; empty: embedded stores in the data directory.',
+  },
+  table: { type: 'string', default: '', flag: '--table', doc: 'DynamoDB table for the journals; needed with a store.' },
+  cluster: {
+    type: 'string',
+    default: 'millrace',
+    flag: '--cluster',
+    doc: 'Cluster id; every key in both stores starts with it.',
+  },
+  zone: { type: 'string', default: '', flag: '--zone', doc: 'Availability zone, reported as the rack of this broker.' },
+  'insecure.listen': {
+    type: 'boolean',
+    default: false,
+    flag: '--insecure-listen',
+    doc: 'Allows listeners beyond loopback although nothing authenticates clients yet.',
+  },
+  'broker.id': {
+    type: 'integer',
+    default: 1,
+    min: 0,
+    max: 2_147_483_647,
+    doc: 'Node id of this broker, unique in the cluster.',
+  },
+  'log.level': { type: 'string', default: 'info', doc: 'debug, info, warn, error or silent.' },
+  journals: {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 8_192,
+    doc: 'Journals of a new cluster; order is spread over them. Kept from the first start.',
+  },
+
+  'auto.create.topics.enable': {
+    type: 'boolean',
+    default: true,
+    doc: 'Whether Kafka Metadata requests create topics that clients name.',
+  },
+  'num.partitions': {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 10_000,
+    doc: 'Partitions of a topic that is created without a number.',
+  },
+  'message.max.bytes': {
+    type: 'integer',
+    default: 1_048_588,
+    min: BATCH_HEADER_BYTES,
+    max: 64 * MIB,
+    doc: 'Default of max.message.bytes: the largest record batch accepted.',
+  },
+  'log.retention.ms': {
+    type: 'integer',
+    default: 604_800_000,
+    min: -1,
+    doc: 'Default of retention.ms; -1 keeps everything.',
+  },
+  'log.retention.bytes': {
+    type: 'integer',
+    default: -1,
+    min: -1,
+    doc: 'Default of retention.bytes per partition; -1 for no limit.',
+  },
+  'http.idempotency.window.ms': {
+    type: 'integer',
+    default: 600_000,
+    min: 1_000,
+    doc: 'How long an Idempotency-Key is remembered.',
+  },
+  'producer.id.expiration.ms': {
+    type: 'integer',
+    default: 86_400_000,
+    min: 1_000,
+    doc: 'How long the state of an idle idempotent producer is kept.',
+  },
+
+  'segment.linger.ms': {
+    type: 'integer',
+    default: 250,
+    min: 1,
+    max: 60_000,
+    doc: 'How long records wait for company where requests cost money and the budget for early flushes is spent.',
+  },
+  'segment.bytes.max': {
+    type: 'integer',
+    default: 8 * MIB,
+    min: 64 * KIB,
+    max: 256 * MIB,
+    doc: 'A flush leaves at once when it holds this much.',
+  },
+  'ingest.uploads.max': { type: 'integer', default: 6, min: 1, max: 64, doc: 'Segment uploads in flight at once.' },
+  'ingest.buffer.bytes.max': {
+    type: 'integer',
+    default: 64 * MIB,
+    min: 1 * MIB,
+    doc: 'Records accepted and not yet durable; beyond it the broker stops reading from producers.',
+  },
+  'fetch.cache.bytes.max': {
+    type: 'integer',
+    default: 64 * MIB,
+    min: 1 * MIB,
+    doc: 'Memory for recently written and recently read data.',
+  },
+  'fetch.max.bytes': {
+    type: 'integer',
+    default: 55 * MIB,
+    min: 1_024,
+    doc: 'Most that one fetch answers, whatever the client asks.',
+  },
+  'fetch.reads.max': {
+    type: 'integer',
+    default: 16,
+    min: 1,
+    max: 256,
+    doc: 'Object reads in flight at once for fetches.',
+  },
+
+  'socket.request.max.bytes': {
+    type: 'integer',
+    default: 100 * MIB,
+    min: 1_024,
+    max: 1_024 * MIB,
+    doc: 'Largest Kafka request frame.',
+  },
+  'socket.requests.in.flight.max': {
+    type: 'integer',
+    default: 64,
+    min: 1,
+    doc: 'Requests of one connection in work at once; beyond it the broker stops reading from it.',
+  },
+  'connections.max': {
+    type: 'integer',
+    default: 20_000,
+    min: 1,
+    doc: 'Open Kafka connections; beyond it new ones are closed at once.',
+  },
+  'connections.max.idle.ms': {
+    type: 'integer',
+    default: 600_000,
+    min: 1_000,
+    doc: 'A Kafka connection without traffic is closed after this.',
+  },
+  'http.body.bytes.max': {
+    type: 'integer',
+    default: 16 * MIB,
+    min: 1_024,
+    max: 256 * MIB,
+    doc: 'Largest HTTP request body.',
+  },
+  'http.decompressed.bytes.max': {
+    type: 'integer',
+    default: 64 * MIB,
+    min: 1_024,
+    doc: 'Most that one compressed batch may become when HTTP reads it.',
+  },
+
+  'merge.interval.ms': { type: 'integer', default: 1_000, min: 10, doc: 'How often merging looks for work.' },
+  'merge.segment.bytes': {
+    type: 'integer',
+    default: 64 * MIB,
+    min: 64 * KIB,
+    max: 256 * MIB,
+    doc: 'Size that merged segments aim for.',
+  },
+  'merge.bytes.per.second': {
+    type: 'integer',
+    default: 64 * MIB,
+    min: 64 * KIB,
+    doc: 'Budget of merging, read and written bytes together.',
+  },
+  'merge.inline.age.ms': {
+    type: 'integer',
+    default: 120_000,
+    min: 1_000,
+    doc: 'Inline records older than this are merged into segments whatever their size.',
+  },
+  'retention.interval.ms': {
+    type: 'integer',
+    default: 30_000,
+    min: 10,
+    doc: 'How often retention looks for records to drop.',
+  },
+  'reclaim.interval.ms': {
+    type: 'integer',
+    default: 60_000,
+    min: 10,
+    doc: 'How often unreferenced segments are looked for.',
+  },
+  'reclaim.delay.ms': {
+    type: 'integer',
+    default: 120_000,
+    min: 100,
+    doc: 'How long a condemned segment stays, by the clock of the store.',
+  },
+  'reclaim.orphan.age.ms': {
+    type: 'integer',
+    default: 3_600_000,
+    min: 1_000,
+    doc: 'Uploads that no journal names are reclaimed when older than this, by the clock of the store.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+type ValueOf<S extends Setting> = S['type'] extends 'integer' ? number : S['type'] extends 'boolean' ? boolean : string;
+export type Config = { readonly [Name in SettingName]: ValueOf<(typeof SETTINGS)[Name]> };
+
+export const environmentName = (name: SettingName): string => `MILLRACE_${name.toUpperCase().replaceAll('.', '_')}`;
+
+export type Given = Partial<Record<SettingName, string | boolean>>;
+
+/** `given` (flags) wins over the environment, the environment over defaults. Throws StartupError naming setting, value and limit. */
+export function parseConfig(given: Given, environment: Readonly<Record<string, string | undefined>> = {}): Config {
+  const config: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+    const raw = given[name] ?? environment[environmentName(name)];
+    config[name] = raw === undefined ? setting.default : parseSetting(name, setting, raw);
+  }
+  const parsed = Object.freeze(config) as Config;
+  checkTogether(parsed);
+  return parsed;
+}
+
+function parseSetting(name: SettingName, setting: Setting, raw: string | boolean): string | number | boolean {
+  const refuse = (why: string) =>
+    new StartupError(`${setting.flag ?? name} (${environmentName(name)}) is ${JSON.stringify(raw)}: ${why}`);
+  switch (setting.type) {
+    case 'boolean':
+      if (typeof raw === 'boolean') return raw;
+      if (raw !== 'true' && raw !== 'false') throw refuse('expected true or false');
+      return raw === 'true';
+    case 'integer': {
+      const text = String(raw);
+      const value = Number(text);
+      if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value)) throw refuse('expected a whole number');
+      if (setting.min !== undefined && value < setting.min) throw refuse(`must be at least ${setting.min}`);
+      if (setting.max !== undefined && value > setting.max) throw refuse(`must be at most ${setting.max}`);
+      return value;
+    }
+    case 'address':
+      parseAddress(String(raw), refuse);
+      return String(raw);
+    case 'string':
+      return String(raw);
+  }
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `HOST:PORT` or `[IPv6]:PORT`. */
+export function parseAddress(
+  text: string,
+  refuse: (why: string) => Error = (why) => new StartupError(`${text}: ${why}`),
+): Address {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) throw refuse('expected HOST:PORT, for example 127.0.0.1:9092');
+  return { host: (match[1] ?? match[2])!, port };
+}
+
+function checkTogether(config: Config): void {
+  if (config.store !== '' && !/^s3:\/\/[^/]+(\/.*)?$/.test(config.store)) {
+    throw new StartupError(`--store is ${JSON.stringify(config.store)}: expected s3://bucket/prefix`);
+  }
+  if ((config.store === '') !== (config.table === '')) {
+    throw new StartupError(
+      '--store and --table go together: give both for S3 and DynamoDB, or neither for embedded stores',
+    );
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(config.cluster)) {
+    throw new StartupError(`--cluster is ${JSON.stringify(config.cluster)}: expected 1 to 64 letters, digits, - or _`);
+  }
+}

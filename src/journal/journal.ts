@@ -1,0 +1,191 @@
+/**
+ * A journal as the rest of the broker sees it: propose, wait for durability, read the durable state. The leader side
+ * (`leader.ts`), the fold (`fold.ts`) and the snapshots stand behind this interface.
+ *
+ * Nothing is answered before the entry that carries it is durable. A proposal that is rejected with
+ * NOT_LEADER_OR_FOLLOWER may or may not have been appended: lanes make repeating it safe.
+ */
+import type { ErrorName } from '../errors.ts';
+import type { BatchDescription, PartitionBatches, SegmentReference } from '../segment/footer.ts';
+import type { Extent, PartitionState } from './partition-state.ts';
+
+export interface Journal {
+  readonly id: number;
+  readonly role: JournalRole;
+  /** Epoch under which this broker leads, else the last one seen. */
+  readonly epoch: number;
+  /** Durable state; consistent until the next turn of the event loop. */
+  readonly state: JournalView;
+
+  /** Appends batches in lane order. Rejects with KafkaError NOT_LEADER_OR_FOLLOWER when this broker cannot lead. */
+  append(request: AppendRequest): Promise<AppendAnswer>;
+  /** Records that number `number` of a lane will never come (its upload failed), so that later ones may pass. */
+  skip(lane: Lane, number: number): Promise<void>;
+  propose(change: Change): Promise<ChangeOutcome>;
+
+  /** True when this broker was the leader at a moment after the call began (design §5). Concurrent calls share one look. */
+  confirmLeadership(): Promise<boolean>;
+
+  /** The inline body part that an extent points to, or null when the entry is gone (merged and trimmed since). */
+  readInline(extent: Extent): Promise<Buffer | null>;
+
+  /** Called after each durable entry, in order, in the same turn in which `state` changed. Returns the way to stop. */
+  subscribe(listener: (applied: Applied) => void): () => void;
+}
+
+/** 'starting' includes reading and fencing. A 'deposed' journal tells why in `deposedBecause`. */
+export type JournalRole = 'starting' | 'leading' | 'deposed' | 'stopped';
+
+export interface JournalView {
+  /** Seq of the last durable entry that is folded in. */
+  readonly lastSeq: number;
+  partition(topicId: string, partition: number): PartitionState | undefined;
+  partitions(): Iterable<PartitionState>;
+  /** Bytes and live references of a segment, undefined when nothing here points into it. */
+  segment(segmentId: string): SegmentUse | undefined;
+  segments(): Iterable<SegmentUse>;
+  isCondemned(segmentId: string): boolean;
+  condemned(): Iterable<CondemnedSegment>;
+  producers(topicId: string, partition: number): Iterable<ProducerState>;
+}
+
+export interface SegmentUse extends SegmentReference {
+  /** Extents of this journal that point into it, and the sum of their lengths. */
+  readonly extentCount: number;
+  readonly liveBytes: number;
+}
+
+export interface CondemnedSegment {
+  readonly segmentId: string;
+  /** Seq of the entry that condemned it. */
+  readonly seq: number;
+}
+
+/** State of one idempotent producer on one partition (KIP-98): the last five batches. */
+export interface ProducerState {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly batches: readonly ProducerBatch[];
+  /** Milliseconds since 1970 by the leader's clock, carried by the entry. */
+  readonly lastAppendAt: number;
+}
+
+export interface ProducerBatch {
+  readonly baseSequence: number;
+  readonly lastSequence: number;
+  readonly baseOffset: number;
+  readonly maxTimestamp: number;
+}
+
+/** The sequence in which one ingest sends appends to one journal. A new broker epoch starts every lane at 0. */
+export interface Lane {
+  readonly brokerId: number;
+  readonly brokerEpoch: number;
+  readonly lane: number;
+}
+
+export interface AppendRequest {
+  readonly lane: Lane;
+  /** 0, 1, 2, … within the lane. */
+  readonly number: number;
+  readonly source: AppendSource;
+  /** The partitions of this journal only, sorted by topic id, then partition. Positions count within the source. */
+  readonly partitions: readonly PartitionBatches[];
+  /** Per batch wishes beyond plain append, addressed by place in `partitions`. */
+  readonly conditions?: readonly AppendCondition[];
+  readonly idempotency?: readonly IdempotentGroup[];
+}
+
+export type AppendSource =
+  | { readonly type: 'segment'; readonly segment: SegmentReference }
+  /** Body parts in order; copied before `append` returns. */
+  | { readonly type: 'inline'; readonly parts: readonly Uint8Array[]; readonly bytes: number };
+
+/** HTTP compare-and-append: the batch is refused with OFFSET_MISMATCH unless it would get exactly this offset. */
+export interface AppendCondition {
+  readonly partitionIndex: number;
+  readonly batchIndex: number;
+  readonly expectedOffset: number;
+}
+
+/**
+ * HTTP Idempotency-Key: these batches are one request. When the key is known and `fingerprint` agrees, none is appended
+ * and each gets its first answer; when it differs, all are refused with IDEMPOTENCY_KEY_REUSED.
+ */
+export interface IdempotentGroup {
+  readonly key: string;
+  readonly fingerprint: number;
+  readonly batches: readonly { readonly partitionIndex: number; readonly batchIndex: number }[];
+}
+
+/** One answer per batch, in the order of the request: `answers[partitionIndex][batchIndex]`. */
+export interface AppendAnswer {
+  readonly seq: number;
+  readonly entryId: string;
+  /** Where the inline body starts in its entry's body part; 0 for segments. Add it to batch positions to form extents. */
+  readonly inlinePosition: number;
+  readonly answers: readonly (readonly BatchAnswer[])[];
+}
+
+export type BatchAnswer =
+  | {
+      readonly type: 'appended';
+      readonly baseOffset: number;
+      readonly leaderEpoch: number;
+      readonly logStartOffset: number;
+    }
+  /** Already there: an idempotent producer's repeat or a known Idempotency-Key. Its bytes here are not used. */
+  | {
+      readonly type: 'duplicate';
+      readonly baseOffset: number;
+      readonly maxTimestamp: number;
+      readonly logStartOffset: number;
+    }
+  | { readonly type: 'refused'; readonly error: ErrorName; readonly message: string; readonly nextOffset: number };
+
+/** Changes other than appends. Each becomes a command of an entry; outcomes are decided against the state at that entry. */
+export type Change =
+  | { readonly type: 'createPartitions'; readonly topicId: string; readonly partitions: readonly number[] }
+  | { readonly type: 'deletePartitions'; readonly topicId: string; readonly partitions: readonly number[] }
+  /** Retention and DeleteRecords: drops what lies wholly below. Never goes back; beyond the end is refused. */
+  | {
+      readonly type: 'advanceLogStart';
+      readonly topicId: string;
+      readonly partition: number;
+      readonly logStartOffset: number;
+    }
+  /** Swaps exactly the extents that were read for new ones; refused whole when any of them changed. */
+  | { readonly type: 'merge'; readonly segments: readonly SegmentReference[]; readonly swaps: readonly ExtentSwap[] }
+  /** Declares segments unreferenced; those that are referenced, or have an append waiting, are left out. */
+  | { readonly type: 'condemn'; readonly segmentIds: readonly string[] }
+  /** Forgets condemned segments whose objects are deleted. */
+  | { readonly type: 'forget'; readonly segmentIds: readonly string[] }
+  /** Producers idle since before `before` (leader's clock), idempotency keys older than `keysBefore`. */
+  | { readonly type: 'expire'; readonly before: number; readonly keysBefore: number }
+  /** A block of producer ids for one broker. */
+  | { readonly type: 'allocateProducerIds'; readonly count: number };
+
+export interface ExtentSwap {
+  readonly topicId: string;
+  readonly partition: number;
+  /** Contiguous in the partition's list, compared by value. */
+  readonly remove: readonly Extent[];
+  readonly add: readonly Extent[];
+}
+
+export type ChangeOutcome =
+  | { readonly type: 'done' }
+  | { readonly type: 'logStart'; readonly logStartOffset: number }
+  | { readonly type: 'condemned'; readonly segmentIds: readonly string[] }
+  | { readonly type: 'producerIds'; readonly first: number; readonly count: number }
+  | { readonly type: 'refused'; readonly error: ErrorName; readonly message: string };
+
+export interface Applied {
+  readonly seq: number;
+  readonly entryId: string;
+  /** Partitions whose state changed. A deleted one is undefined in `state`. */
+  readonly partitions: readonly { readonly topicId: string; readonly partition: number }[];
+  readonly releasedSegments: readonly string[];
+}
+
+export type { BatchDescription, PartitionBatches, SegmentReference };

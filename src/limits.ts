@@ -1,0 +1,46 @@
+/**
+ * Every bound of the broker with its unit and its reason, and the relations between bounds. What an operator may change
+ * is a setting in `config.ts`; what is here follows from a store, the protocol or the design.
+ */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** S3 DeleteObjects takes this many keys. */
+export const DELETE_BATCH_COUNT_MAX = 1_000;
+/** DynamoDB: one item, its keys and attributes included. */
+export const ITEM_BYTES_MAX = 400 * KIB;
+/** DynamoDB TransactWriteItems. */
+export const TRANSACT_COUNT_MAX = 100;
+export const TRANSACT_BYTES_MAX = 4 * MIB;
+/** DynamoDB: sort key, partition key. */
+export const SORT_KEY_BYTES_MAX = 1_024;
+export const PARTITION_KEY_BYTES_MAX = 2_048;
+/** DynamoDB Query answers at most this much at once. */
+export const QUERY_PAGE_BYTES_MAX = 1 * MIB;
+
+/** One journal entry: a third of an item, so that a put stays fast and a takeover reads few pages. */
+export const ENTRY_BYTES_MAX = 128 * KIB;
+/** An entry that describes its batches itself ends here: one DynamoDB write unit. */
+export const ENTRY_DESCRIBED_BYTES_MAX = 1 * KIB;
+/** A snapshot is due after this many bytes of entries or references to segments. */
+export const SNAPSHOT_ENTRY_BYTES = 4 * MIB;
+export const SNAPSHOT_REFERENCES = 2_000;
+
+/** Kafka: the producer state of a partition keeps this many batches per producer (five in flight). */
+export const PRODUCER_BATCHES_KEPT = 5;
+/** Answers remembered per lane: more than the appends that a lane ever has in flight. */
+export const LANE_ANSWERS_KEPT = 64;
+export const LANE_IN_FLIGHT_MAX = 16;
+
+/** RecordBatch v2 header up to and including the record count. */
+export const BATCH_HEADER_BYTES = 61;
+/** Kafka: 249 characters, so that `<topic>-<partition>` fits a file name. */
+export const TOPIC_NAME_CHARS_MAX = 249;
+export const PARTITIONS_PER_TOPIC_MAX = 10_000;
+
+/** HTTP Idempotency-Key: how many are remembered per journal, oldest out first. */
+export const IDEMPOTENCY_KEYS_PER_JOURNAL_MAX = 100_000;
+export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+
+/** Offsets, timestamps and producer ids are JavaScript numbers; all of Kafka's fit. */
+export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;

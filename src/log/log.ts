@@ -1,0 +1,140 @@
+/**
+ * What both doors call: Kafka over TCP and HTTP. Batches stay opaque from socket to store; see `ingest.ts` and `fetch.ts`.
+ */
+import type { ErrorName } from '../errors.ts';
+
+export interface Log {
+  /**
+   * Appends one batch per element and resolves once every one is durable or refused, in the order of `batches`. Never
+   * rejects for a client's or a store's failure: each outcome carries its own. Copies the bytes before it returns, so the
+   * caller may reuse its buffers at once. When the buffers for unflushed data are full, `pressure` tells before the call.
+   */
+  produce(batches: readonly ProduceBatch[], options: ProduceOptions): Promise<readonly ProduceOutcome[]>;
+
+  /** Bytes accepted but not yet durable against their limit: doors stop reading their sockets while `full`. */
+  readonly pressure: Pressure;
+
+  /** Long poll: resolves when `minBytes` are there, after `maxWaitMs`, or at once when any partition has an error. */
+  fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer>;
+
+  /** Throws NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, … Confirms leadership first. */
+  listOffset(partition: PartitionId, at: OffsetAt): Promise<FoundOffset>;
+
+  /** KIP-320: the end of the newest epoch that is not newer than `leaderEpoch`. */
+  offsetForLeaderEpoch(
+    partition: PartitionId,
+    leaderEpoch: number,
+  ): { readonly epoch: number; readonly endOffset: number };
+
+  /** Watermarks from the durable state of this broker, not confirmed. */
+  watermarks(partition: PartitionId): Watermarks;
+
+  /** Everything below becomes unreadable; -1 means the high watermark. Answers the new log start offset. */
+  deleteRecords(partition: PartitionId, beforeOffset: number): Promise<number>;
+
+  /** A new producer id, unique in the cluster, epoch 0. */
+  allocateProducerId(): Promise<number>;
+}
+
+export interface PartitionId {
+  readonly topicId: string;
+  readonly partition: number;
+}
+
+export interface ProduceBatch extends PartitionId {
+  /** One RecordBatch v2 as the client sent it; null or empty is refused. The CRC is checked here. */
+  readonly records: Uint8Array;
+  /** HTTP compare-and-append; absent: append anywhere. */
+  readonly expectedOffset?: number;
+}
+
+export interface ProduceOptions {
+  /** HTTP Idempotency-Key: remembered with the append; a repeat gets the first answer. */
+  readonly idempotency?: { readonly key: string; readonly fingerprint: number };
+  /** Records of clients may not carry control or (yet) transactional batches. */
+  readonly origin: 'kafka' | 'http';
+}
+
+export type ProduceOutcome =
+  | {
+      readonly error: 'NONE';
+      readonly baseOffset: number;
+      /** -1 with CreateTime. */
+      readonly logAppendTimeMs: number;
+      readonly logStartOffset: number;
+      /** True when the batch was there already and nothing was appended. */
+      readonly duplicate: boolean;
+    }
+  | {
+      readonly error: ErrorName;
+      readonly message: string;
+      /** For OFFSET_MISMATCH: where the next record would go; else -1. */
+      readonly nextOffset: number;
+      readonly noSideEffects: boolean;
+      readonly logStartOffset: number;
+    };
+
+export interface Pressure {
+  readonly full: boolean;
+  /** Calls back once, soon after it is no longer full; at once when it is not. */
+  whenRelieved(callback: () => void): void;
+}
+
+export interface FetchRequest {
+  readonly partitions: readonly FetchPartition[];
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  readonly isolation: 'read_uncommitted' | 'read_committed';
+}
+
+export interface FetchPartition extends PartitionId {
+  readonly fetchOffset: number;
+  readonly maxBytes: number;
+  /** -1 when the client does not know one; else FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH when it differs. */
+  readonly currentLeaderEpoch: number;
+}
+
+export interface FetchAnswer {
+  /** In the order of the request. */
+  readonly partitions: readonly FetchedPartition[];
+  /** Sum of all records' bytes. */
+  readonly bytes: number;
+  /** Must be called once the buffers are on the wire or copied; they may be recycled after that. */
+  release(): void;
+}
+
+export interface FetchedPartition {
+  readonly error: ErrorName;
+  readonly message: string;
+  readonly highWatermark: number;
+  readonly lastStableOffset: number;
+  readonly logStartOffset: number;
+  readonly leaderEpoch: number;
+  /** Whole batches with absolute offsets, in order; the first may start before `fetchOffset`. Shared memory: do not write. */
+  readonly records: readonly Buffer[];
+  readonly bytes: number;
+}
+
+/** Kafka's special timestamps: -1 latest, -2 earliest, -3 largest timestamp, -4 earliest local, -5 latest tiered. */
+export type OffsetAt =
+  | { readonly type: 'earliest' }
+  | { readonly type: 'latest'; readonly isolation: 'read_uncommitted' | 'read_committed' }
+  | { readonly type: 'maxTimestamp' }
+  /** First offset whose record's timestamp is at or after it. */
+  | { readonly type: 'timestamp'; readonly timestamp: number };
+
+export interface FoundOffset {
+  /** -1 when no record qualifies. */
+  readonly offset: number;
+  /** -1 when the question has none. */
+  readonly timestamp: number;
+  readonly leaderEpoch: number;
+}
+
+export interface Watermarks {
+  readonly logStartOffset: number;
+  readonly highWatermark: number;
+  readonly lastStableOffset: number;
+  readonly leaderEpoch: number;
+}

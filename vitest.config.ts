@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/compatibility/**', 'node_modules/**'],
+    pool: 'forks',
+    testTimeout: 20_000,
+  },
+});
