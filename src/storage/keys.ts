@@ -1,0 +1,98 @@
+/**
+ * Every key that other folders use in the two stores, on one page. Keys are plain strings that mean the same in every
+ * adapter; what an item carries is declared by its owner. `dynamodb/keys.ts` adds how the table spells them.
+ *
+ * | item             | partition key           | sort key               | owner   |
+ * |------------------|-------------------------|------------------------|---------|
+ * | journal entry    | `<cluster>/journal/<j>` | `e/<seq, 16 digits>`   | journal |
+ * | snapshot pointer | `<cluster>/journal/<j>` | `pointer`              | journal |
+ * | topic            | `<cluster>/topics`      | `t/<name>`             | cluster |
+ * | image version    | `<cluster>/topics`      | `version`              | cluster |
+ * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`    | cluster |
+ * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
+ *
+ * One journal is one partition key, so that its entries are one ordered range; a DynamoDB partition key takes 1,000 write
+ * units a second, which is the ceiling of one journal. Zero-padded numbers make byte order the order of numbers.
+ */
+import { assert } from '../runtime/assert.ts';
+import type { ItemKey } from './metadata-store.ts';
+import { type ObjectKey, objectKey } from './object-store.ts';
+
+/** Digits of `Number.MAX_SAFE_INTEGER`. */
+const SEQ_DIGITS = 16;
+const BROKER_ID_DIGITS = 10;
+
+const ENTRY_PREFIX = 'e/';
+const TOPIC_PREFIX = 't/';
+const BROKER_PREFIX = 'b/';
+
+export const journalPartitionKey = (clusterId: string, journal: number): string => `${clusterId}/journal/${journal}`;
+export const topicsPartitionKey = (clusterId: string): string => `${clusterId}/topics`;
+export const brokersPartitionKey = (clusterId: string): string => `${clusterId}/brokers`;
+export const clusterPartitionKey = (clusterId: string): string => `${clusterId}/cluster`;
+
+export const entrySortKey = (seq: number): string => ENTRY_PREFIX + padded(seq, SEQ_DIGITS);
+
+/** Seq of an entry's sort key. Anything else under a journal's partition key is not an entry: see `ENTRIES`. */
+export function seqOfEntry(sortKey: string): number {
+  const seq = Number(sortKey.slice(ENTRY_PREFIX.length));
+  assert(sortKey === entrySortKey(seq), `${sortKey} is not the sort key of an entry`);
+  return seq;
+}
+
+export const entryKey = (clusterId: string, journal: number, seq: number): ItemKey => ({
+  partitionKey: journalPartitionKey(clusterId, journal),
+  sortKey: entrySortKey(seq),
+});
+
+export const pointerKey = (clusterId: string, journal: number): ItemKey => ({
+  partitionKey: journalPartitionKey(clusterId, journal),
+  sortKey: 'pointer',
+});
+
+export const topicKey = (clusterId: string, name: string): ItemKey => ({
+  partitionKey: topicsPartitionKey(clusterId),
+  sortKey: TOPIC_PREFIX + name,
+});
+
+export const imageVersionKey = (clusterId: string): ItemKey => ({
+  partitionKey: topicsPartitionKey(clusterId),
+  sortKey: 'version',
+});
+
+export const brokerKey = (clusterId: string, brokerId: number): ItemKey => ({
+  partitionKey: brokersPartitionKey(clusterId),
+  sortKey: BROKER_PREFIX + padded(brokerId, BROKER_ID_DIGITS),
+});
+
+export const incarnationKey = (clusterId: string): ItemKey => ({
+  partitionKey: clusterPartitionKey(clusterId),
+  sortKey: 'incarnation',
+});
+
+/** The whole family of one prefix as a half-open range of sort keys. */
+export interface SortKeyRange {
+  readonly from: string;
+  readonly to: string;
+}
+
+export const ENTRIES: SortKeyRange = family(ENTRY_PREFIX);
+export const TOPICS: SortKeyRange = family(TOPIC_PREFIX);
+export const BROKERS: SortKeyRange = family(BROKER_PREFIX);
+
+/** The least sort key above `sortKey`: where the next page starts. */
+export const justAfter = (sortKey: string): string => `${sortKey}\0`;
+
+/** Objects that belong to storage itself. Those of segments and snapshots are named by their owners, under the same root. */
+export const incarnationObjectKey = (clusterId: string): ObjectKey => objectKey(`${clusterId}/incarnation`);
+export const probeObjectKey = (clusterId: string, name: string): ObjectKey => objectKey(`${clusterId}/probe/${name}`);
+
+/** Prefixes end in a slash; a family ends where the slash's successor begins. */
+function family(prefix: string): SortKeyRange {
+  return { from: prefix, to: `${prefix.slice(0, -1)}0` };
+}
+
+function padded(value: number, digits: number): string {
+  assert(Number.isSafeInteger(value) && value >= 0, `${value} cannot be part of a key`);
+  return String(value).padStart(digits, '0');
+}
