@@ -3,6 +3,7 @@
  * reports but does not act on says so in its documentation; one whose value it cannot honour is refused by name.
  */
 import { KafkaError } from '../errors.ts';
+import type { ConfigAlteration } from './topics.ts';
 
 type ConfigType = 'BOOLEAN' | 'STRING' | 'INT' | 'LONG' | 'DOUBLE' | 'LIST';
 
@@ -272,3 +273,46 @@ function checkBounds(number: number, typeMax: number, { min, max }: ConfigDefini
   if (min !== undefined && number < min) throw invalid(`must be at least ${min}`);
   if (number > (max ?? typeMax)) throw invalid(`must be at most ${max ?? typeMax}`);
 }
+
+/** Every configuration of a new topic checked; throws INVALID_CONFIG at the first wrong one. */
+export function checkOverrides(config: Overrides): Overrides {
+  return Object.fromEntries(Object.entries(config).map(([name, value]) => [name, checkTopicConfig(name, value)]));
+}
+
+/** Applies alterations in order (KIP-339): APPEND and SUBTRACT work on lists only. Throws INVALID_CONFIG. */
+export function alterOverrides(
+  overrides: Overrides,
+  brokerDefaults: Overrides,
+  alterations: readonly ConfigAlteration[],
+): Overrides {
+  const altered: Record<string, string> = { ...overrides };
+  for (const alteration of alterations) {
+    const { name } = alteration;
+    if (!isTopicConfig(name)) throw new KafkaError('INVALID_CONFIG', `Unknown topic config name: ${name}`);
+    if (alteration.operation === 'DELETE') {
+      delete altered[name];
+      continue;
+    }
+    if (alteration.operation === 'SET') {
+      altered[name] = checkTopicConfig(name, alteration.value);
+      continue;
+    }
+    if (TOPIC_CONFIGS[name].type !== 'LIST') {
+      throw new KafkaError('INVALID_CONFIG', `${alteration.operation} is not allowed for ${name}, which is not a list`);
+    }
+    const given = split(alteration.value);
+    const present = split(effective(name, altered, brokerDefaults));
+    const elements =
+      alteration.operation === 'APPEND'
+        ? [...present, ...given.filter((element) => !present.includes(element))]
+        : present.filter((element) => !given.includes(element));
+    altered[name] = checkTopicConfig(name, elements.join(','));
+  }
+  return altered;
+}
+
+const split = (list: string): string[] =>
+  list
+    .split(',')
+    .map((element) => element.trim())
+    .filter((element) => element !== '');

@@ -6,10 +6,12 @@
  * |------------------|-------------------------|------------------------|---------|
  * | journal entry    | `<cluster>/journal/<j>` | `e/<seq, 16 digits>`   | journal |
  * | snapshot pointer | `<cluster>/journal/<j>` | `pointer`              | journal |
- * | topic            | `<cluster>/topics`      | `t/<name>`             | cluster |
+ * | topic            | `<cluster>/topics`      | `id/<topic id>`        | cluster |
+ * | topic name       | `<cluster>/topics`      | `name/<name>`          | cluster |
  * | image version    | `<cluster>/topics`      | `version`              | cluster |
  * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`    | cluster |
  * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
+ * | journals         | `<cluster>/cluster`     | `journals`             | cluster |
  *
  * One journal is one partition key, so that its entries are one ordered range; a DynamoDB partition key takes 1,000 write
  * units a second, which is the ceiling of one journal. Zero-padded numbers make byte order the order of numbers.
@@ -23,7 +25,8 @@ const SEQ_DIGITS = 16;
 const BROKER_ID_DIGITS = 10;
 
 const ENTRY_PREFIX = 'e/';
-const TOPIC_PREFIX = 't/';
+const TOPIC_ID_PREFIX = 'id/';
+const TOPIC_NAME_PREFIX = 'name/';
 const BROKER_PREFIX = 'b/';
 
 export const journalPartitionKey = (clusterId: string, journal: number): string => `${clusterId}/journal/${journal}`;
@@ -50,9 +53,15 @@ export const pointerKey = (clusterId: string, journal: number): ItemKey => ({
   sortKey: 'pointer',
 });
 
-export const topicKey = (clusterId: string, name: string): ItemKey => ({
+export const topicIdKey = (clusterId: string, topicId: string): ItemKey => ({
   partitionKey: topicsPartitionKey(clusterId),
-  sortKey: TOPIC_PREFIX + name,
+  sortKey: TOPIC_ID_PREFIX + topicId,
+});
+
+/** Holds a name for one topic id, so that names are unique. */
+export const topicNameKey = (clusterId: string, name: string): ItemKey => ({
+  partitionKey: topicsPartitionKey(clusterId),
+  sortKey: TOPIC_NAME_PREFIX + name,
 });
 
 export const imageVersionKey = (clusterId: string): ItemKey => ({
@@ -70,6 +79,12 @@ export const incarnationKey = (clusterId: string): ItemKey => ({
   sortKey: 'incarnation',
 });
 
+/** How many journals the cluster has. */
+export const journalsKey = (clusterId: string): ItemKey => ({
+  partitionKey: clusterPartitionKey(clusterId),
+  sortKey: 'journals',
+});
+
 /** The whole family of one prefix as a half-open range of sort keys. */
 export interface SortKeyRange {
   readonly from: string;
@@ -77,7 +92,7 @@ export interface SortKeyRange {
 }
 
 export const ENTRIES: SortKeyRange = family(ENTRY_PREFIX);
-export const TOPICS: SortKeyRange = family(TOPIC_PREFIX);
+export const TOPICS: SortKeyRange = family(TOPIC_ID_PREFIX);
 export const BROKERS: SortKeyRange = family(BROKER_PREFIX);
 
 /** The least sort key above `sortKey`: where the next page starts. */
