@@ -32,7 +32,8 @@ export interface MemoryMetadataStoreOptions {
 
 /**
  * A complete MetadataStore for tests and simulation. Not a mock: it passes the same contract as DynamoDB. Each call takes
- * effect before it returns its promise, so calls happen in the order in which they are made.
+ * effect before it returns its promise, so calls happen in the order in which they are made. Bodies are copied on the way
+ * in and on the way out.
  */
 export class MemoryMetadataStore implements MetadataStore {
   readonly pricing: MetadataPricing;
@@ -45,7 +46,7 @@ export class MemoryMetadataStore implements MetadataStore {
   async get(key: ItemKey, options: MetadataOptions): Promise<Item | null> {
     options.signal?.throwIfAborted();
     assertKey(key);
-    return this.#find(key);
+    return copied(this.#find(key));
   }
 
   async query(range: ItemRange, options: MetadataOptions): Promise<ItemPage> {
@@ -63,7 +64,7 @@ export class MemoryMetadataStore implements MetadataStore {
       if (items.length === range.limit || (items.length > 0 && bytes > QUERY_PAGE_BYTES_MAX)) {
         return { items, more: true };
       }
-      items.push(range.keysOnly ? { ...item, body: NO_BODY } : item);
+      items.push(range.keysOnly ? { ...item, body: NO_BODY } : copied(item));
     }
     return { items, more: false };
   }
@@ -72,7 +73,7 @@ export class MemoryMetadataStore implements MetadataStore {
     options.signal?.throwIfAborted();
     assertItem(item);
     const existing = this.#find(item);
-    if (!conditionHolds(condition, existing)) return { ok: false, existing };
+    if (!conditionHolds(condition, existing)) return { ok: false, existing: copied(existing) };
     this.#store(item);
     return { ok: true };
   }
@@ -81,7 +82,7 @@ export class MemoryMetadataStore implements MetadataStore {
     options.signal?.throwIfAborted();
     assertKey(key);
     const existing = this.#find(key);
-    if (!conditionHolds(condition, existing)) return { ok: false, existing };
+    if (!conditionHolds(condition, existing)) return { ok: false, existing: copied(existing) };
     this.#remove(key);
     return { ok: true };
   }
@@ -91,7 +92,7 @@ export class MemoryMetadataStore implements MetadataStore {
     assertWrites(writes);
     for (const [failed, write] of writes.entries()) {
       const existing = this.#find(write.type === 'put' ? write.item : write.key);
-      if (!conditionHolds(write.condition, existing)) return { ok: false, failed, existing };
+      if (!conditionHolds(write.condition, existing)) return { ok: false, failed, existing: copied(existing) };
     }
     for (const write of writes) {
       if (write.type === 'put') this.#store(write.item);
@@ -127,4 +128,10 @@ export class MemoryMetadataStore implements MetadataStore {
     partition?.delete(key.sortKey);
     if (partition?.size === 0) this.#partitions.delete(key.partitionKey);
   }
+}
+
+function copied(item: Item): Item;
+function copied(item: Item | null): Item | null;
+function copied(item: Item | null): Item | null {
+  return item && { ...item, body: Buffer.from(item.body) };
 }

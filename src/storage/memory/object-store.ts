@@ -45,7 +45,7 @@ interface StoredObject {
 
 /**
  * A complete ObjectStore for tests and simulation. Not a mock: it passes the same contract as S3, archive classes
- * included. Each call takes effect before it returns its promise. Answers are views of the stored bytes: read only.
+ * included. Each call takes effect before it returns its promise. Answers are copies: readers patch offsets in place.
  */
 export class MemoryObjectStore implements ObjectStore {
   readonly pricing: ObjectPricing;
@@ -76,7 +76,7 @@ export class MemoryObjectStore implements ObjectStore {
     assertByteRange(range);
     const found = this.#objects.get(key);
     if (!found) return null;
-    return this.#isArchived(found) ? 'archived' : found.body.subarray(range.start, range.end);
+    return this.#isArchived(found) ? 'archived' : Buffer.from(found.body.subarray(range.start, range.end));
   }
 
   async readLast(key: ObjectKey, length: number, options: RequestOptions): Promise<ObjectTail | 'archived' | null> {
@@ -86,7 +86,7 @@ export class MemoryObjectStore implements ObjectStore {
     if (!found) return null;
     if (this.#isArchived(found)) return 'archived';
     const size = found.body.length;
-    return { bytes: found.body.subarray(Math.max(0, size - length)), size };
+    return { bytes: Buffer.from(found.body.subarray(Math.max(0, size - length))), size };
   }
 
   async list(prefix: string, after: string, limit: number, options: RequestOptions): Promise<ObjectPage> {
