@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  root: import.meta.dirname + '/..',
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/compatibility/**', 'node_modules/**'],
