@@ -13,22 +13,24 @@ import {
 } from '../schema.ts';
 
 // v3   RecordBatch v2, transactional id (KIP-98)
-// v5   log start offset (KIP-107)
+// v4   the response may carry KAFKA_STORAGE_ERROR
+// v5   log start offset
+// v7   zstd (KIP-110)
 // v8   errors of single records, error message (KIP-467)
 // v9   flexible
 // v10  the current leader and its address come with NOT_LEADER_OR_FOLLOWER (KIP-951)
-// v11  as v10; clients may add partitions to a transaction implicitly (KIP-890)
-// v12  as v11; that is now expected of them (transactions v2)
+// v11  TRANSACTION_ABORTABLE (KIP-890)
+// v12  adds partitions to the transaction by itself, where transactions v2 are on (KIP-890)
 // v13  topic ids instead of names (KIP-516)
-// Versions 0 to 2 carry old record formats. They are advertised, because librdkafka and old Sarama check for them before
-// they use newer ones (KAFKA-18659), but not served.
+// Versions 0 to 2 carry old record formats. They are advertised, because librdkafka looks for them before it uses newer
+// ones (KAFKA-18659), but refused.
 export const ProduceRequest = message({
   name: 'ProduceRequest',
   apiKey: 0,
   versions: [3, 13],
   flexibleSince: 9,
   fields: {
-    transactionalId: string({ nullableSince: 3 }),
+    transactionalId: string({ nullableSince: 3, fallback: null }),
     /** -1 waits for durable storage, 1 is treated as -1, 0 sends no response at all. */
     acks: int16(),
     timeoutMs: int32(),
@@ -42,8 +44,6 @@ export const ProduceRequest = message({
     }),
   },
 });
-
-const leader = { leaderId: int32({ fallback: -1 }), leaderEpoch: int32({ fallback: -1 }) };
 
 export const ProduceResponse = message({
   name: 'ProduceResponse',
@@ -59,19 +59,22 @@ export const ProduceResponse = message({
         errorCode: int16(),
         baseOffset: int64(),
         /** -1 with CreateTime. */
-        logAppendTimeMs: int64({ since: 2, fallback: -1 }),
+        logAppendTimeMs: int64({ fallback: -1 }),
         logStartOffset: int64({ since: 5, fallback: -1 }),
         recordErrors: array(
           { batchIndex: int32(), message: string({ nullableSince: 8, fallback: null }) },
           { since: 8 },
         ),
         errorMessage: string({ since: 8, nullableSince: 8 }),
-        currentLeader: struct(leader, { since: 10, tag: 0 }),
+        currentLeader: struct(
+          { leaderId: int32({ fallback: -1 }), leaderEpoch: int32({ fallback: -1 }) },
+          { since: 10, tag: 0 },
+        ),
       }),
     }),
-    throttleTimeMs: int32({ since: 1 }),
+    throttleTimeMs: int32({ fallback: 0 }),
     nodeEndpoints: array(
-      { nodeId: int32(), host: string(), port: int32(), rack: string({ nullableSince: 0, fallback: null }) },
+      { nodeId: int32(), host: string(), port: int32(), rack: string({ nullableSince: 10, fallback: null }) },
       { since: 10, tag: 0 },
     ),
   },
