@@ -1,0 +1,176 @@
+/**
+ * What a broker does in the background so that it can run for weeks: merge, retention and expiry, reclaim. Each is a loop
+ * of its own: a pass, a pause, the next pass; a pass that fails is logged and tried again. Key compaction, archive classes
+ * and index pages of merged extents will be further passes here.
+ */
+import type { Topics } from '../cluster/topics.ts';
+import type { Config } from '../config.ts';
+import type { Journal } from '../journal/journal.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Gauge } from '../runtime/metrics.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { type SegmentIds, segmentPrefix } from '../segment/segment-id.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { Merger } from './merge.ts';
+import { Pacer } from './pacer.ts';
+import { Reclaimer } from './reclaim.ts';
+import { retainedFrom } from './retention.ts';
+
+/** A broker whose clock is off by more than this from the store's must not judge the age of records. */
+const CLOCK_DIFFERENCE_MS_MAX = 5 * 60_000;
+const MERGE_JOB_BYTES_MIN = 4 * 1024 * 1024;
+const MERGE_JOB_PARTITIONS_MAX = 500;
+
+export interface LifecycleOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly clusterId: string;
+  readonly journals: readonly Journal[];
+  readonly objects: ObjectStore;
+  readonly topics: Topics;
+  readonly segmentIds: SegmentIds;
+}
+
+export class Lifecycle {
+  readonly #options: LifecycleOptions;
+  readonly #merger: Merger;
+  readonly #reclaimer: Reclaimer;
+  readonly #stopping = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+
+  constructor(options: LifecycleOptions) {
+    const { config, runtime, clusterId, journals, objects, topics, segmentIds } = options;
+    this.#options = options;
+    this.#merger = new Merger({
+      clusterId,
+      journals,
+      objects,
+      runtime,
+      segmentIds,
+      retentionClassOf: (topicId) => {
+        const topic = topics.byId(topicId);
+        return topic
+          ? `${topic.config.retentionMs}/${topic.config.retentionBytes}/${topic.config.compacted}`
+          : 'deleted';
+      },
+      pacer: new Pacer(runtime.clock, runtime.timers, config['merge.bytes.per.second']),
+      limits: {
+        segmentBytesMax: config['merge.segment.bytes'],
+        inlineAgeMsMax: config['merge.inline.age.ms'],
+        jobBytesMin: Math.min(MERGE_JOB_BYTES_MIN, config['merge.segment.bytes']),
+        jobPartitionsMax: MERGE_JOB_PARTITIONS_MAX,
+      },
+    });
+    this.#reclaimer = new Reclaimer({
+      clusterId,
+      journals,
+      objects,
+      runtime,
+      delayMs: config['reclaim.delay.ms'],
+      orphanAgeMs: config['reclaim.orphan.age.ms'],
+    });
+  }
+
+  start(): void {
+    const { config } = this.#options;
+    this.#loops.push(
+      this.#loop('merge', config['merge.interval.ms'], (signal) => this.merge(signal)),
+      this.#loop('retention', config['retention.interval.ms'], (signal) => this.retain(signal)),
+      this.#loop('reclaim', config['reclaim.interval.ms'], (signal) => this.reclaim(signal)),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the broker is stopping'));
+    await Promise.all(this.#loops);
+    this.#merger.close();
+    this.#reclaimer.close();
+  }
+
+  /** One pass of each kind, also for tests and tools that do not wait for the loops. */
+  merge(signal: AbortSignal): Promise<void> {
+    return this.#merger.pass(signal);
+  }
+
+  async reclaim(signal: AbortSignal): Promise<void> {
+    await this.#reclaimer.pass(signal);
+  }
+
+  async retain(signal: AbortSignal): Promise<void> {
+    const now = this.#options.runtime.clock.now();
+    const due = this.#due(now);
+    if (due.length > 0) {
+      await this.#checkClock(now, signal);
+      for (const { journal, topicId, partition, logStartOffset } of due) {
+        signal.throwIfAborted();
+        await journal.propose({ type: 'advanceLogStart', topicId, partition, logStartOffset });
+      }
+    }
+    await this.#expire(now);
+  }
+
+  #due(now: number) {
+    const due: { journal: Journal; topicId: string; partition: number; logStartOffset: number }[] = [];
+    for (const journal of this.#leading()) {
+      for (const state of journal.state.partitions()) {
+        const config = this.#options.topics.byId(state.topicId)?.config;
+        if (!config?.deletes) continue;
+        const logStartOffset = retainedFrom(state, config, now);
+        if (logStartOffset <= state.logStartOffset) continue;
+        due.push({ journal, topicId: state.topicId, partition: state.partition, logStartOffset });
+      }
+    }
+    return due;
+  }
+
+  /** Throws, and thereby stops retention with a log line and a growing metric, when the clocks are too far apart. */
+  async #checkClock(now: number, signal: AbortSignal): Promise<void> {
+    const { objects, clusterId } = this.#options;
+    const page = await objects.list(segmentPrefix(clusterId), '', 1, { cause: 'retention', signal });
+    const differenceMs = Math.abs(page.now - now);
+    if (differenceMs > CLOCK_DIFFERENCE_MS_MAX) {
+      throw new Error(`the clocks of broker and store differ by ${differenceMs} ms: retention stops until they agree`);
+    }
+  }
+
+  async #expire(now: number): Promise<void> {
+    const { config } = this.#options;
+    const before = now - config['producer.id.expiration.ms'];
+    const keysBefore = now - config['http.idempotency.window.ms'];
+    for (const journal of this.#leading()) await journal.propose({ type: 'expire', before, keysBefore });
+  }
+
+  #leading(): readonly Journal[] {
+    return this.#options.journals.filter(({ role }) => role === 'leading');
+  }
+
+  async #loop(name: string, intervalMs: number, pass: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { runtime } = this.#options;
+    const { signal } = this.#stopping;
+    const sinceSuccess = successGauge(runtime, name);
+    while (!signal.aborted) {
+      try {
+        await sleep(runtime.timers, intervalMs, signal);
+        await pass(signal);
+        sinceSuccess();
+      } catch (cause) {
+        if (signal.aborted) return;
+        runtime.logger.warn({ task: name, cause: String(cause) }, 'a background pass failed and will be tried again');
+      }
+    }
+  }
+}
+
+/** "Seconds since last success" as a gauge that is computed when it is looked at. */
+function successGauge({ clock, metrics }: Runtime, name: string): () => void {
+  let succeededAt = clock.monotonic();
+  const described = {
+    name: `${name}_seconds_since_success`,
+    help: `Seconds since ${name} last went through without a failure.`,
+  };
+  const gauge: Gauge = metrics.gauge({ ...described, collect: () => (clock.monotonic() - succeededAt) / 1_000 });
+  gauge.set(0);
+  return () => {
+    succeededAt = clock.monotonic();
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * Carries out merge jobs: reads the extents, places every batch at its offset, writes one segment and swaps exactly what
+ * was read. When the state moved on meanwhile the swap is refused and the new segment is left for reclaim.
+ */
+import { StorageCorruptError } from '../errors.ts';
+import type { ExtentSwap, Journal } from '../journal/journal.ts';
+import type { PartitionState } from '../journal/partition-state.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { SegmentIds } from '../segment/segment-id.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import {
+  type MergeJob,
+  type MergeLimits,
+  type MergeRun,
+  nextRun,
+  type PartitionSummary,
+  planJobs,
+  summarize,
+} from './merge-plan.ts';
+import type { Pacer } from './pacer.ts';
+import { rewrite } from './rewrite.ts';
+
+/** Inline data pins journal entries: with this much of it in one journal all of it is merged. */
+const JOURNAL_INLINE_BYTES_MAX = 8 * 1024 * 1024;
+const JOURNAL_INLINE_COUNT_MAX = 4_096;
+/** Partitions swapped in one proposal: their description must fit one journal entry with room for others. */
+const SWAP_EXTENTS_MAX = 1_000;
+
+export interface MergeOptions {
+  readonly clusterId: string;
+  readonly journals: readonly Journal[];
+  readonly objects: ObjectStore;
+  readonly runtime: Runtime;
+  readonly segmentIds: SegmentIds;
+  /** Topics of one class keep records equally long, so their partitions may share a segment. */
+  readonly retentionClassOf: (topicId: string) => string;
+  readonly pacer: Pacer;
+  readonly limits: MergeLimits;
+}
+
+/** Candidates of one journal: only partitions that changed since the last pass are looked at again. */
+interface Watch {
+  readonly journal: Journal;
+  readonly changed: Map<string, { readonly topicId: string; readonly partition: number }>;
+  readonly inline: Map<string, { readonly state: PartitionState; readonly summary: PartitionSummary }>;
+  readonly stop: () => void;
+}
+
+export class Merger {
+  readonly #options: MergeOptions;
+  readonly #watches: readonly Watch[];
+  /** Partitions with damaged data: named once in the log, never rewritten. */
+  readonly #damaged = new Set<string>();
+
+  constructor(options: MergeOptions) {
+    this.#options = options;
+    this.#watches = options.journals.map(watch);
+  }
+
+  close(): void {
+    for (const { stop } of this.#watches) stop();
+  }
+
+  /** Rewrites what is worth it now. Returns when nothing is left to do, or rejects with what went wrong. */
+  async pass(signal: AbortSignal): Promise<void> {
+    for (const watched of this.#watches) {
+      if (watched.journal.role !== 'leading') continue;
+      for (const job of this.#plan(watched)) {
+        signal.throwIfAborted();
+        await this.#options.pacer.spend(2 * job.bytes, signal);
+        await this.#carryOut(watched, job, signal);
+      }
+    }
+  }
+
+  #plan(watched: Watch): MergeJob[] {
+    const { limits, retentionClassOf, runtime } = this.#options;
+    const now = runtime.clock.now();
+    const looked = this.#look(watched);
+    let inlineBytes = 0;
+    let inlineCount = 0;
+    for (const { summary } of watched.inline.values()) {
+      inlineBytes += summary.inlineBytes;
+      inlineCount += summary.inlineCount;
+    }
+    const flushInline = inlineBytes > JOURNAL_INLINE_BYTES_MAX || inlineCount > JOURNAL_INLINE_COUNT_MAX;
+    const runs: MergeRun[] = [];
+    for (const [key, { state, summary }] of new Map([...watched.inline, ...looked])) {
+      if (this.#damaged.has(key)) continue;
+      const run = nextRun(state, summary, flushInline, now, limits);
+      if (run) runs.push(run);
+      // A run that waits for company is looked at again in the next pass.
+      if (run && !run.urgent) watched.changed.set(key, state);
+    }
+    return planJobs(runs, ({ partition: { topicId } }) => retentionClassOf(topicId), limits);
+  }
+
+  /** Takes what changed since the last pass. */
+  #look({ journal, changed, inline }: Watch): Map<string, { state: PartitionState; summary: PartitionSummary }> {
+    const looked = new Map<string, { state: PartitionState; summary: PartitionSummary }>();
+    for (const [key, { topicId, partition }] of changed) {
+      const state = journal.state.partition(topicId, partition);
+      inline.delete(key);
+      if (!state) continue;
+      const summary = summarize(state);
+      looked.set(key, { state, summary });
+      if (summary.inlineCount > 0) inline.set(key, { state, summary });
+    }
+    changed.clear();
+    return looked;
+  }
+
+  async #carryOut({ journal, changed }: Watch, job: MergeJob, signal: AbortSignal): Promise<void> {
+    const { clusterId, objects, runtime, segmentIds } = this.#options;
+    for (const { partition } of job.runs) changed.set(keyOf(partition), partition);
+    const written = await rewrite(job, { journal, objects, clusterId, segmentIds, signal }).catch((cause) => {
+      if (cause instanceof StorageCorruptError) return this.#setAside(job, cause);
+      throw cause;
+    });
+    if (!written) return;
+    for (const swaps of batchesOf(written.swaps)) {
+      const outcome = await journal.propose({ type: 'merge', segments: [written.segment], swaps });
+      if (outcome.type !== 'refused') continue;
+      runtime.logger.debug(
+        { journal: journal.id, why: outcome.message },
+        'a merge lost its race and will be planned anew',
+      );
+    }
+  }
+
+  #setAside(job: MergeJob, cause: StorageCorruptError): null {
+    // The job is retried without its damaged partition only when that is known; else all of it waits for a restart.
+    const damaged = job.runs.filter(({ partition }) => cause.message.includes(keyOf(partition)));
+    for (const { partition } of damaged.length > 0 ? damaged : job.runs) this.#damaged.add(keyOf(partition));
+    this.#options.runtime.logger.error({ cause: cause.message }, 'damaged data is left as it is and not merged');
+    return null;
+  }
+}
+
+const keyOf = ({ topicId, partition }: { readonly topicId: string; readonly partition: number }): string =>
+  `${topicId}/${partition}`;
+
+function watch(journal: Journal): Watch {
+  const changed: Watch['changed'] = new Map();
+  for (const state of journal.state.partitions()) changed.set(keyOf(state), state);
+  const stop = journal.subscribe(({ partitions }) => {
+    for (const partition of partitions) changed.set(keyOf(partition), partition);
+  });
+  return { journal, changed, inline: new Map(), stop };
+}
+
+/** Splits swaps so that each proposal names a bounded number of extents. */
+function batchesOf(swaps: readonly ExtentSwap[]): ExtentSwap[][] {
+  const batches: ExtentSwap[][] = [];
+  let open: ExtentSwap[] = [];
+  let extents = 0;
+  for (const swap of swaps) {
+    const more = swap.remove.length + swap.add.length;
+    if (open.length > 0 && extents + more > SWAP_EXTENTS_MAX) {
+      batches.push(open);
+      open = [];
+      extents = 0;
+    }
+    open.push(swap);
+    extents += more;
+  }
+  if (open.length > 0) batches.push(open);
+  return batches;
+}
