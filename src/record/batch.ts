@@ -34,6 +34,11 @@ const MAX_TIMESTAMP_AT = 35;
 /** Length, attributes, two deltas, two lengths and a header count take at least one byte each. */
 const RECORD_BYTES_MIN = 7;
 
+/** 35,000 years: the difference of any two still fits a varint of a footer exactly. */
+const TIMESTAMP_MAX = 2 ** 50;
+/** Ids are handed out by the journal from 0 upwards; a client that invents one beyond this is refused. */
+const PRODUCER_ID_MAX = 2 ** 51;
+
 export const CODEC_MASK = 0x07;
 export const CODEC_MAX = 4;
 export const LOG_APPEND_TIME_FLAG = 0x08;
@@ -142,8 +147,8 @@ function checkFields(header: BatchHeader): void {
   if (attributes & LOG_APPEND_TIME_FLAG) {
     throw new KafkaError('INVALID_TIMESTAMP', 'clients may not set the timestamp type to LogAppendTime');
   }
-  if (!Number.isSafeInteger(header.baseTimestamp) || !Number.isSafeInteger(header.maxTimestamp)) {
-    throw new KafkaError('INVALID_TIMESTAMP', 'timestamps beyond 2^53 ms are not accepted');
+  if (Math.abs(header.baseTimestamp) > TIMESTAMP_MAX || Math.abs(header.maxTimestamp) > TIMESTAMP_MAX) {
+    throw new KafkaError('INVALID_TIMESTAMP', 'timestamps beyond 2^50 ms are not accepted');
   }
 }
 
@@ -154,10 +159,10 @@ function checkProducer({ producerId, producerEpoch, baseSequence, attributes }: 
     }
     return;
   }
-  if (producerId < 0 || !Number.isSafeInteger(producerId) || producerEpoch < 0 || baseSequence < 0) {
+  if (producerId < 0 || producerId > PRODUCER_ID_MAX || producerEpoch < 0 || baseSequence < 0) {
     throw new KafkaError(
       'INVALID_RECORD',
-      `record batch with producer id ${producerId}, epoch ${producerEpoch}, sequence ${baseSequence}: none may be negative`,
+      `record batch with producer id ${producerId}, epoch ${producerEpoch}, sequence ${baseSequence}: out of range`,
     );
   }
 }

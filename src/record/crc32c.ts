@@ -12,7 +12,7 @@ const POLYNOMIAL = 0x82f63b78;
 const X_TO_0 = 0x80000000;
 
 /** Below this many bytes the JavaScript is faster than a native call. */
-const NATIVE_BYTES_MIN = 128;
+const NATIVE_BYTES_MIN = 256;
 
 /** Eight tables of 256: table k advances a byte by k further bytes. */
 const TABLES = makeTables();

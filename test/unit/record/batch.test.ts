@@ -114,7 +114,7 @@ describe('checkBatch', () => {
     ['a delete horizon', 'INVALID_RECORD', sealed((b) => b.writeInt16BE(0x40, 21))],
     ['a transaction without producer', 'INVALID_RECORD', sealed((b) => b.writeInt16BE(0x10, 21))],
     ['producer id -2', 'INVALID_RECORD', sealed((b) => b.writeBigInt64BE(-2n, 43))],
-    ['producer id 2^60', 'INVALID_RECORD', sealed((b) => b.writeBigInt64BE(2n ** 60n, 43))],
+    ['producer id 2^52', 'INVALID_RECORD', sealed((b) => b.writeBigInt64BE(2n ** 52n, 43) && b.writeUIntBE(0, 51, 6))],
     ['a producer without epoch', 'INVALID_RECORD', sealed((b) => b.writeBigInt64BE(5n, 43) && b.writeInt32BE(0, 53))],
     [
       'a producer without sequence',
@@ -122,7 +122,8 @@ describe('checkBatch', () => {
       sealed((b) => b.writeBigInt64BE(5n, 43) && b.writeInt16BE(0, 51)),
     ],
     ['LogAppendTime', 'INVALID_TIMESTAMP', sealed((b) => b.writeInt16BE(0x08, 21))],
-    ['a timestamp of 2^60', 'INVALID_TIMESTAMP', sealed((b) => b.writeBigInt64BE(2n ** 60n, 35))],
+    ['a timestamp of 2^51', 'INVALID_TIMESTAMP', sealed((b) => b.writeBigInt64BE(2n ** 51n, 35))],
+    ['a timestamp of -2^51', 'INVALID_TIMESTAMP', sealed((b) => b.writeBigInt64BE(-(2n ** 51n), 27))],
   ])('%s is %s', (_, error, bytes) => {
     expect(errorOf(bytes)).toBe(error);
   });
