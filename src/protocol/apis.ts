@@ -2,29 +2,47 @@
  * Every API that this codec knows: its messages and versions, under Kafka's name. What a broker serves are those it has a
  * handler for; the ranges that it advertises and the table in the README come from here.
  */
+
+import { AddOffsetsToTxnRequest, AddOffsetsToTxnResponse } from './messages/add-offsets-to-txn.ts';
+import { AddPartitionsToTxnRequest, AddPartitionsToTxnResponse } from './messages/add-partitions-to-txn.ts';
 import { AlterConfigsRequest, AlterConfigsResponse } from './messages/alter-configs.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from './messages/api-versions.ts';
+import { ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse } from './messages/consumer-group-describe.ts';
+import { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from './messages/consumer-group-heartbeat.ts';
 import { CreatePartitionsRequest, CreatePartitionsResponse } from './messages/create-partitions.ts';
 import { CreateTopicsRequest, CreateTopicsResponse } from './messages/create-topics.ts';
+import { DeleteGroupsRequest, DeleteGroupsResponse } from './messages/delete-groups.ts';
 import { DeleteRecordsRequest, DeleteRecordsResponse } from './messages/delete-records.ts';
 import { DeleteTopicsRequest, DeleteTopicsResponse } from './messages/delete-topics.ts';
 import { DescribeClusterRequest, DescribeClusterResponse } from './messages/describe-cluster.ts';
 import { DescribeConfigsRequest, DescribeConfigsResponse } from './messages/describe-configs.ts';
+import { DescribeGroupsRequest, DescribeGroupsResponse } from './messages/describe-groups.ts';
 import {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from './messages/describe-topic-partitions.ts';
+import { EndTxnRequest, EndTxnResponse } from './messages/end-txn.ts';
 import { FetchRequest, FetchResponse } from './messages/fetch.ts';
 import { FindCoordinatorRequest, FindCoordinatorResponse } from './messages/find-coordinator.ts';
+import { HeartbeatRequest, HeartbeatResponse } from './messages/heartbeat.ts';
 import {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponse,
 } from './messages/incremental-alter-configs.ts';
 import { InitProducerIdRequest, InitProducerIdResponse } from './messages/init-producer-id.ts';
+import { JoinGroupRequest, JoinGroupResponse } from './messages/join-group.ts';
+import { LeaveGroupRequest, LeaveGroupResponse } from './messages/leave-group.ts';
+import { ListGroupsRequest, ListGroupsResponse } from './messages/list-groups.ts';
 import { ListOffsetsRequest, ListOffsetsResponse } from './messages/list-offsets.ts';
 import { MetadataRequest, MetadataResponse } from './messages/metadata.ts';
+import { OffsetCommitRequest, OffsetCommitResponse } from './messages/offset-commit.ts';
+import { OffsetDeleteRequest, OffsetDeleteResponse } from './messages/offset-delete.ts';
+import { OffsetFetchRequest, OffsetFetchResponse } from './messages/offset-fetch.ts';
 import { OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse } from './messages/offset-for-leader-epoch.ts';
 import { ProduceRequest, ProduceResponse } from './messages/produce.ts';
+import { SyncGroupRequest, SyncGroupResponse } from './messages/sync-group.ts';
+import { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from './messages/txn-offset-commit.ts';
+import { WriteTxnMarkersRequest, WriteTxnMarkersResponse } from './messages/write-txn-markers.ts';
 import type { Fields, Infer, Input, Message } from './schema.ts';
 
 export interface Api<Request extends Message = Message, Response extends Message = Message> {
@@ -57,18 +75,35 @@ export const APIS = {
   Fetch: api(FetchRequest, FetchResponse),
   ListOffsets: api(ListOffsetsRequest, ListOffsetsResponse),
   Metadata: api(MetadataRequest, MetadataResponse),
+  OffsetCommit: api(OffsetCommitRequest, OffsetCommitResponse),
+  OffsetFetch: api(OffsetFetchRequest, OffsetFetchResponse),
   FindCoordinator: api(FindCoordinatorRequest, FindCoordinatorResponse),
+  JoinGroup: api(JoinGroupRequest, JoinGroupResponse),
+  Heartbeat: api(HeartbeatRequest, HeartbeatResponse),
+  LeaveGroup: api(LeaveGroupRequest, LeaveGroupResponse),
+  SyncGroup: api(SyncGroupRequest, SyncGroupResponse),
+  DescribeGroups: api(DescribeGroupsRequest, DescribeGroupsResponse),
+  ListGroups: api(ListGroupsRequest, ListGroupsResponse),
   ApiVersions: api(ApiVersionsRequest, ApiVersionsResponse),
   CreateTopics: api(CreateTopicsRequest, CreateTopicsResponse),
   DeleteTopics: api(DeleteTopicsRequest, DeleteTopicsResponse),
   DeleteRecords: api(DeleteRecordsRequest, DeleteRecordsResponse),
   InitProducerId: api(InitProducerIdRequest, InitProducerIdResponse),
   OffsetForLeaderEpoch: api(OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse),
+  AddPartitionsToTxn: api(AddPartitionsToTxnRequest, AddPartitionsToTxnResponse),
+  AddOffsetsToTxn: api(AddOffsetsToTxnRequest, AddOffsetsToTxnResponse),
+  EndTxn: api(EndTxnRequest, EndTxnResponse),
+  WriteTxnMarkers: api(WriteTxnMarkersRequest, WriteTxnMarkersResponse),
+  TxnOffsetCommit: api(TxnOffsetCommitRequest, TxnOffsetCommitResponse),
   DescribeConfigs: api(DescribeConfigsRequest, DescribeConfigsResponse),
   AlterConfigs: api(AlterConfigsRequest, AlterConfigsResponse),
   CreatePartitions: api(CreatePartitionsRequest, CreatePartitionsResponse),
+  DeleteGroups: api(DeleteGroupsRequest, DeleteGroupsResponse),
   IncrementalAlterConfigs: api(IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse),
+  OffsetDelete: api(OffsetDeleteRequest, OffsetDeleteResponse),
   DescribeCluster: api(DescribeClusterRequest, DescribeClusterResponse),
+  ConsumerGroupHeartbeat: api(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse),
+  ConsumerGroupDescribe: api(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse),
   DescribeTopicPartitions: api(DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse),
 };
 
