@@ -180,6 +180,14 @@ export class StorageFullError extends StorageUnavailableError {
   override readonly name = 'StorageFullError';
 }
 
+/**
+ * The store answered that it will not do this: credentials, permission, a bucket or table that is not there. Nothing was
+ * done, and repeating is pointless until someone mends it.
+ */
+export class StorageRefusedError extends StorageUnavailableError {
+  override readonly name = 'StorageRefusedError';
+}
+
 /** Stored bytes are not what was written. The message names the file or key, the position and what was expected. */
 export class StorageCorruptError extends Error {
   override readonly name = 'StorageCorruptError';
