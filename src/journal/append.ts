@@ -1,0 +1,214 @@
+/**
+ * Applies an append to a draft: offsets, extents, producers, remembered keys, the lane's answer. The leader passes a
+ * verdict that decides, the fold one that repeats the recorded exceptions; all else is the same for both.
+ */
+import type { BatchDescription, PartitionBatches } from '../segment/footer.ts';
+import type { StateDraft } from './draft.ts';
+import type { AppendException, AppendedGroup, AppendedSource } from './entry.ts';
+import { SharedExtentList } from './extent-list.ts';
+import type { RememberedAnswer } from './idempotency.ts';
+import type { Lane } from './journal.ts';
+import type { AppendedAnswer } from './lanes.ts';
+import type { EpochStart, Extent, ExtentSource, PartitionState } from './partition-state.ts';
+import { advanceProducer, producerKey } from './producers.ts';
+import { partitionKey } from './state.ts';
+
+export interface Append {
+  readonly lane: Lane;
+  readonly number: number;
+  readonly source: AppendedSource;
+  readonly partitions: readonly PartitionBatches[];
+}
+
+export interface BatchPlace {
+  readonly key: string;
+  /** Undefined when it does not exist. */
+  readonly partition: PartitionState | undefined;
+  /** Where the batch would go; -1 when the partition does not exist. */
+  readonly nextOffset: number;
+  /** Counts the batches of the append. */
+  readonly index: number;
+}
+
+/** Null: the batch is appended. */
+export type Verdict = (batch: BatchDescription, place: BatchPlace) => AppendException | null;
+
+/** Appends what `verdict` lets pass, partition by partition; `groupsOf` names the keys to remember once all is known. */
+export function applyAppend(
+  draft: StateDraft,
+  append: Append,
+  verdict: Verdict,
+  groupsOf: (answer: AppendedAnswer) => readonly AppendedGroup[],
+): { readonly answer: AppendedAnswer; readonly groups: readonly AppendedGroup[] } {
+  const walk = new AppendWalk(draft, append, verdict);
+  for (const batches of append.partitions) walk.partition(batches);
+  const { seq, id } = draft.header;
+  const answer: AppendedAnswer = {
+    type: 'appended',
+    number: append.number,
+    seq,
+    entryId: id,
+    inlinePosition: append.source.type === 'inline' ? append.source.position : 0,
+    leaderEpoch: draft.epoch,
+    batchCounts: append.partitions.map(({ batches }) => batches.length),
+    logStartOffsets: walk.logStartOffsets,
+    baseOffsets: walk.baseOffsets,
+    exceptions: walk.exceptions,
+  };
+  const groups = groupsOf(answer);
+  for (const group of groups) remember(draft, group, answer, walk.maxTimestamps);
+  draft.setLaneAnswer(append.lane, answer);
+  return { answer, groups };
+}
+
+class AppendWalk {
+  readonly baseOffsets: number[] = [];
+  readonly maxTimestamps: number[] = [];
+  readonly logStartOffsets: number[] = [];
+  readonly exceptions: AppendException[] = [];
+  readonly #draft: StateDraft;
+  readonly #append: Append;
+  readonly #verdict: Verdict;
+  readonly #source: ExtentSource;
+  /** What batch positions count from, within the source. */
+  readonly #origin: number;
+
+  constructor(draft: StateDraft, append: Append, verdict: Verdict) {
+    const { source } = append;
+    this.#draft = draft;
+    this.#append = append;
+    this.#verdict = verdict;
+    this.#origin = source.type === 'inline' ? source.position : 0;
+    this.#source =
+      source.type === 'inline'
+        ? { type: 'inline', seq: draft.header.seq, entryId: draft.header.id }
+        : { type: 'segment', segmentId: source.segment.id };
+  }
+
+  partition({ topicId, partition, batches }: PartitionBatches): void {
+    const key = partitionKey(topicId, partition);
+    const state = this.#draft.partitions.get(key);
+    this.logStartOffsets.push(state ? state.logStartOffset : -1);
+    let nextOffset = state ? state.nextOffset : -1;
+    let run: Run | null = null;
+    const extents: Extent[] = [];
+    for (const batch of batches) {
+      const index = this.baseOffsets.length;
+      const exception = this.#verdict(batch, { key, partition: state, nextOffset, index });
+      this.maxTimestamps.push(exception?.type === 'duplicate' ? exception.maxTimestamp : batch.maxTimestamp);
+      if (exception) {
+        this.exceptions.push(exception);
+        this.baseOffsets.push(exception.type === 'duplicate' ? exception.baseOffset : exception.nextOffset);
+        continue;
+      }
+      this.baseOffsets.push(nextOffset);
+      this.#advanceProducer(key, batch, nextOffset);
+      if (run !== null && run.position + run.length === batch.position) extendRun(run, batch);
+      else {
+        if (run) extents.push(this.#extentOf(run));
+        run = startRun(batch, nextOffset);
+      }
+      nextOffset += batch.offsetCount;
+    }
+    if (run) extents.push(this.#extentOf(run));
+    if (state && extents.length > 0) this.#draft.setPartition(key, this.#grow(state, extents, nextOffset));
+  }
+
+  #advanceProducer(key: string, batch: BatchDescription, baseOffset: number): void {
+    if (batch.producerId < 0) return;
+    const known = this.#draft.producers.get(producerKey(key, batch.producerId));
+    this.#draft.setProducer(advanceProducer(known, batch, key, baseOffset, this.#draft.header.timestamp));
+  }
+
+  #extentOf(run: Run): Extent {
+    const { baseOffset, offsetCount, position, length, batchCount, maxTimestamp } = run;
+    return {
+      baseOffset,
+      endOffset: baseOffset + offsetCount,
+      source: this.#source,
+      position: this.#origin + position,
+      length,
+      batchCount,
+      maxTimestamp,
+      leaderEpoch: this.#draft.epoch,
+      absolute: false,
+      appendedAt: this.#draft.header.timestamp,
+    };
+  }
+
+  #grow(state: PartitionState, added: readonly Extent[], nextOffset: number): PartitionState {
+    const { source } = this.#append;
+    let extents = state.extents as SharedExtentList;
+    let bytes = state.bytes;
+    for (const extent of added) {
+      extents = extents.append(extent);
+      bytes += extent.length;
+      this.#draft.addUse(extent, source.type === 'segment' ? source.segment : null);
+    }
+    const epochs = growEpochs(state.epochs, this.#draft.epoch, state.nextOffset);
+    const { topicId, partition, logStartOffset } = state;
+    return { topicId, partition, logStartOffset, nextOffset, extents, bytes, epochs };
+  }
+}
+
+/** Neighbouring batches on their way to one extent. */
+interface Run {
+  readonly baseOffset: number;
+  readonly position: number;
+  offsetCount: number;
+  length: number;
+  batchCount: number;
+  maxTimestamp: number;
+}
+
+function startRun({ position, length, offsetCount, maxTimestamp }: BatchDescription, baseOffset: number): Run {
+  return { baseOffset, position, offsetCount, length, batchCount: 1, maxTimestamp };
+}
+
+function extendRun(run: Run, batch: BatchDescription): void {
+  run.offsetCount += batch.offsetCount;
+  run.length += batch.length;
+  run.batchCount += 1;
+  if (batch.maxTimestamp > run.maxTimestamp) run.maxTimestamp = batch.maxTimestamp;
+}
+
+function growEpochs(epochs: readonly EpochStart[], epoch: number, startOffset: number): readonly EpochStart[] {
+  return epochs.at(-1)?.epoch === epoch ? epochs : [...epochs, { epoch, startOffset }];
+}
+
+function remember(
+  draft: StateDraft,
+  { key, fingerprint, batches }: AppendedGroup,
+  answer: AppendedAnswer,
+  maxTimestamps: readonly number[],
+): void {
+  const answers = batches.map((index): RememberedAnswer => {
+    const exception = answer.exceptions.find((candidate) => candidate.index === index);
+    if (exception?.type === 'refused') {
+      return { type: 'refused', error: exception.error, nextOffset: exception.nextOffset };
+    }
+    return { type: 'appended', baseOffset: answer.baseOffsets[index]!, maxTimestamp: maxTimestamps[index]! };
+  });
+  draft.rememberKey({ key, fingerprint, rememberedAt: draft.header.timestamp, answers });
+}
+
+/** The verdict of the fold: what the entry says. */
+export function recordedVerdict(exceptions: readonly AppendException[]): Verdict {
+  let at = 0;
+  return (_batch, { index }) => {
+    const exception = exceptions[at];
+    if (exception?.index !== index) return null;
+    at++;
+    return exception;
+  };
+}
+
+export const emptyPartition = (topicId: string, partition: number): PartitionState => ({
+  topicId,
+  partition,
+  logStartOffset: 0,
+  nextOffset: 0,
+  extents: SharedExtentList.empty,
+  bytes: 0,
+  epochs: [],
+});

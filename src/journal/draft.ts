@@ -1,0 +1,211 @@
+/**
+ * One entry's changes over a JournalState. The leader decides proposals on it and the fold applies decoded commands to
+ * it, through the same methods, so that both arrive at the same state. `commit` makes the changes at once; nobody sees
+ * anything of them before.
+ */
+import { IDEMPOTENCY_KEYS_PER_JOURNAL_MAX } from '../limits.ts';
+import { assert } from '../runtime/assert.ts';
+import type { SegmentReference } from '../segment/footer.ts';
+import type { IdempotencyRecord } from './idempotency.ts';
+import type { Applied, CondemnedSegment, Lane, SegmentUse } from './journal.ts';
+import { advanceLane, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
+import { Overlay } from './overlay.ts';
+import type { Extent, PartitionState } from './partition-state.ts';
+import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord, producerKey } from './producers.ts';
+import { type JournalState, referenceOf } from './state.ts';
+
+/** What an entry says of itself before its commands. */
+export interface EntryHeader {
+  readonly seq: number;
+  readonly id: string;
+  readonly epoch: number;
+  readonly timestamp: number;
+}
+
+export interface Committed extends Applied {
+  /** Entries below that no extent points into any more. */
+  readonly releasedEntries: readonly number[];
+}
+
+const NO_ENTRY: EntryHeader = { seq: 0, id: '', epoch: 0, timestamp: 0 };
+
+/** Sets the bounds of the state's caches; tests lower them. */
+export interface StateLimits {
+  readonly producersMax: number;
+  readonly idempotencyKeysMax: number;
+}
+
+const STATE_LIMITS: StateLimits = {
+  producersMax: PRODUCERS_PER_JOURNAL_MAX,
+  idempotencyKeysMax: IDEMPOTENCY_KEYS_PER_JOURNAL_MAX,
+};
+
+export class StateDraft {
+  readonly base: JournalState;
+  header: EntryHeader = NO_ENTRY;
+  epoch = 0;
+  nextProducerId = 0;
+  readonly partitions: Overlay<string, PartitionState>;
+  readonly segments: Overlay<string, SegmentUse>;
+  readonly condemned: Overlay<string, CondemnedSegment>;
+  readonly sessions: Overlay<number, number>;
+  readonly lanes: Overlay<string, LaneState>;
+  readonly producers: Overlay<string, ProducerRecord>;
+  readonly idempotencyKeys: Overlay<string, IdempotencyRecord>;
+  readonly inlineUses: Overlay<number, number>;
+  readonly #limits: StateLimits;
+  #fences: readonly number[] = [];
+  /** The partition of each changed key: a removed one has no value to name it. */
+  readonly #touched = new Map<string, { readonly topicId: string; readonly partition: number }>();
+
+  constructor(base: JournalState, limits: StateLimits = STATE_LIMITS) {
+    this.base = base;
+    this.#limits = limits;
+    this.partitions = new Overlay(base.partitionsByKey);
+    this.segments = new Overlay(base.segmentsById);
+    this.condemned = new Overlay(base.condemnedById);
+    this.sessions = new Overlay(base.sessions);
+    this.lanes = new Overlay(base.lanes);
+    this.producers = new Overlay(base.producersByKey, 'ordered');
+    this.idempotencyKeys = new Overlay(base.idempotencyKeys, 'ordered');
+    this.inlineUses = new Overlay(base.inlineUses);
+  }
+
+  begin(header: EntryHeader): void {
+    this.#clear();
+    this.header = header;
+    this.epoch = this.base.epoch;
+    this.nextProducerId = this.base.nextProducerId;
+    this.#fences = this.base.fences;
+  }
+
+  commit(): Committed {
+    const { base } = this;
+    const committed: Committed = {
+      seq: this.header.seq,
+      entryId: this.header.id,
+      partitions: [...this.#touched.values()],
+      releasedSegments: removedKeys(this.segments.changes()),
+      releasedEntries: removedKeys(this.inlineUses.changes()),
+    };
+    base.lastSeq = this.header.seq;
+    base.lastEntryId = this.header.id;
+    base.epoch = this.epoch;
+    base.nextProducerId = this.nextProducerId;
+    base.fences = this.#fences;
+    for (const overlay of this.#overlays()) overlay.apply();
+    this.#touched.clear();
+    return committed;
+  }
+
+  setPartition(key: string, state: PartitionState): void {
+    this.partitions.set(key, state);
+    this.#touched.set(key, state);
+  }
+
+  deletePartition(key: string, state: PartitionState): void {
+    this.partitions.delete(key);
+    this.#touched.set(key, state);
+  }
+
+  /** Counts `extent` as a use of its segment or entry. `reference` names the segment. */
+  addUse(extent: Extent, reference: SegmentReference | null): void {
+    const { source } = extent;
+    if (source.type === 'inline') {
+      this.inlineUses.set(source.seq, (this.inlineUses.get(source.seq) ?? 0) + 1);
+      return;
+    }
+    const known = this.segments.get(source.segmentId) ?? reference;
+    assert(known, `an extent points into the unknown segment ${source.segmentId}`);
+    const { extentCount, liveBytes } = 'extentCount' in known ? (known as SegmentUse) : NO_USE;
+    this.segments.set(source.segmentId, {
+      ...referenceOf(known),
+      extentCount: extentCount + 1,
+      liveBytes: liveBytes + extent.length,
+    });
+  }
+
+  removeUse({ source, length }: Extent): void {
+    if (source.type === 'inline') {
+      const left = (this.inlineUses.get(source.seq) ?? 0) - 1;
+      if (left > 0) this.inlineUses.set(source.seq, left);
+      else this.inlineUses.delete(source.seq);
+      return;
+    }
+    const use = this.segments.get(source.segmentId);
+    if (!use) return;
+    if (use.extentCount === 1) this.segments.delete(source.segmentId);
+    else {
+      const { extentCount, liveBytes } = use;
+      this.segments.set(source.segmentId, {
+        ...referenceOf(use),
+        extentCount: extentCount - 1,
+        liveBytes: liveBytes - length,
+      });
+    }
+  }
+
+  setProducer(record: ProducerRecord): void {
+    this.producers.set(producerKey(record.partitionKey, record.producerId), record);
+    if (this.producers.size > this.#limits.producersMax) deleteOldest(this.producers);
+  }
+
+  rememberKey(record: IdempotencyRecord): void {
+    this.idempotencyKeys.set(record.key, record);
+    if (this.idempotencyKeys.size > this.#limits.idempotencyKeysMax) deleteOldest(this.idempotencyKeys);
+  }
+
+  setLaneAnswer(lane: Lane, answer: LaneAnswer): void {
+    this.openSession(lane.brokerId, lane.brokerEpoch);
+    const key = laneKey(lane.brokerId, lane.lane);
+    this.lanes.set(key, advanceLane(this.lanes.get(key), lane, answer));
+  }
+
+  /** A newer life of a broker begins: the lanes of older ones are over. */
+  openSession(brokerId: number, brokerEpoch: number): void {
+    const known = this.sessions.get(brokerId);
+    if (known !== undefined && known >= brokerEpoch) return;
+    this.sessions.set(brokerId, brokerEpoch);
+    for (const [key, lane] of this.lanes.entries()) {
+      if (lane.brokerId === brokerId && lane.brokerEpoch < brokerEpoch) this.lanes.delete(key);
+    }
+  }
+
+  startEpoch(epoch: number): void {
+    this.epoch = epoch;
+    this.#fences = [...this.#fences, this.header.seq];
+  }
+
+  #clear(): void {
+    for (const overlay of this.#overlays()) overlay.clear();
+    this.#touched.clear();
+  }
+
+  #overlays(): readonly { apply(): void; clear(): void }[] {
+    return [
+      this.partitions,
+      this.segments,
+      this.condemned,
+      this.sessions,
+      this.lanes,
+      this.producers,
+      this.idempotencyKeys,
+      this.inlineUses,
+    ];
+  }
+}
+
+const NO_USE = { extentCount: 0, liveBytes: 0 };
+
+function removedKeys<K>(changes: ReadonlyMap<K, unknown>): readonly K[] {
+  const removed: K[] = [];
+  for (const [key, value] of changes) if (value === null) removed.push(key);
+  return removed;
+}
+
+function deleteOldest<V extends object>(overlay: Overlay<string, V>): void {
+  for (const [key] of overlay.entries()) {
+    overlay.delete(key);
+    return;
+  }
+}
