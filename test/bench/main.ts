@@ -1,0 +1,25 @@
+/**
+ * `npm run bench [-- NAME…]`: how fast, at what cost, next to the budget. Never a test: the figures depend on the machine.
+ *
+ *   speed     a broker of its own process on the embedded stores, durable at every acknowledgement (the default)
+ *   requests  what S3 and DynamoDB would be asked for at 10 MB/s over 100 partitions, against stand-ins (the default)
+ *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
+ *
+ * MB is 10^6 bytes. On few cores the client shares them with the broker, so MB per broker CPU-second is the figure to trust.
+ */
+import { parseArgs } from 'node:util';
+import { measureRequests } from './requests.ts';
+import { measureSpeed } from './speed.ts';
+import { measureSteady } from './steady.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: 'string', default: '3' }, profile: { type: 'string' } },
+});
+const wanted = positionals.length > 0 ? positionals : ['speed', 'requests'];
+for (const name of wanted) {
+  if (name === 'speed') await measureSpeed(values.profile);
+  else if (name === 'requests') await measureRequests();
+  else if (name === 'steady') await measureSteady(Number(values.minutes));
+  else throw new Error(`no benchmark ${name}: give speed, requests or steady`);
+}
