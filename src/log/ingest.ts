@@ -1,0 +1,149 @@
+/**
+ * Takes batches in: checks them, copies their bytes once, and lets them join what waits to leave.
+ *
+ *   produce ─► admit, copy ─► open flush ─┬─► inline lane of its journal ──────────────────────────┐
+ *                                         └─► sealed ─► upload (several at once) ─► segment lane ──┴─► journal ─► answer
+ *   └───── this file ──────┘└ flusher.ts ───────────┘└─────────────── departures.ts ───────────────────────────────────┘
+ *
+ * Every batch that was copied gets exactly one outcome, whatever fails.
+ */
+import type { Topics } from '../cluster/topics.ts';
+import type { Config } from '../config.ts';
+import { KafkaError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import { stampLogAppendTime } from '../record/batch.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { admitBatch, checkKeys, stamped } from './admission.ts';
+import { type ChunkPool, ChunkWriter } from './chunk-pool.ts';
+import type { Flusher, Joining } from './flusher.ts';
+import { Gate } from './gate.ts';
+import type { IngestMetrics } from './ingest-metrics.ts';
+import type { ProduceBatch, ProduceOptions, ProduceOutcome } from './log.ts';
+import { Line } from './open-flush.ts';
+import { failedOutcome } from './outcome.ts';
+import { PartitionMap } from './partition-map.ts';
+import { PendingBatch, ProduceCall } from './pending.ts';
+import type { IngestPressure } from './pressure.ts';
+
+export interface IngestOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly journals: ReadonlyMap<number, Journal>;
+  readonly topics: Topics;
+  readonly pool: ChunkPool;
+  readonly pressure: IngestPressure;
+  readonly flusher: Flusher;
+  readonly metrics: IngestMetrics;
+}
+
+/** Batches of compacted topics opened at once: each may take `http.decompressed.bytes.max`. */
+const OPENED_MAX = 2;
+
+export class Ingest {
+  readonly #options: IngestOptions;
+  readonly #writer: ChunkWriter;
+  readonly #lines = new PartitionMap<Line>();
+  readonly #opening = new Gate(OPENED_MAX);
+  #closed = false;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#writer = new ChunkWriter(options.pool);
+  }
+
+  /** See `Log.produce`. */
+  produce(batches: readonly ProduceBatch[], options: ProduceOptions): Promise<readonly ProduceOutcome[]> {
+    const { metrics, runtime, flusher } = this.#options;
+    metrics.requests++;
+    const call = new ProduceCall(batches.length, options.idempotency);
+    const nowMs = runtime.clock.now();
+    const joining: Joining[] = [];
+    const checks: Promise<void>[] = [];
+    for (let index = 0; index < batches.length; index++) {
+      try {
+        joining.push(this.#admit(call, index, batches[index]!, nowMs, checks));
+      } catch (cause) {
+        call.settle(index, this.#refusal(cause));
+      }
+    }
+    if (checks.length > 0) this.#joinAfter(joining, checks);
+    else if (joining.length > 0) flusher.join(joining);
+    return call.promise;
+  }
+
+  /** Refuses new batches from now on and resolves when all accepted ones are answered. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#options.flusher.drain();
+    this.#writer.close();
+  }
+
+  /** The partition is gone: nothing is kept of it. What still waits is refused by its journal. */
+  forget(topicId: string, partition: number): void {
+    if (this.#lines.get(topicId, partition)?.idle) this.#lines.delete(topicId, partition);
+  }
+
+  #admit(call: ProduceCall, index: number, given: ProduceBatch, nowMs: number, checks: Promise<void>[]): Joining {
+    const { topicId, partition, records, expectedOffset } = given;
+    const { topics, journals, pressure } = this.#options;
+    const topic = topics.byId(topicId);
+    const placement = topic?.partitions[partition];
+    if (topic === undefined || placement === undefined) {
+      throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
+    }
+    const { journal } = placement;
+    if (this.#closed || journals.get(journal)?.role !== 'leading') {
+      throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${journal}`);
+    }
+    if (pressure.overfull) {
+      throw new KafkaError('NOT_ENOUGH_REPLICAS', 'too many records wait to become durable');
+    }
+    const header = admitBatch(records, topic, nowMs);
+    const { chunk, start } = this.#writer.write(records);
+    const stamp = topic.config.timestampType === 'LogAppendTime';
+    if (stamp) stampLogAppendTime(chunk.buffer, start, nowMs);
+    const batch = new PendingBatch({
+      call,
+      index,
+      chunk,
+      start,
+      header: stamp ? stamped(header, nowMs) : header,
+      logAppendTimeMs: stamp ? nowMs : -1,
+      expectedOffset,
+      custody: pressure,
+    });
+    const line = this.#lines.getOrAdd(topicId, partition, () => new Line(topicId, partition, journal));
+    if (topic.config.compacted) checks.push(this.#checkKeys(batch, topic.name));
+    if (line.checking !== null) checks.push(line.checking);
+    return { line, batch };
+  }
+
+  /** Ends the batch itself when it is refused; never rejects. */
+  async #checkKeys(batch: PendingBatch, topicName: string): Promise<void> {
+    const bytesMax = this.#options.config['http.decompressed.bytes.max'];
+    try {
+      await this.#opening.run(() => checkKeys(batch.bytes, topicName, bytesMax));
+    } catch (cause) {
+      batch.end(this.#refusal(cause));
+    }
+  }
+
+  /** Later batches of the same partitions wait for these, or they would overtake them. */
+  #joinAfter(joining: readonly Joining[], checks: readonly Promise<void>[]): void {
+    const checked = Promise.all(checks).then(() => {
+      for (const { line } of joining) if (line.checking === checked) line.checking = null;
+      const kept = joining.filter(({ batch }) => !batch.ended);
+      if (kept.length > 0) this.#options.flusher.join(kept);
+    });
+    for (const { line } of joining) line.checking = checked;
+  }
+
+  #refusal(cause: unknown): ProduceOutcome {
+    const outcome = failedOutcome(cause, false);
+    if (outcome.error === 'UNKNOWN_SERVER_ERROR') {
+      this.#options.runtime.logger.error({ error: cause }, 'a record batch could not be taken in');
+    }
+    this.#options.metrics.refused(outcome.error);
+    return outcome;
+  }
+}

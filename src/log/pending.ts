@@ -1,0 +1,96 @@
+/** What one call of `produce` waits for, and the batches it brought. */
+import type { BatchHeader } from '../record/batch.ts';
+import { assert } from '../runtime/assert.ts';
+import type { PlacedBatch } from '../segment/build.ts';
+import type { Chunk } from './chunk-pool.ts';
+import type { ProduceOptions, ProduceOutcome } from './log.ts';
+
+/** One promise for the whole call; resolved by the last outcome. */
+export class ProduceCall {
+  readonly idempotency: ProduceOptions['idempotency'];
+  readonly promise: Promise<readonly ProduceOutcome[]>;
+  readonly #outcomes: ProduceOutcome[];
+  #left: number;
+  #resolve!: (outcomes: readonly ProduceOutcome[]) => void;
+
+  constructor(count: number, idempotency: ProduceOptions['idempotency']) {
+    this.idempotency = idempotency;
+    this.#outcomes = new Array<ProduceOutcome>(count);
+    this.#left = count;
+    this.promise = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    if (count === 0) this.#resolve(this.#outcomes);
+  }
+
+  settle(index: number, outcome: ProduceOutcome): void {
+    this.#outcomes[index] = outcome;
+    if (--this.#left === 0) this.#resolve(this.#outcomes);
+  }
+}
+
+/** Counts what is taken in and not yet answered. */
+export interface Custody {
+  add(bytes: number): void;
+  remove(bytes: number): void;
+}
+
+/** A batch between its copy and its answer. It holds one reference to its chunk. */
+export class PendingBatch implements PlacedBatch {
+  readonly call: ProduceCall;
+  /** Place in the call. */
+  readonly index: number;
+  readonly chunk: Chunk;
+  readonly start: number;
+  /** View of the chunk. */
+  readonly bytes: Buffer;
+  /** As it is stored. */
+  readonly header: BatchHeader;
+  /** -1 unless the topic stamps LogAppendTime. */
+  readonly logAppendTimeMs: number;
+  readonly expectedOffset: number | undefined;
+  readonly #custody: Custody;
+  #ended = false;
+
+  constructor({ call, index, chunk, start, header, logAppendTimeMs, expectedOffset, custody }: NewPendingBatch) {
+    this.call = call;
+    this.index = index;
+    this.chunk = chunk;
+    this.start = start;
+    this.bytes = chunk.buffer.subarray(start, start + header.length);
+    this.header = header;
+    this.logAppendTimeMs = logAppendTimeMs;
+    this.expectedOffset = expectedOffset;
+    this.#custody = custody;
+    custody.add(header.length);
+  }
+
+  get length(): number {
+    return this.header.length;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Gives the chunk back and answers, once. Nothing may read the bytes for this batch any more. */
+  end(outcome: ProduceOutcome): void {
+    assert(!this.#ended, 'a batch was answered twice');
+    this.#ended = true;
+    this.call.settle(this.index, outcome);
+    this.chunk.release();
+    this.#custody.remove(this.header.length);
+  }
+}
+
+export interface NewPendingBatch {
+  readonly call: ProduceCall;
+  readonly index: number;
+  /** Its reference goes to the batch. */
+  readonly chunk: Chunk;
+  readonly start: number;
+  readonly header: BatchHeader;
+  readonly logAppendTimeMs: number;
+  readonly expectedOffset: number | undefined;
+  readonly custody: Custody;
+}
