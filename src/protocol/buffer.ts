@@ -300,5 +300,5 @@ export class Writer {
 }
 
 function outOfRange(type: string, value: number): never {
-  throw new AssertionError(`${value} is not an ${type}`);
+  throw new AssertionError(`${value} does not fit ${type}`);
 }
