@@ -1,0 +1,68 @@
+/** What a handler gets and what it gives: the contract between the router and `handlers/`. */
+import type { Overrides } from '../cluster/topic-config.ts';
+import type { Topics } from '../cluster/topics.ts';
+import type { Address, Config } from '../config.ts';
+import type { ErrorName, KafkaError } from '../errors.ts';
+import type { Log } from '../log/log.ts';
+import type { Fields, Infer, Input, Message } from '../protocol/schema.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+
+/** The broker behind the listener. */
+export interface Broker {
+  readonly runtime: Runtime;
+  readonly config: Config;
+  readonly log: Log;
+  readonly topics: Topics;
+  /** Effective broker defaults of topic configurations, by topic-config name. */
+  readonly topicDefaults: Overrides;
+  readonly clusterId: string;
+  readonly brokerId: number;
+  /** Reported as the rack; empty when unknown. */
+  readonly zone: string;
+}
+
+/** One request on its way. */
+export interface Call {
+  readonly broker: Broker;
+  readonly apiVersion: number;
+  readonly clientId: string | null;
+  /** Where this client is told to find the broker. */
+  readonly advertised: Address;
+  /** Aborted when the client is gone, or the broker stops: a long poll should answer then. */
+  readonly signal: AbortSignal;
+  /** Kafka's code of an error, which is counted. */
+  code(error: ErrorName): number;
+  /** Ends the connection instead of an answer; to be returned by a handler that answers nothing. */
+  closeConnection(reason: string): null;
+  /** Runs `release` exactly once: when the response is with the kernel, or will never be. */
+  onSent(release: () => void): void;
+}
+
+/**
+ * One API. `handle` answers the response, or null when the client expects none. It is called in the order in which
+ * requests of a connection arrive, and what it does before its first `await` is done in that order, too. Views in the
+ * request are valid until then.
+ */
+export interface Api<Req extends Fields = Fields, Res extends Fields = Fields> {
+  readonly request: Message<Req>;
+  readonly response: Message<Res>;
+  /** The oldest version to advertise, where clients want to see an older one than is served. */
+  readonly advertisedSince?: number;
+  /**
+   * - `produce`: held back while the log is full.
+   * - `fetch`: one of a connection at a time, held back while too many answers wait for their clients.
+   * - `alone`: changes something that later requests of the connection may count on; they are read when it is answered.
+   */
+  readonly turn?: Turn;
+  handle(request: Infer<Message<Req>>, call: Call): Reply<Res>;
+  /** The answer to a request that failed as a whole. */
+  refuse(request: Infer<Message<Req>>, error: KafkaError, call: Call): Input<Message<Res>> | null;
+}
+
+export type Turn = 'produce' | 'fetch' | 'alone';
+
+export type Reply<Res extends Fields> = MaybePromise<Input<Message<Res>> | null>;
+export type MaybePromise<T> = T | Promise<T>;
+
+/** The identity, for inference. */
+export const api = <Req extends Fields, Res extends Fields>(definition: Api<Req, Res>): Api<Req, Res> => definition;

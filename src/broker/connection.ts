@@ -1,0 +1,311 @@
+/**
+ * One client connection: frames in, responses out in the order of their requests.
+ *
+ *   socket ─► FrameAssembler ─► gates ─► Router ─► slots (one per request, in order) ─► ResponseWriter ─► socket
+ *
+ * A request is started as soon as it has arrived, so requests of a connection are in work at the same time, and handlers
+ * see them in order up to their first `await`. The connection stops reading when it has too many in work, when its client
+ * does not take its responses, while a request that goes alone is in work, and while a gate holds the next one back.
+ * A client that ends its side still gets its answers; long polls are cut short for it.
+ */
+import type { Socket } from 'node:net';
+import type { Address } from '../config.ts';
+import type { Clock, Timers } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Turn } from './api.ts';
+import type { BrokerMetrics } from './broker-metrics.ts';
+import type { ByteGate, Gate } from './byte-gate.ts';
+import { FrameAssembler, FrameError } from './frame-assembler.ts';
+import type { FrameMemory } from './frame-memory.ts';
+import type { LogLimiter } from './log-limiter.ts';
+import { type OutgoingResponse, ResponseWriter } from './response-writer.ts';
+import type { Outcome, Peer, Router } from './router.ts';
+import { takeSocket } from './socket-reads.ts';
+
+/** Responses of one connection that may wait for their client before it is not read any more. */
+const UNSENT_BYTES_MAX = 1024 * 1024;
+/** After the last byte is sent, a client has this long to close its side. */
+const LINGER_MS = 1_000;
+const HTTP_ANSWER =
+  'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n' +
+  'This port speaks the Kafka protocol, not HTTP. The HTTP API of Millrace listens elsewhere (--http, 8080 by default).\n';
+
+/** What the connections of one listener share. */
+export interface ConnectionHost {
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly limited: LogLimiter;
+  readonly metrics: BrokerMetrics;
+  readonly frameMemory: FrameMemory;
+  readonly frameBytesMax: number;
+  readonly inFlightMax: number;
+  /** The buffer that every socket reads into. */
+  readonly readBuffer: Buffer;
+  /** Whether sockets may read into buffers of ours. */
+  readonly directReads: boolean;
+  /** Null: where the client has connected to. */
+  readonly advertised: Address | null;
+  /** Full: producers are not read. */
+  readonly pressure: Gate;
+  /** Responses of all connections that wait for their clients. Full: no more fetches are started. */
+  readonly unsent: ByteGate;
+  requestsInFlight: number;
+  onClosed(connection: Connection): void;
+}
+
+interface Slot {
+  readonly turn: Turn | undefined;
+  outcome: Outcome | null;
+}
+
+export class Connection implements Peer {
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #frames: FrameAssembler;
+  readonly #writer: ResponseWriter;
+  readonly #slots: Slot[] = [];
+  readonly #name: string;
+  readonly #advertised: Address;
+  #abort: AbortController | null = null;
+  /** No request is taken any more; `ending` becomes `closed` when what is in work is answered and sent. */
+  #phase: 'open' | 'ending' | 'closed' = 'open';
+  /** Frames are being handed out further up the stack. */
+  #delivering = false;
+  #paused = true;
+  #alone = false;
+  #fetching = false;
+  /** The next request waits for a gate, or for the fetch before it. */
+  #waitsFor: Gate | null = null;
+  #waitsForFetch = false;
+  #produces = false;
+  #activeAt: number;
+
+  constructor(accepted: Socket, host: ConnectionHost) {
+    this.#host = host;
+    this.#activeAt = host.clock.monotonic();
+    this.#name = `${accepted.remoteAddress}:${accepted.remotePort}`;
+    this.#advertised = host.advertised ?? { host: accepted.localAddress ?? '', port: accepted.localPort ?? 0 };
+    this.#frames = new FrameAssembler(host.frameMemory, host.frameBytesMax, (frame) => this.#deliver(frame));
+    const buffer = () => (this.#blocked() ? host.readBuffer : (this.#frames.target() ?? host.readBuffer));
+    this.#socket = takeSocket(
+      accepted,
+      { buffer, onRead: (bytes, length) => this.#onRead(bytes, length) },
+      host.directReads,
+    );
+    this.#writer = new ResponseWriter(this.#socket, (bytes) => this.#onSent(bytes));
+    this.#socket.setNoDelay(true);
+    this.#socket.on('end', () => this.end('the client ended it'));
+    this.#socket.on('error', (cause) =>
+      host.logger.debug({ peer: this.#name, cause: String(cause) }, 'connection lost'),
+    );
+    this.#socket.on('close', () => this.#onClose());
+    this.readOrPause();
+  }
+
+  /** Aborted when nobody waits for answers any more: long polls end then. */
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.#phase !== 'open') this.#abort.abort();
+    }
+    return this.#abort.signal;
+  }
+
+  get advertised(): Address {
+    return this.#advertised;
+  }
+
+  /** Has sent a produce request before. */
+  get produces(): boolean {
+    return this.#produces;
+  }
+
+  /** Milliseconds without a byte in either direction; 0 while a request is in work and its client not at fault. */
+  idleMs(now: number): number {
+    if (this.#slots.length > 0 && this.#writer.waitingBytes === 0) return 0;
+    return now - this.#activeAt;
+  }
+
+  get hasUnsent(): boolean {
+    return this.#writer.waitingBytes > 0;
+  }
+
+  /** Takes no more requests, finishes those in work, and closes. */
+  end(reason: string): void {
+    if (this.#phase !== 'open') return;
+    this.#phase = 'ending';
+    this.#host.logger.debug({ peer: this.#name, reason }, 'connection ends');
+    this.#abort?.abort();
+    this.#finishWhenDone();
+  }
+
+  destroy(reason: string): void {
+    if (this.#phase === 'closed') return;
+    this.#host.metrics.closed(reason);
+    this.#socket.destroy();
+  }
+
+  /** Hands out what waits, as far as it may go, and reads on or stops reading. To be called when anything was relieved. */
+  proceed(): void {
+    if (this.#delivering || this.#phase !== 'open') return;
+    this.#waitsForFetch = false;
+    this.#feed(null, 0);
+  }
+
+  #onRead(bytes: Buffer, length: number): void {
+    this.#activeAt = this.#host.clock.monotonic();
+    this.#host.metrics.received(length);
+    if (this.#phase === 'open') this.#feed(bytes, length);
+  }
+
+  /** New bytes, or null for those that are held. */
+  #feed(bytes: Buffer | null, length: number): void {
+    this.#delivering = true;
+    try {
+      if (bytes === null) this.#frames.resume();
+      else this.#frames.take(bytes, length);
+    } catch (cause) {
+      if (cause instanceof FrameError) this.#onFrameError(cause);
+      else this.#onBug(cause);
+    } finally {
+      this.#delivering = false;
+    }
+    this.readOrPause();
+  }
+
+  #blocked(): boolean {
+    return (
+      this.#alone ||
+      this.#waitsForFetch ||
+      this.#waitsFor !== null ||
+      this.#slots.length >= this.#host.inFlightMax ||
+      this.#writer.waitingBytes > UNSENT_BYTES_MAX ||
+      this.#phase !== 'open'
+    );
+  }
+
+  /** Stops reading or goes on, as things are now. */
+  readOrPause(): void {
+    if (this.#phase !== 'open') return;
+    const full = this.#produces && this.#host.frameMemory.gate.full && this.#frames.heldBytes === 0;
+    const pause = full || this.#blocked();
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    if (pause) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #deliver(frame: Buffer): boolean {
+    if (this.#blocked()) return false;
+    const host = this.#host;
+    const turn = host.router.turnOf(frame);
+    if (turn === 'produce') {
+      this.#produces = true;
+      if (!this.#passes(host.pressure)) return false;
+    } else if (turn === 'fetch') {
+      if (this.#fetching) {
+        this.#waitsForFetch = true;
+        return false;
+      }
+      if (!this.#passes(host.unsent)) return false;
+      this.#fetching = true;
+    } else if (turn === 'alone') {
+      this.#alone = true;
+    }
+    const slot: Slot = { turn, outcome: null };
+    this.#slots.push(slot);
+    host.requestsInFlight++;
+    const outcome = host.router.handle(frame, this);
+    if (outcome instanceof Promise) outcome.then((settled) => this.#settle(slot, settled));
+    else this.#settle(slot, outcome);
+    return true;
+  }
+
+  #passes(gate: Gate): boolean {
+    if (!gate.full) return true;
+    this.#waitsFor = gate;
+    gate.whenRelieved(() => {
+      this.#waitsFor = null;
+      this.proceed();
+    });
+    return false;
+  }
+
+  #settle(slot: Slot, outcome: Outcome): void {
+    this.#host.requestsInFlight--;
+    slot.outcome = outcome;
+    if (slot.turn === 'fetch') this.#fetching = false;
+    else if (slot.turn === 'alone') this.#alone = false;
+    while (this.#slots.length > 0 && this.#slots[0]!.outcome !== null) this.#answer(this.#slots.shift()!.outcome!);
+    if (this.#phase === 'ending') this.#finishWhenDone();
+    else if (this.#paused) this.proceed();
+  }
+
+  #answer(outcome: Outcome): void {
+    switch (outcome.type) {
+      case 'respond':
+        this.#send(outcome.response);
+        break;
+      case 'close':
+        this.#host.limited.warn('a Kafka request cannot be answered, its connection is closed', {
+          peer: this.#name,
+          reason: outcome.reason,
+        });
+        this.#host.metrics.closed('request');
+        this.end(outcome.reason);
+        break;
+      case 'silent':
+        break;
+    }
+  }
+
+  #send(response: OutgoingResponse): void {
+    if (this.#phase !== 'closed') this.#host.unsent.add(this.#writer.send(response));
+    else response.release?.();
+  }
+
+  #onSent(bytes: number): void {
+    this.#activeAt = this.#host.clock.monotonic();
+    this.#host.metrics.sent(bytes);
+    this.#host.unsent.remove(bytes);
+    if (this.#phase === 'ending') this.#finishWhenDone();
+    else if (this.#paused) this.proceed();
+  }
+
+  #onFrameError(error: FrameError): void {
+    const fields = { peer: this.#name, reason: error.message };
+    this.#host.limited.warn('bytes that are no Kafka request, the connection is closed', fields);
+    this.#host.metrics.closed(error.problem);
+    if (error.problem === 'HTTP' && this.#slots.length === 0) {
+      this.#send({ parts: [Buffer.from(HTTP_ANSWER)], release: null });
+    }
+    this.end(error.message);
+  }
+
+  #onBug(cause: unknown): void {
+    const stack = cause instanceof Error ? cause.stack : String(cause);
+    this.#host.logger.error({ peer: this.#name, stack }, 'a Kafka connection failed by a bug');
+    this.destroy('bug');
+  }
+
+  /** What arrives from now on is read and thrown away: closing with unread bytes would reset what was sent. */
+  #finishWhenDone(): void {
+    if (this.#slots.length > 0 || this.#writer.waitingBytes > 0 || this.#socket.writableEnded) return;
+    this.#socket.end();
+    if (this.#paused) this.#socket.resume();
+    this.#paused = false;
+    this.#host.timers.after(LINGER_MS, () => this.#socket.destroy());
+  }
+
+  #onClose(): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#abort?.abort();
+    this.#frames.close();
+    this.#host.unsent.remove(this.#writer.waitingBytes);
+    this.#writer.close();
+    this.#host.onClosed(this);
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * ApiVersions (18), v0-4. What every client asks first.
+ *
+ * Advertises exactly the APIs and versions that are served, except Produce, whose range starts at 0: librdkafka looks for
+ * old versions before it uses new ones (KAFKA-18659). A version above 4 is answered by the router in version 0 with
+ * UNSUPPORTED_VERSION (KIP-511).
+ *
+ * Unlike Kafka: no features are finalized, in particular no transaction.version, and no telemetry is offered.
+ */
+
+import { KafkaError } from '../../errors.ts';
+import { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/messages/api-versions.ts';
+import { type Api, api } from '../api.ts';
+
+const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
+
+export function apiVersions(others: readonly Api<any, any>[]) {
+  const apiKeys = [...others.map(rangeOf), rangeOf({ request: ApiVersionsRequest })].sort(
+    (a, b) => a.apiKey - b.apiKey,
+  );
+  return api({
+    request: ApiVersionsRequest,
+    response: ApiVersionsResponse,
+    handle({ clientSoftwareName, clientSoftwareVersion }, call) {
+      if (call.apiVersion >= 3 && !(SOFTWARE.test(clientSoftwareName) && SOFTWARE.test(clientSoftwareVersion))) {
+        throw new KafkaError('INVALID_REQUEST', 'the name or version of the client software is not valid');
+      }
+      return { errorCode: 0, apiKeys };
+    },
+    refuse: (_request, error, call) => ({ errorCode: call.code(error.error), apiKeys: [] }),
+  });
+}
+
+function rangeOf({ request, advertisedSince }: Pick<Api<any, any>, 'request' | 'advertisedSince'>) {
+  const [minVersion, maxVersion] = request.versions;
+  return { apiKey: request.apiKey, minVersion: advertisedSince ?? minVersion, maxVersion };
+}

@@ -1,0 +1,58 @@
+/**
+ * CreatePartitions (37), v0-3: topics grow to a new total.
+ *
+ * One result per topic of the request, always: clients look each one up. A topic that is named twice is
+ * INVALID_REQUEST; a total that is not an increase INVALID_PARTITIONS. Assignments must be as many as there are new
+ * partitions and name brokers of the cluster. `validateOnly` changes nothing.
+ *
+ * Unlike Kafka: `timeoutMs` is not looked at.
+ */
+import { KafkaError } from '../../errors.ts';
+import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../protocol/messages/create-partitions.ts';
+import { api, type Call } from '../api.ts';
+import { changeEach, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
+
+type RequestedTopic = CreatePartitionsRequest['topics'][number];
+
+export const createPartitions = api({
+  request: CreatePartitionsRequest,
+  response: CreatePartitionsResponse,
+  turn: 'alone',
+  async handle({ topics, validateOnly }, call) {
+    const twice = namedTwice(topics.map(({ name }) => name));
+    return {
+      topics: await changeEach(topics, async (requested) => {
+        const { name, count } = requested;
+        try {
+          if (twice.has(name)) throw new KafkaError('INVALID_REQUEST', 'Duplicate topic name.');
+          checkAssignments(requested, call);
+          await call.broker.topics.createPartitions(name, count, { validateOnly });
+          return { name, errorCode: 0, errorMessage: null };
+        } catch (cause) {
+          return { name, ...itemError(call, cause) };
+        }
+      }),
+    };
+  },
+  refuse: ({ topics }, error, call) => ({ topics: topics.map(({ name }) => ({ name, ...itemError(call, error) })) }),
+});
+
+function checkAssignments({ name, count, assignments }: RequestedTopic, { broker }: Call): void {
+  if (assignments === null) return;
+  const topic = broker.topics.byName(name);
+  if (topic === undefined) throw unknownTopic(name);
+  const more = count - topic.partitions.length;
+  if (more > 0 && assignments.length !== more) {
+    throw new KafkaError(
+      'INVALID_REPLICA_ASSIGNMENT',
+      `${more} partitions are new, ${assignments.length} are assigned`,
+    );
+  }
+  const wrong = assignments.find(
+    ({ brokerIds }) => brokerIds.length === 0 || brokerIds.some((id) => id !== broker.brokerId),
+  );
+  if (wrong !== undefined) {
+    const problem = `a partition is assigned to brokers [${wrong.brokerIds}], the cluster has [${broker.brokerId}]`;
+    throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', problem);
+  }
+}

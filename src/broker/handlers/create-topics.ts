@@ -1,0 +1,105 @@
+/**
+ * CreateTopics (19), v2-7.
+ *
+ * A topic is there when it is answered. Each has its own result; a name that is given twice is INVALID_REQUEST for all of
+ * them. -1 partitions or replicas take the broker's defaults (v4, KIP-464; older versions as well). Assignments give the
+ * number of partitions and must name brokers of the cluster. `validateOnly` checks everything and creates nothing.
+ * v5 tells the configurations, v7 the topic id.
+ *
+ * Unlike Kafka: any replication factor is accepted and reported back, the store replicates; `timeoutMs` is not looked at.
+ */
+import type { NewTopic, Topic } from '../../cluster/topics.ts';
+import { KafkaError } from '../../errors.ts';
+import { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/messages/create-topics.ts';
+import { api, type Call } from '../api.ts';
+import { topicConfigs } from '../config-resources.ts';
+import { changeEach, itemError, namedTwice } from '../item-errors.ts';
+
+type RequestedTopic = CreateTopicsRequest['topics'][number];
+type TopicResponse = CreateTopicsResponse['topics'][number];
+
+export const createTopics = api({
+  request: CreateTopicsRequest,
+  response: CreateTopicsResponse,
+  turn: 'alone',
+  async handle({ topics, validateOnly }, call) {
+    const twice = namedTwice(topics.map(({ name }) => name));
+    // One answer per name, as in Kafka.
+    const once = topics.filter((topic, index) => topics.findIndex(({ name }) => name === topic.name) === index);
+    return {
+      topics: await changeEach(once, async (topic): Promise<TopicResponse> => {
+        try {
+          if (twice.has(topic.name)) throw new KafkaError('INVALID_REQUEST', 'Duplicate topic name.');
+          return created(call, await call.broker.topics.create(newTopic(topic, call), { validateOnly }), validateOnly);
+        } catch (cause) {
+          return { name: topic.name, ...itemError(call, cause), configs: [] };
+        }
+      }),
+    };
+  },
+  refuse: ({ topics }, error, call) => ({
+    topics: topics.map(({ name }) => ({ name, ...itemError(call, error), configs: [] })),
+  }),
+});
+
+function newTopic(
+  { name, numPartitions, replicationFactor, assignments, configs }: RequestedTopic,
+  call: Call,
+): NewTopic {
+  const config: Record<string, string> = {};
+  for (const { name: configName, value } of configs) {
+    if (value === null) {
+      throw new KafkaError('INVALID_CONFIG', `Null value not supported for topic configs: ${configName}`);
+    }
+    config[configName] = value;
+  }
+  if (assignments.length === 0) return { name, partitions: positive(numPartitions), replicationFactor, config };
+  if (numPartitions !== -1 || replicationFactor !== -1) {
+    throw new KafkaError(
+      'INVALID_REQUEST',
+      'Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.',
+    );
+  }
+  checkAssignments(assignments, call);
+  return { name, partitions: assignments.length, replicationFactor: assignments[0]!.brokerIds.length, config };
+}
+
+/** 0 is no number of partitions; to the registry it would be. */
+function positive(partitions: number): number {
+  if (partitions === 0 || partitions < -1) {
+    throw new KafkaError('INVALID_PARTITIONS', 'Number of partitions must be larger than 0, or -1 for the default.');
+  }
+  return partitions;
+}
+
+function checkAssignments(assignments: RequestedTopic['assignments'], { broker }: Call): void {
+  const indexes = new Set(assignments.map(({ index }) => index));
+  if (indexes.size !== assignments.length || assignments.some((_, index) => !indexes.has(index))) {
+    throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', 'partitions are not numbered from 0 without gaps');
+  }
+  for (const { index, brokerIds } of assignments) {
+    if (brokerIds.length === 0 || brokerIds.some((id) => id !== broker.brokerId)) {
+      const problem = `partition ${index} is assigned to brokers [${brokerIds}], the cluster has [${broker.brokerId}]`;
+      throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', problem);
+    }
+  }
+}
+
+function created(call: Call, topic: Topic, validateOnly: boolean): TopicResponse {
+  const described = call.apiVersion >= 5 ? topicConfigs(topic.overrides, call.broker.topicDefaults) : [];
+  return {
+    name: topic.name,
+    ...(!validateOnly && { topicId: topic.topicId }),
+    errorCode: 0,
+    errorMessage: null,
+    numPartitions: topic.partitions.length,
+    replicationFactor: topic.replicationFactor,
+    configs: described.map(({ name, value, readOnly, configSource, isSensitive }) => ({
+      name,
+      value,
+      readOnly,
+      configSource,
+      isSensitive,
+    })),
+  };
+}

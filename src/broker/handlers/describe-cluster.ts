@@ -1,0 +1,41 @@
+/**
+ * DescribeCluster (60), v0-2: brokers, controller and cluster id. The first thing Java's admin client asks.
+ *
+ * Endpoint type 2 asks for controllers, which do not listen for clients: MISMATCHED_ENDPOINT_TYPE, as Kafka's brokers
+ * answer. No broker is ever fenced. Authorized operations are not told, since there are no ACLs.
+ */
+import { KafkaError } from '../../errors.ts';
+import { DescribeClusterRequest, DescribeClusterResponse } from '../../protocol/messages/describe-cluster.ts';
+import { api } from '../api.ts';
+import { thisNode } from '../partitions.ts';
+
+const BROKERS = 1;
+const CONTROLLERS = 2;
+
+export const describeCluster = api({
+  request: DescribeClusterRequest,
+  response: DescribeClusterResponse,
+  handle({ endpointType }, call) {
+    if (endpointType === CONTROLLERS) {
+      throw new KafkaError('MISMATCHED_ENDPOINT_TYPE', 'this is an endpoint of brokers, not of controllers');
+    }
+    if (endpointType !== BROKERS) {
+      throw new KafkaError('UNSUPPORTED_ENDPOINT_TYPE', `${endpointType} is no type of endpoint`);
+    }
+    const { nodeId, ...address } = thisNode(call);
+    return {
+      errorCode: 0,
+      endpointType,
+      clusterId: call.broker.clusterId,
+      controllerId: call.broker.brokerId,
+      brokers: [{ brokerId: nodeId, ...address, isFenced: false }],
+    };
+  },
+  refuse: ({ endpointType }, error, call) => ({
+    errorCode: call.code(error.error),
+    errorMessage: error.message,
+    endpointType,
+    clusterId: '',
+    brokers: [],
+  }),
+});

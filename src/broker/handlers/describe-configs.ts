@@ -1,0 +1,67 @@
+/**
+ * DescribeConfigs (32), v1-4.
+ *
+ * Topics: every configuration with its effective value, source, synonyms, type (v3) and, when asked for, documentation. The
+ * broker: the settings that have Kafka's names, and the defaults of topics, all read-only. The broker named '' stands for
+ * dynamic defaults of the cluster, of which there are none. No keys ask for all, an empty list as well; unknown keys are
+ * left out, as in Kafka. Other types of resources are INVALID_REQUEST.
+ */
+import { DescribeConfigsRequest, DescribeConfigsResponse } from '../../protocol/messages/describe-configs.ts';
+import { api, type Call } from '../api.ts';
+import {
+  brokerConfigs,
+  checkBrokerName,
+  type DescribedConfig,
+  RESOURCE_TYPE,
+  requireTopic,
+  topicConfigs,
+  unsupportedResource,
+} from '../config-resources.ts';
+import { itemError } from '../item-errors.ts';
+
+type Resource = DescribeConfigsRequest['resources'][number];
+type Result = DescribeConfigsResponse['results'][number];
+
+export const describeConfigs = api({
+  request: DescribeConfigsRequest,
+  response: DescribeConfigsResponse,
+  handle: (request, call) => ({ results: request.resources.map((resource) => describe(request, resource, call)) }),
+  refuse: ({ resources }, error, call) => ({
+    results: resources.map(({ resourceType, resourceName }) => ({
+      ...itemError(call, error),
+      resourceType,
+      resourceName,
+      configs: [],
+    })),
+  }),
+});
+
+function describe(request: DescribeConfigsRequest, resource: Resource, call: Call): Result {
+  const { resourceType, resourceName, configurationKeys } = resource;
+  const named = { resourceType, resourceName };
+  try {
+    const wanted = configurationKeys !== null && configurationKeys.length > 0 ? new Set(configurationKeys) : null;
+    const configs = configsOf(resource, call)
+      .filter(({ name }) => wanted?.has(name) ?? true)
+      .map((config) => ({
+        ...config,
+        synonyms: request.includeSynonyms ? config.synonyms : [],
+        documentation: request.includeDocumentation ? config.documentation : null,
+      }));
+    return { ...named, errorCode: 0, errorMessage: null, configs };
+  } catch (cause) {
+    return { ...named, ...itemError(call, cause), configs: [] };
+  }
+}
+
+function configsOf({ resourceType, resourceName }: Resource, { broker }: Call): DescribedConfig[] {
+  switch (resourceType) {
+    case RESOURCE_TYPE.topic:
+      return topicConfigs(requireTopic(broker, resourceName).overrides, broker.topicDefaults);
+    case RESOURCE_TYPE.broker:
+      checkBrokerName(broker, resourceName);
+      return resourceName === '' ? [] : brokerConfigs(broker);
+    default:
+      throw unsupportedResource(resourceType);
+  }
+}

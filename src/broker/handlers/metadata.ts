@@ -1,0 +1,125 @@
+/**
+ * Metadata (3), v0-13.
+ *
+ * All topics (null, or an empty list in v0), some by name, or by id (v12; v10 and v11 are answered as well). A missing
+ * name is created with the broker's defaults when `auto.create.topics.enable` and the request (v4) allow it, and is answered
+ * when it exists: Kafka answers at once with an error that makes the client ask again. A name that cannot be a topic's is
+ * INVALID_TOPIC_EXCEPTION, an unknown id UNKNOWN_TOPIC_ID. The rack of a broker is its zone.
+ *
+ * This broker leads everything, is every replica, and is the controller; the leader epoch is that of the journal.
+ *
+ * Unlike Kafka: authorized operations are not told, since there are no ACLs; no topic is internal.
+ */
+
+import { topicNameProblem } from '../../cluster/topic-name.ts';
+import type { Topic } from '../../cluster/topics.ts';
+import { KafkaError, toKafkaError } from '../../errors.ts';
+import { ZERO_UUID } from '../../protocol/codec.ts';
+import { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
+import { api, type Call } from '../api.ts';
+import { changeEach, unknownTopic } from '../item-errors.ts';
+import { describePartition, thisNode } from '../partitions.ts';
+
+type RequestedTopic = NonNullable<MetadataRequest['topics']>[number];
+type TopicResponse = MetadataResponse['topics'][number];
+
+export const metadata = api({
+  request: MetadataRequest,
+  response: MetadataResponse,
+  handle(request, call) {
+    const { topics } = call.broker;
+    const all = request.topics === null || (call.apiVersion === 0 && request.topics.length === 0);
+    if (all)
+      return respond(
+        call,
+        topics.list('', '', topics.count).map((topic) => describe(call, topic)),
+      );
+    const requested = request.topics!;
+    const missing = mayCreate(request, call) ? missingNames(requested, call) : [];
+    if (missing.length === 0)
+      return respond(
+        call,
+        requested.map((topic) => answer(call, topic, NO_FAILURES)),
+      );
+    return createThenAnswer(requested, missing, call);
+  },
+  refuse: (request, error, call) =>
+    respond(
+      call,
+      (request.topics ?? []).map(({ name, topicId }) => failure(call, error, name, topicId)),
+    ),
+});
+
+const NO_FAILURES: ReadonlyMap<string, KafkaError> = new Map();
+
+const mayCreate = ({ allowAutoTopicCreation }: MetadataRequest, { broker }: Call) =>
+  allowAutoTopicCreation && broker.config['auto.create.topics.enable'];
+
+function missingNames(requested: readonly RequestedTopic[], { broker }: Call): string[] {
+  const names = new Set<string>();
+  for (const { name } of requested) {
+    if (name !== null && broker.topics.byName(name) === undefined && topicNameProblem(name) === null) names.add(name);
+  }
+  return [...names];
+}
+
+async function createThenAnswer(requested: readonly RequestedTopic[], missing: readonly string[], call: Call) {
+  const failures = new Map<string, KafkaError>();
+  await changeEach(missing, async (name) => {
+    try {
+      await call.broker.topics.create({ name, config: {} });
+    } catch (cause) {
+      const error = toKafkaError(cause);
+      if (error === null) throw cause;
+      // Another client was faster: the topic is there.
+      if (error.error !== 'TOPIC_ALREADY_EXISTS') failures.set(name, error);
+    }
+  });
+  return respond(
+    call,
+    requested.map((topic) => answer(call, topic, failures)),
+  );
+}
+
+function answer(
+  call: Call,
+  { name, topicId }: RequestedTopic,
+  failures: ReadonlyMap<string, KafkaError>,
+): TopicResponse {
+  const { topics } = call.broker;
+  if (name === null) {
+    const topic = topics.byId(topicId);
+    if (topic !== undefined) return describe(call, topic);
+    return failure(call, new KafkaError('UNKNOWN_TOPIC_ID', `there is no topic with id ${topicId}`), null, topicId);
+  }
+  const topic = topics.byName(name);
+  if (topic !== undefined) return describe(call, topic);
+  const problem = topicNameProblem(name);
+  const error =
+    problem === null ? (failures.get(name) ?? unknownTopic(name)) : new KafkaError('INVALID_TOPIC_EXCEPTION', problem);
+  return failure(call, error, name, ZERO_UUID);
+}
+
+const describe = (call: Call, { name, topicId, partitions }: Topic): TopicResponse => ({
+  errorCode: 0,
+  name,
+  topicId,
+  isInternal: false,
+  partitions: partitions.map((partition) => describePartition(call, partition)),
+});
+
+/** v10 and v11 cannot say null for a name. */
+const failure = (call: Call, error: KafkaError, name: string | null, topicId: string): TopicResponse => ({
+  errorCode: call.code(error.error),
+  name: name ?? (call.apiVersion >= 12 ? null : ''),
+  topicId,
+  isInternal: false,
+  partitions: [],
+});
+
+const respond = (call: Call, topics: readonly TopicResponse[]): MetadataResponse => ({
+  brokers: [thisNode(call)],
+  clusterId: call.broker.clusterId,
+  controllerId: call.broker.brokerId,
+  topics,
+});

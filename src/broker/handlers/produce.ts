@@ -1,0 +1,124 @@
+/**
+ * Produce (0), v3-13; advertised from 0 (KAFKA-18659).
+ *
+ * All batches of a request go to the log in one call, in the order of the request, before the handler first waits: so the
+ * requests of a connection reach the log in order. acks -1 and 1 are the same: answered when durable. acks 0 is not
+ * answered; as in Kafka, an error closes the connection then, so that the producer notices. Topics by id since v13.
+ *
+ * Unlike Kafka: `timeoutMs` is not looked at, the log answers or fails by itself; a batch with several records that
+ * are refused is refused as a whole with one message instead of one per record; a transactional id is refused with
+ * INVALID_TXN_STATE, since no transaction can be open.
+ */
+import type { Topic } from '../../cluster/topics.ts';
+import { KafkaError } from '../../errors.ts';
+import type { ProduceBatch, ProduceOutcome } from '../../log/log.ts';
+import { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
+import { api, type Call } from '../api.ts';
+import { findPartition, findTopic } from '../partitions.ts';
+
+const BY_ID_SINCE = 13;
+const NO_RECORDS = Buffer.alloc(0);
+const FROM_KAFKA = { origin: 'kafka' } as const;
+
+type PartitionResponse = ProduceResponse['topics'][number]['partitions'][number];
+/** Per partition of the request in order: why it did not reach the log, or null. */
+type Refusals = readonly (KafkaError | null)[];
+
+export const produce = api({
+  request: ProduceRequest,
+  response: ProduceResponse,
+  advertisedSince: 0,
+  turn: 'produce',
+  async handle(request, call) {
+    const { batches, refusals } = sort(request, call);
+    const outcomes = batches.length === 0 ? [] : await call.broker.log.produce(batches, FROM_KAFKA);
+    if (request.acks !== 0) return respond(request, call, refusals, outcomes);
+    const failed =
+      refusals.find((refusal) => refusal !== null)?.error ?? outcomes.find((outcome) => !isAppended(outcome))?.error;
+    if (failed === undefined) return null;
+    call.code(failed);
+    return call.closeConnection(`${failed} for a producer that waits for no answer`);
+  },
+  refuse(request, error, call) {
+    const refusals = request.topics.flatMap(({ partitions }) => partitions.map(() => error));
+    if (request.acks === 0) return call.closeConnection(`${error.error} for a producer that waits for no answer`);
+    return respond(request, call, refusals, []);
+  },
+});
+
+type Appended = Extract<ProduceOutcome, { readonly baseOffset: number }>;
+
+const isAppended = (outcome: ProduceOutcome): outcome is Appended => outcome.error === 'NONE';
+
+function sort(request: ProduceRequest, call: Call): { batches: ProduceBatch[]; refusals: Refusals } {
+  const batches: ProduceBatch[] = [];
+  const refusals: (KafkaError | null)[] = [];
+  const refused = refusedAsAWhole(request);
+  for (const reference of request.topics) {
+    const topic = refused ?? findTopic(call.broker, reference, call.apiVersion >= BY_ID_SINCE);
+    for (const { index, records } of reference.partitions) {
+      const place = placeOf(topic, index);
+      if (place instanceof KafkaError) {
+        refusals.push(place);
+      } else {
+        refusals.push(null);
+        batches.push({ topicId: place.topicId, partition: index, records: records ?? NO_RECORDS });
+      }
+    }
+  }
+  return { batches, refusals };
+}
+
+const placeOf = (topic: Topic | KafkaError, index: number) =>
+  topic instanceof KafkaError ? topic : findPartition(topic, index);
+
+function refusedAsAWhole({ acks, transactionalId }: ProduceRequest): KafkaError | null {
+  if (acks !== -1 && acks !== 1 && acks !== 0) {
+    return new KafkaError('INVALID_REQUIRED_ACKS', `acks is ${acks}: give -1, 0 or 1`);
+  }
+  if (transactionalId === null) return null;
+  return new KafkaError('INVALID_TXN_STATE', 'transactions are not served, so none can be open');
+}
+
+function respond(
+  request: ProduceRequest,
+  call: Call,
+  refusals: Refusals,
+  outcomes: readonly ProduceOutcome[],
+): ProduceResponse {
+  let nextRefusal = 0;
+  let nextOutcome = 0;
+  const topics = request.topics.map(({ name, topicId, partitions }) => ({
+    name,
+    topicId,
+    partitions: partitions.map(({ index }): PartitionResponse => {
+      const refusal = refusals[nextRefusal++]!;
+      if (refusal !== null) return failure(call, index, refusal.error, refusal.message, -1);
+      const outcome = outcomes[nextOutcome++]!;
+      if (isAppended(outcome)) return success(index, outcome);
+      return failure(call, index, outcome.error, outcome.message, outcome.logStartOffset);
+    }),
+  }));
+  return { topics };
+}
+
+function success(index: number, outcome: Appended): PartitionResponse {
+  const { baseOffset, logAppendTimeMs, logStartOffset } = outcome;
+  return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset, recordErrors: [], errorMessage: null };
+}
+
+const failure = (
+  call: Call,
+  index: number,
+  error: KafkaError['error'],
+  errorMessage: string,
+  logStartOffset: number,
+): PartitionResponse => ({
+  index,
+  errorCode: call.code(error),
+  baseOffset: -1,
+  logAppendTimeMs: -1,
+  logStartOffset,
+  recordErrors: [],
+  errorMessage,
+});

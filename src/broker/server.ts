@@ -1,0 +1,218 @@
+/**
+ * The Kafka door: a TCP listener whose connections share one read buffer, one memory for partial requests and one count
+ * of unread responses. Nothing here ticks per connection: one sweep looks for idle and stuck ones.
+ */
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Address } from '../config.ts';
+import { StartupError } from '../errors.ts';
+import type { TimerHandle } from '../runtime/clock.ts';
+import type { Broker } from './api.ts';
+import { APIS } from './apis.ts';
+import { BrokerMetrics } from './broker-metrics.ts';
+import { ByteGate } from './byte-gate.ts';
+import { Connection, type ConnectionHost } from './connection.ts';
+import { FrameMemory } from './frame-memory.ts';
+import { LogLimiter } from './log-limiter.ts';
+import { Router } from './router.ts';
+import { DIRECT_READS } from './socket-reads.ts';
+
+const MIB = 1024 * 1024;
+/** As much as the kernel hands over at once; larger reads gain nothing more. */
+const READ_BYTES = 1 * MIB;
+/** Requests in pieces, or waiting for their turn, before producers are not read any more. */
+const FRAME_BYTES_SOFT = 64 * MIB;
+/** On top of the soft limit and the largest frame: what other connections may hold meanwhile. */
+const FRAME_BYTES_SPARE = 64 * MIB;
+const FRAME_BYTES_IDLE = 16 * MIB;
+/** Responses that wait for their clients before no more fetches are started. */
+const UNSENT_BYTES = 128 * MIB;
+/** While too many responses wait, a client that has not read for this long is cut off. */
+const STUCK_MS = 10_000;
+const SWEEP_MS_MAX = 10_000;
+const BACKLOG = 1_024;
+const DRAIN_MS = 5_000;
+
+export interface KafkaListenerOptions extends Broker {
+  /** Where to listen; port 0 picks a free one. */
+  readonly address: Address;
+  /** What Metadata tells clients. Null: the bound address, or, where that is a wildcard, the one the client came to. */
+  readonly advertised: Address | null;
+  /** False where sockets must not read into buffers of ours; for tests. */
+  readonly directReads?: boolean;
+}
+
+export interface KafkaListener {
+  /** Where it really listens. */
+  readonly address: Address;
+  /** Null where clients are told the address that they came to. */
+  readonly advertised: Address | null;
+  readonly connectionCount: number;
+  readonly requestsInFlight: number;
+  /** Stops accepting, ends long polls, answers what is in work, and closes; after `drainMs` whatever is left. */
+  close(options?: { readonly drainMs?: number }): Promise<void>;
+}
+
+/**
+ * Listens for Kafka clients. Throws StartupError when the address cannot be had.
+ *
+ * @example
+ * const listener = await listenKafka({ ...broker, address: { host: '127.0.0.1', port: 9092 }, advertised: null });
+ * await listener.close();
+ */
+export async function listenKafka(options: KafkaListenerOptions): Promise<KafkaListener> {
+  const listener = new TcpListener(options);
+  await listener.listen();
+  return listener;
+}
+
+class TcpListener implements KafkaListener {
+  readonly #options: KafkaListenerOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #host: ConnectionHost;
+  readonly #server: Server;
+  #address: Address;
+  #advertised: Address | null;
+  #sweepTimer: TimerHandle | null = null;
+  #onDrained: (() => void) | null = null;
+
+  constructor(options: KafkaListenerOptions) {
+    const { config, runtime } = options;
+    this.#options = options;
+    this.#address = options.address;
+    this.#advertised = options.advertised;
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    const frameMemory = new FrameMemory({
+      softBytes: FRAME_BYTES_SOFT,
+      hardBytes: FRAME_BYTES_SOFT + config['socket.request.max.bytes'] + FRAME_BYTES_SPARE,
+      idleBytesMax: FRAME_BYTES_IDLE,
+      onFull: () => this.#pauseProducers(),
+    });
+    const unsent = new ByteGate(UNSENT_BYTES);
+    const metrics = new BrokerMetrics(runtime.metrics, {
+      connections: () => this.#connections.size,
+      requestsInFlight: () => this.#host.requestsInFlight,
+      frameBytes: () => frameMemory.usedBytes,
+      unsentBytes: () => unsent.bytes,
+    });
+    const listener = this;
+    this.#host = {
+      router: new Router(options, APIS, metrics),
+      clock: runtime.clock,
+      timers: runtime.timers,
+      logger: runtime.logger,
+      limited: new LogLimiter(runtime.logger, runtime.clock),
+      metrics,
+      frameMemory,
+      frameBytesMax: config['socket.request.max.bytes'],
+      inFlightMax: config['socket.requests.in.flight.max'],
+      readBuffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      directReads: options.directReads ?? DIRECT_READS,
+      get advertised() {
+        return listener.#advertised;
+      },
+      pressure: options.log.pressure,
+      unsent,
+      requestsInFlight: 0,
+      onClosed: (connection) => this.#onClosed(connection),
+    };
+  }
+
+  get address(): Address {
+    return this.#address;
+  }
+
+  get advertised(): Address | null {
+    return this.#advertised;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  get requestsInFlight(): number {
+    return this.#host.requestsInFlight;
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = this.#options.address;
+    await new Promise<void>((resolve, reject) => {
+      const refuse = (cause: Error) =>
+        reject(new StartupError(`cannot listen for Kafka clients on ${host}:${port}: ${cause.message}`, { cause }));
+      this.#server.once('error', refuse);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off('error', refuse);
+        resolve();
+      });
+    });
+    this.#server.on('error', (cause) =>
+      this.#host.limited.warn('a connection was not accepted', { cause: cause.message }),
+    );
+    const bound = this.#server.address() as AddressInfo;
+    this.#address = { host: bound.address, port: bound.port };
+    const wildcard = bound.address === '0.0.0.0' || bound.address === '::';
+    this.#advertised ??= wildcard ? null : this.#address;
+    this.#scheduleSweep();
+  }
+
+  async close({ drainMs = DRAIN_MS }: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#sweepTimer?.cancel();
+    const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const connection of this.#connections) connection.end('the broker stops');
+    if (this.#connections.size > 0) {
+      const drained = new Promise<void>((resolve) => {
+        this.#onDrained = resolve;
+      });
+      const { timers } = this.#options.runtime;
+      const cutOff = () => {
+        for (const connection of this.#connections) connection.destroy('stop');
+      };
+      const timer = timers.after(drainMs, cutOff, { keepAlive: true });
+      await drained;
+      timer.cancel();
+    }
+    await stopped;
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#connections.size >= this.#options.config['connections.max']) {
+      this.#host.limited.warn('too many Kafka connections, a new one is closed', { peer: socket.remoteAddress });
+      this.#host.metrics.closed('too many');
+      socket.destroy();
+      return;
+    }
+    this.#connections.add(new Connection(socket, this.#host));
+  }
+
+  #onClosed(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#onDrained?.();
+  }
+
+  /** Those that hold nothing yet stop; those in the middle of a request go on, or they would never give their memory back. */
+  #pauseProducers(): void {
+    const look = () => {
+      for (const connection of this.#connections) if (connection.produces) connection.readOrPause();
+    };
+    look();
+    this.#host.frameMemory.gate.whenRelieved(look);
+  }
+
+  #scheduleSweep(): void {
+    const intervalMs = Math.min(this.#options.config['connections.max.idle.ms'] / 4, SWEEP_MS_MAX);
+    this.#sweepTimer = this.#options.runtime.timers.after(intervalMs, () => {
+      this.#sweep();
+      this.#scheduleSweep();
+    });
+  }
+
+  #sweep(): void {
+    const now = this.#host.clock.monotonic();
+    const idleMsMax = this.#options.config['connections.max.idle.ms'];
+    const crowded = this.#host.unsent.full;
+    for (const connection of this.#connections) {
+      const idleMs = connection.idleMs(now);
+      if (idleMs > idleMsMax) connection.destroy('idle');
+      else if (crowded && connection.hasUnsent && idleMs > STUCK_MS) connection.destroy('stuck');
+    }
+  }
+}
