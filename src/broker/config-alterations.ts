@@ -1,8 +1,8 @@
 /** What AlterConfigs and IncrementalAlterConfigs have in common: resources, each with its own result. */
 import type { ConfigAlteration, Topic } from '../cluster/topics.ts';
 import { KafkaError } from '../errors.ts';
-import type { Call } from './api.ts';
 import { checkBrokerName, RESOURCE_TYPE, requireTopic, unsupportedResource } from './config-resources.ts';
+import type { Call } from './handler.ts';
 import { changeEach, itemError, namedTwice } from './item-errors.ts';
 
 interface AlteredResource {

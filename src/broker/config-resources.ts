@@ -10,7 +10,7 @@ import { topicNameProblem } from '../cluster/topic-name.ts';
 import type { Topic } from '../cluster/topics.ts';
 import { SETTINGS, type SettingName } from '../config.ts';
 import { KafkaError } from '../errors.ts';
-import type { Broker } from './api.ts';
+import type { Broker } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
 
 /** Kafka's ConfigResource.Type. */

@@ -1,5 +1,5 @@
 import { type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
-import type { Call } from './api.ts';
+import type { Call } from './handler.ts';
 
 export interface ItemError {
   readonly errorCode: number;

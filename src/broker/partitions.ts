@@ -2,7 +2,7 @@
 import type { Topic, TopicPartition } from '../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../errors.ts';
 import type { PartitionId } from '../log/log.ts';
-import type { Broker, Call } from './api.ts';
+import type { Broker, Call } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
 
 /** How Produce and Fetch name a topic: by id since v13, by name before. */

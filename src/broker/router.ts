@@ -6,12 +6,13 @@
 
 import type { Address } from '../config.ts';
 import { ERRORS, type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
+import { APIS, type ApiName, advertise } from '../protocol/apis.ts';
 import { decodeRequest, encodeResponse, type RequestHeader, readRequestHeader } from '../protocol/header.ts';
-import { ApiVersionsRequest, ApiVersionsResponse } from '../protocol/messages/api-versions.ts';
 import type { Infer, Input, Message } from '../protocol/schema.ts';
-import type { Api, Broker, Call, MaybePromise, Turn } from './api.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import type { Broker, Call, Handler, MaybePromise, Turn } from './handler.ts';
 import type { OutgoingResponse } from './response-writer.ts';
+import type { Handlers } from './served.ts';
 
 /** What the router knows of the connection that a request came by. */
 export interface Peer {
@@ -28,8 +29,8 @@ export type Outcome =
 const SILENT: Outcome = { type: 'silent' };
 
 interface Route {
-  readonly api: Api<any, any>;
-  readonly name: string;
+  readonly name: ApiName;
+  readonly handler: Handler<any>;
 }
 
 export class Router {
@@ -38,15 +39,17 @@ export class Router {
   /** By API key. */
   readonly #routes: (Route | undefined)[] = [];
 
-  constructor(broker: Broker, apis: readonly Api<any, any>[], metrics: BrokerMetrics) {
+  constructor(broker: Broker, handlers: Handlers, metrics: BrokerMetrics) {
     this.#broker = broker;
     this.#metrics = metrics;
-    for (const api of apis) this.#routes[api.request.apiKey] = { api, name: api.request.name.replace(/Request$/, '') };
+    for (const [name, handler] of Object.entries(handlers) as [ApiName, Handler<any>][]) {
+      this.#routes[APIS[name].key] = { name, handler };
+    }
   }
 
   /** Looks at the API key alone. */
   turnOf(frame: Buffer): Turn | undefined {
-    return this.#routes[frame.readInt16BE(0)]?.api.turn;
+    return this.#routes[frame.readInt16BE(0)]?.handler.turn;
   }
 
   /** Never throws or rejects. What the handler does before its first `await` is done when this returns. */
@@ -59,9 +62,9 @@ export class Router {
       header = readRequestHeader(frame);
       route = this.#routes[header.apiKey];
       if (route === undefined) return close(`unknown API key ${header.apiKey}`);
-      const [min, max] = route.api.request.versions;
+      const { min, max, request: message } = APIS[route.name];
       if (header.apiVersion < min || header.apiVersion > max) return this.#wrongVersion(route, header);
-      request = decodeRequest(route.api.request, header, frame);
+      request = decodeRequest(message as Message, header, frame);
     } catch (cause) {
       if (cause instanceof KafkaError) return close(cause.message);
       return close(this.#bug(cause, route?.name ?? 'request header').message);
@@ -73,7 +76,7 @@ export class Router {
   #run(route: Route, request: Infer<Message>, call: RequestCall): MaybePromise<Outcome> {
     let reply: MaybePromise<Input<Message> | null>;
     try {
-      reply = route.api.handle(request, call);
+      reply = route.handler.handle(request, call);
     } catch (cause) {
       return this.#fail(route, request, call, cause);
     }
@@ -98,7 +101,7 @@ export class Router {
     const error = toKafkaError(cause) ?? this.#bug(cause, route.name);
     try {
       call.code(error.error);
-      return this.#respond(route, call, route.api.refuse(request, error, call));
+      return this.#respond(route, call, route.handler.refuse(request, error, call));
     } catch (again) {
       return close(this.#bug(again, route.name).message);
     }
@@ -106,7 +109,8 @@ export class Router {
 
   #respond(route: Route, call: RequestCall, body: Input<Message> | null): Outcome {
     const { apiVersion, correlationId } = call.header;
-    const parts = body === null ? null : encodeResponse(route.api.response, apiVersion, correlationId, body);
+    const parts =
+      body === null ? null : encodeResponse(APIS[route.name].response as Message, apiVersion, correlationId, body);
     this.#metrics.answered(route.name, this.#broker.runtime.clock.monotonic() - call.startedAt);
     if (parts !== null) return { type: 'respond', response: { parts, release: call.takeRelease() } };
     call.release();
@@ -114,13 +118,14 @@ export class Router {
   }
 
   /** KIP-511: a newer ApiVersions is answered in version 0, with the versions that the client may try. Others as in Kafka. */
-  #wrongVersion({ api, name }: Route, { apiKey, apiVersion, correlationId }: RequestHeader): Outcome {
-    if (apiKey !== ApiVersionsRequest.apiKey) return close(`${name} v${apiVersion} is not served`);
+  #wrongVersion({ name }: Route, { apiVersion, correlationId }: RequestHeader): Outcome {
+    if (name !== 'ApiVersions') return close(`${name} v${apiVersion} is not served`);
     this.#metrics.failed(name, 'UNSUPPORTED_VERSION');
-    const [minVersion, maxVersion] = api.request.versions;
-    const body = { errorCode: ERRORS.UNSUPPORTED_VERSION.code, apiKeys: [{ apiKey, minVersion, maxVersion }] };
-    const parts = encodeResponse(ApiVersionsResponse, 0, correlationId, body);
-    return { type: 'respond', response: { parts, release: null } };
+    const body = { errorCode: ERRORS.UNSUPPORTED_VERSION.code, apiKeys: advertise(['ApiVersions']) };
+    return {
+      type: 'respond',
+      response: { parts: encodeResponse(APIS.ApiVersions.response, 0, correlationId, body), release: null },
+    };
   }
 
   #bug(cause: unknown, name: string): KafkaError {

@@ -6,14 +6,14 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Address } from '../config.ts';
 import { StartupError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
-import type { Broker } from './api.ts';
-import { APIS } from './apis.ts';
 import { BrokerMetrics } from './broker-metrics.ts';
 import { ByteGate } from './byte-gate.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { FrameMemory } from './frame-memory.ts';
+import type { Broker } from './handler.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Router } from './router.ts';
+import { HANDLERS } from './served.ts';
 import { DIRECT_READS } from './socket-reads.ts';
 
 const MIB = 1024 * 1024;
@@ -96,7 +96,7 @@ class TcpListener implements KafkaListener {
     });
     const listener = this;
     this.#host = {
-      router: new Router(options, APIS, metrics),
+      router: new Router(options, HANDLERS, metrics),
       clock: runtime.clock,
       timers: runtime.timers,
       logger: runtime.logger,

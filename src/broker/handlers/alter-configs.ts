@@ -6,13 +6,10 @@
  */
 import type { ConfigAlteration } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
-import { AlterConfigsRequest, AlterConfigsResponse } from '../../protocol/messages/alter-configs.ts';
-import { api } from '../api.ts';
 import { alterResources, refuseResources } from '../config-alterations.ts';
+import type { Handler } from '../handler.ts';
 
-export const alterConfigs = api({
-  request: AlterConfigsRequest,
-  response: AlterConfigsResponse,
+export const alterConfigs: Handler<'AlterConfigs'> = {
   turn: 'alone',
   handle: (request, call) =>
     alterResources(request, call, ({ configs }, topic): ConfigAlteration[] => {
@@ -27,4 +24,4 @@ export const alterConfigs = api({
       ];
     }),
   refuse: refuseResources,
-});
+};

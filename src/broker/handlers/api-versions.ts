@@ -7,20 +7,15 @@
  *
  * Unlike Kafka: no features are finalized, in particular no transaction.version, and no telemetry is offered.
  */
-
 import { KafkaError } from '../../errors.ts';
-import { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/messages/api-versions.ts';
-import { type Api, api } from '../api.ts';
+import { type ApiName, advertise } from '../../protocol/apis.ts';
+import type { Handler } from '../handler.ts';
 
 const SOFTWARE = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/;
 
-export function apiVersions(others: readonly Api<any, any>[]) {
-  const apiKeys = [...others.map(rangeOf), rangeOf({ request: ApiVersionsRequest })].sort(
-    (a, b) => a.apiKey - b.apiKey,
-  );
-  return api({
-    request: ApiVersionsRequest,
-    response: ApiVersionsResponse,
+export function apiVersions(served: readonly ApiName[]): Handler<'ApiVersions'> {
+  const apiKeys = advertise(served);
+  return {
     handle({ clientSoftwareName, clientSoftwareVersion }, call) {
       if (call.apiVersion >= 3 && !(SOFTWARE.test(clientSoftwareName) && SOFTWARE.test(clientSoftwareVersion))) {
         throw new KafkaError('INVALID_REQUEST', 'the name or version of the client software is not valid');
@@ -28,10 +23,5 @@ export function apiVersions(others: readonly Api<any, any>[]) {
       return { errorCode: 0, apiKeys };
     },
     refuse: (_request, error, call) => ({ errorCode: call.code(error.error), apiKeys: [] }),
-  });
-}
-
-function rangeOf({ request, advertisedSince }: Pick<Api<any, any>, 'request' | 'advertisedSince'>) {
-  const [minVersion, maxVersion] = request.versions;
-  return { apiKey: request.apiKey, minVersion: advertisedSince ?? minVersion, maxVersion };
+  };
 }

@@ -8,15 +8,13 @@
  * Unlike Kafka: `timeoutMs` is not looked at.
  */
 import { KafkaError } from '../../errors.ts';
-import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../protocol/messages/create-partitions.ts';
-import { api, type Call } from '../api.ts';
+import type { CreatePartitionsRequest } from '../../protocol/messages/create-partitions.ts';
+import type { Call, Handler } from '../handler.ts';
 import { changeEach, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
 
 type RequestedTopic = CreatePartitionsRequest['topics'][number];
 
-export const createPartitions = api({
-  request: CreatePartitionsRequest,
-  response: CreatePartitionsResponse,
+export const createPartitions: Handler<'CreatePartitions'> = {
   turn: 'alone',
   async handle({ topics, validateOnly }, call) {
     const twice = namedTwice(topics.map(({ name }) => name));
@@ -35,7 +33,7 @@ export const createPartitions = api({
     };
   },
   refuse: ({ topics }, error, call) => ({ topics: topics.map(({ name }) => ({ name, ...itemError(call, error) })) }),
-});
+};
 
 function checkAssignments({ name, count, assignments }: RequestedTopic, { broker }: Call): void {
   if (assignments === null) return;

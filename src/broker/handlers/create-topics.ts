@@ -10,17 +10,15 @@
  */
 import type { NewTopic, Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
-import { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/messages/create-topics.ts';
-import { api, type Call } from '../api.ts';
+import type { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/messages/create-topics.ts';
 import { topicConfigs } from '../config-resources.ts';
+import type { Call, Handler } from '../handler.ts';
 import { changeEach, itemError, namedTwice } from '../item-errors.ts';
 
 type RequestedTopic = CreateTopicsRequest['topics'][number];
 type TopicResponse = CreateTopicsResponse['topics'][number];
 
-export const createTopics = api({
-  request: CreateTopicsRequest,
-  response: CreateTopicsResponse,
+export const createTopics: Handler<'CreateTopics'> = {
   turn: 'alone',
   async handle({ topics, validateOnly }, call) {
     const twice = namedTwice(topics.map(({ name }) => name));
@@ -40,7 +38,7 @@ export const createTopics = api({
   refuse: ({ topics }, error, call) => ({
     topics: topics.map(({ name }) => ({ name, ...itemError(call, error), configs: [] })),
   }),
-});
+};
 
 function newTopic(
   { name, numPartitions, replicationFactor, assignments, configs }: RequestedTopic,

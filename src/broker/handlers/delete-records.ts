@@ -7,16 +7,14 @@
  * Unlike Kafka: `timeoutMs` is not looked at.
  */
 import { KafkaError } from '../../errors.ts';
-import { DeleteRecordsRequest, DeleteRecordsResponse } from '../../protocol/messages/delete-records.ts';
-import { api, type Call } from '../api.ts';
+import type { DeleteRecordsRequest } from '../../protocol/messages/delete-records.ts';
+import type { Call, Handler } from '../handler.ts';
 import { changeEach, itemError } from '../item-errors.ts';
 import { requirePartition } from '../partitions.ts';
 
 type RequestedPartition = DeleteRecordsRequest['topics'][number]['partitions'][number];
 
-export const deleteRecords = api({
-  request: DeleteRecordsRequest,
-  response: DeleteRecordsResponse,
+export const deleteRecords: Handler<'DeleteRecords'> = {
   turn: 'alone',
   async handle({ topics }, call) {
     const items = topics.flatMap(({ name, partitions }) => partitions.map((partition) => ({ name, partition })));
@@ -32,7 +30,7 @@ export const deleteRecords = api({
       partitions: partitions.map(({ index }) => ({ index, lowWatermark: -1, errorCode: call.code(error.error) })),
     })),
   }),
-});
+};
 
 async function remove(name: string, { index, offset }: RequestedPartition, call: Call) {
   const { broker } = call;

@@ -8,16 +8,14 @@
  */
 import { KafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
-import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/messages/delete-topics.ts';
-import { api, type Call } from '../api.ts';
+import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/messages/delete-topics.ts';
+import type { Call, Handler } from '../handler.ts';
 import { changeEach, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
 
 type RequestedTopic = DeleteTopicsRequest['topics'][number];
 type TopicResponse = DeleteTopicsResponse['topics'][number];
 
-export const deleteTopics = api({
-  request: DeleteTopicsRequest,
-  response: DeleteTopicsResponse,
+export const deleteTopics: Handler<'DeleteTopics'> = {
   turn: 'alone',
   async handle(request, call) {
     const requested = requestedTopics(request, call);
@@ -29,7 +27,7 @@ export const deleteTopics = api({
   refuse: (request, error, call) => ({
     topics: requestedTopics(request, call).map((topic) => ({ ...shown(topic, call), ...itemError(call, error) })),
   }),
-});
+};
 
 const requestedTopics = (
   { topics, topicNames }: DeleteTopicsRequest,

@@ -5,16 +5,13 @@
  * answer. No broker is ever fenced. Authorized operations are not told, since there are no ACLs.
  */
 import { KafkaError } from '../../errors.ts';
-import { DescribeClusterRequest, DescribeClusterResponse } from '../../protocol/messages/describe-cluster.ts';
-import { api } from '../api.ts';
+import type { Handler } from '../handler.ts';
 import { thisNode } from '../partitions.ts';
 
 const BROKERS = 1;
 const CONTROLLERS = 2;
 
-export const describeCluster = api({
-  request: DescribeClusterRequest,
-  response: DescribeClusterResponse,
+export const describeCluster: Handler<'DescribeCluster'> = {
   handle({ endpointType }, call) {
     if (endpointType === CONTROLLERS) {
       throw new KafkaError('MISMATCHED_ENDPOINT_TYPE', 'this is an endpoint of brokers, not of controllers');
@@ -38,4 +35,4 @@ export const describeCluster = api({
     clusterId: '',
     brokers: [],
   }),
-});
+};

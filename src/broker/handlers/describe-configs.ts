@@ -6,8 +6,7 @@
  * dynamic defaults of the cluster, of which there are none. No keys ask for all, an empty list as well; unknown keys are
  * left out, as in Kafka. Other types of resources are INVALID_REQUEST.
  */
-import { DescribeConfigsRequest, DescribeConfigsResponse } from '../../protocol/messages/describe-configs.ts';
-import { api, type Call } from '../api.ts';
+import type { DescribeConfigsRequest, DescribeConfigsResponse } from '../../protocol/messages/describe-configs.ts';
 import {
   brokerConfigs,
   checkBrokerName,
@@ -17,14 +16,13 @@ import {
   topicConfigs,
   unsupportedResource,
 } from '../config-resources.ts';
+import type { Call, Handler } from '../handler.ts';
 import { itemError } from '../item-errors.ts';
 
 type Resource = DescribeConfigsRequest['resources'][number];
 type Result = DescribeConfigsResponse['results'][number];
 
-export const describeConfigs = api({
-  request: DescribeConfigsRequest,
-  response: DescribeConfigsResponse,
+export const describeConfigs: Handler<'DescribeConfigs'> = {
   handle: (request, call) => ({ results: request.resources.map((resource) => describe(request, resource, call)) }),
   refuse: ({ resources }, error, call) => ({
     results: resources.map(({ resourceType, resourceName }) => ({
@@ -34,7 +32,7 @@ export const describeConfigs = api({
       configs: [],
     })),
   }),
-});
+};
 
 function describe(request: DescribeConfigsRequest, resource: Resource, call: Call): Result {
   const { resourceType, resourceName, configurationKeys } = resource;

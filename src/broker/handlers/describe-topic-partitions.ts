@@ -9,11 +9,11 @@ import { topicNameProblem } from '../../cluster/topic-name.ts';
 import type { Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
-import {
+import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../protocol/messages/describe-topic-partitions.ts';
-import { api, type Call } from '../api.ts';
+import type { Call, Handler } from '../handler.ts';
 import { describePartition } from '../partitions.ts';
 
 const PARTITIONS_PER_PAGE_MAX = 2_000;
@@ -23,9 +23,7 @@ const TOPICS_PER_LOOK = 500;
 type TopicResponse = DescribeTopicPartitionsResponse['topics'][number];
 type Cursor = NonNullable<DescribeTopicPartitionsRequest['cursor']>;
 
-export const describeTopicPartitions = api({
-  request: DescribeTopicPartitionsRequest,
-  response: DescribeTopicPartitionsResponse,
+export const describeTopicPartitions: Handler<'DescribeTopicPartitions'> = {
   handle(request, call) {
     const { cursor, responsePartitionLimit } = request;
     if (cursor !== null && cursor.partitionIndex < 0) {
@@ -54,7 +52,7 @@ export const describeTopicPartitions = api({
     topics: topics.map(({ name }) => refused(name, error.error, call)),
     nextCursor: null,
   }),
-});
+};
 
 /** Topics from the cursor on, and names that are no topics. */
 function* topicsFrom({ topics, cursor }: DescribeTopicPartitionsRequest, { broker }: Call): Generator<Topic | string> {

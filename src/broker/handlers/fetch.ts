@@ -12,8 +12,8 @@
  */
 import { type ErrorName, KafkaError } from '../../errors.ts';
 import type { FetchAnswer, FetchedPartition, FetchPartition } from '../../log/log.ts';
-import { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts';
-import { api, type Call } from '../api.ts';
+import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts';
+import type { Call, Handler } from '../handler.ts';
 import { findPartition, findTopic, thisNode } from '../partitions.ts';
 
 const BY_ID_SINCE = 13;
@@ -24,9 +24,7 @@ const NO_RECORDS: readonly Buffer[] = [];
 type RequestedPartition = FetchRequest['topics'][number]['partitions'][number];
 type PartitionResponse = FetchResponse['topics'][number]['partitions'][number];
 
-export const fetch = api({
-  request: FetchRequest,
-  response: FetchResponse,
+export const fetch: Handler<'Fetch'> = {
   turn: 'fetch',
   async handle(request, call) {
     if (request.sessionId !== 0) {
@@ -44,7 +42,7 @@ export const fetch = api({
     const refusals = request.topics.flatMap(({ partitions }) => partitions.map(() => error));
     return respond(request, call, refusals, []);
   },
-});
+};
 
 const isError = (refusal: KafkaError | null) => refusal !== null;
 

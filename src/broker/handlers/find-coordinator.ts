@@ -6,15 +6,12 @@
  * transactional id and consumers without a group never ask.
  */
 import { KafkaError } from '../../errors.ts';
-import { FindCoordinatorRequest, FindCoordinatorResponse } from '../../protocol/messages/find-coordinator.ts';
-import { api, type Call } from '../api.ts';
+import type { Call, Handler } from '../handler.ts';
 
 /** By key type. */
 const NOT_SERVED = ['consumer groups are not served', 'transactions are not served', 'share groups are not served'];
 
-export const findCoordinator = api({
-  request: FindCoordinatorRequest,
-  response: FindCoordinatorResponse,
+export const findCoordinator: Handler<'FindCoordinator'> = {
   handle({ keyType }) {
     const message = NOT_SERVED[keyType];
     if (message === undefined) throw new KafkaError('INVALID_REQUEST', `${keyType} is no type of coordinator`);
@@ -24,7 +21,7 @@ export const findCoordinator = api({
     ...nowhere(call, error),
     coordinators: coordinatorKeys.map((key) => ({ key, ...nowhere(call, error) })),
   }),
-});
+};
 
 const nowhere = (call: Call, error: KafkaError) => ({
   errorCode: call.code(error.error),

@@ -8,25 +8,20 @@
  */
 import type { ConfigAlteration } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
-import {
-  IncrementalAlterConfigsRequest,
-  IncrementalAlterConfigsResponse,
-} from '../../protocol/messages/incremental-alter-configs.ts';
-import { api } from '../api.ts';
+import type { IncrementalAlterConfigsRequest } from '../../protocol/messages/incremental-alter-configs.ts';
 import { alterResources, refuseResources } from '../config-alterations.ts';
+import type { Handler } from '../handler.ts';
 
 type RequestedConfig = IncrementalAlterConfigsRequest['resources'][number]['configs'][number];
 
 /** By number on the wire. */
 const OPERATIONS = ['SET', 'DELETE', 'APPEND', 'SUBTRACT'] as const;
 
-export const incrementalAlterConfigs = api({
-  request: IncrementalAlterConfigsRequest,
-  response: IncrementalAlterConfigsResponse,
+export const incrementalAlterConfigs: Handler<'IncrementalAlterConfigs'> = {
   turn: 'alone',
   handle: (request, call) => alterResources(request, call, (resource) => resource.configs.map(alteration)),
   refuse: refuseResources,
-});
+};
 
 function alteration({ name, configOperation, value }: RequestedConfig): ConfigAlteration {
   const operation = OPERATIONS[configOperation];

@@ -8,12 +8,9 @@
  * at once; an error that may be retried would keep them waiting.
  */
 import { KafkaError } from '../../errors.ts';
-import { InitProducerIdRequest, InitProducerIdResponse } from '../../protocol/messages/init-producer-id.ts';
-import { api } from '../api.ts';
+import type { Handler } from '../handler.ts';
 
-export const initProducerId = api({
-  request: InitProducerIdRequest,
-  response: InitProducerIdResponse,
+export const initProducerId: Handler<'InitProducerId'> = {
   async handle({ transactionalId, producerId, producerEpoch }, call) {
     if (transactionalId === '') throw new KafkaError('INVALID_REQUEST', 'a transactional id may not be empty');
     if (transactionalId !== null) throw new KafkaError('UNSUPPORTED_VERSION', 'transactions are not served');
@@ -23,4 +20,4 @@ export const initProducerId = api({
     return { errorCode: 0, producerId: await call.broker.log.allocateProducerId(), producerEpoch: 0 };
   },
   refuse: (_request, error, call) => ({ errorCode: call.code(error.error), producerId: -1, producerEpoch: -1 }),
-});
+};

@@ -10,8 +10,8 @@
  */
 import { KafkaError } from '../../errors.ts';
 import type { FoundOffset, OffsetAt } from '../../log/log.ts';
-import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/list-offsets.ts';
-import { api, type Call } from '../api.ts';
+import type { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/list-offsets.ts';
+import type { Call, Handler } from '../handler.ts';
 import { itemError, namedTwice } from '../item-errors.ts';
 import { checkLeaderEpoch, requirePartition } from '../partitions.ts';
 
@@ -20,9 +20,7 @@ type PartitionResponse = ListOffsetsResponse['topics'][number]['partitions'][num
 
 const NOT_FOUND: FoundOffset = { offset: -1, timestamp: -1, leaderEpoch: -1 };
 
-export const listOffsets = api({
-  request: ListOffsetsRequest,
-  response: ListOffsetsResponse,
+export const listOffsets: Handler<'ListOffsets'> = {
   async handle(request, call) {
     const twice = namedTwice(
       request.topics.flatMap(({ name, partitions }) => partitions.map((p) => placeName(name, p))),
@@ -41,7 +39,7 @@ export const listOffsets = api({
       partitions: partitions.map(({ index }) => ({ index, errorCode: call.code(error.error) })),
     })),
   }),
-});
+};
 
 const placeName = (topic: string, { index }: RequestedPartition) => `${topic} ${index}`;
 

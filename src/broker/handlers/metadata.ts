@@ -15,17 +15,15 @@ import { topicNameProblem } from '../../cluster/topic-name.ts';
 import type { Topic } from '../../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
-import { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
-import { api, type Call } from '../api.ts';
+import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
+import type { Call, Handler } from '../handler.ts';
 import { changeEach, unknownTopic } from '../item-errors.ts';
 import { describePartition, thisNode } from '../partitions.ts';
 
 type RequestedTopic = NonNullable<MetadataRequest['topics']>[number];
 type TopicResponse = MetadataResponse['topics'][number];
 
-export const metadata = api({
-  request: MetadataRequest,
-  response: MetadataResponse,
+export const metadata: Handler<'Metadata'> = {
   handle(request, call) {
     const { topics } = call.broker;
     const all = request.topics === null || (call.apiVersion === 0 && request.topics.length === 0);
@@ -48,7 +46,7 @@ export const metadata = api({
       call,
       (request.topics ?? []).map(({ name, topicId }) => failure(call, error, name, topicId)),
     ),
-});
+};
 
 const NO_FAILURES: ReadonlyMap<string, KafkaError> = new Map();
 

@@ -4,20 +4,18 @@
  * Consumers ask it after a change of leader, to see whether what they have read was truncated. Here nothing ever is: the
  * answer is the end of the newest epoch that is not newer than the one asked for. -1, -1 when there is none that old.
  */
-import {
+import type {
   OffsetForLeaderEpochRequest,
   OffsetForLeaderEpochResponse,
 } from '../../protocol/messages/offset-for-leader-epoch.ts';
-import { api, type Call } from '../api.ts';
+import type { Call, Handler } from '../handler.ts';
 import { itemError } from '../item-errors.ts';
 import { checkLeaderEpoch, requirePartition } from '../partitions.ts';
 
 type RequestedPartition = OffsetForLeaderEpochRequest['topics'][number]['partitions'][number];
 type PartitionResponse = OffsetForLeaderEpochResponse['topics'][number]['partitions'][number];
 
-export const offsetForLeaderEpoch = api({
-  request: OffsetForLeaderEpochRequest,
-  response: OffsetForLeaderEpochResponse,
+export const offsetForLeaderEpoch: Handler<'OffsetForLeaderEpoch'> = {
   handle: (request, call) => ({
     topics: request.topics.map(({ name, partitions }) => ({
       name,
@@ -30,7 +28,7 @@ export const offsetForLeaderEpoch = api({
       partitions: partitions.map(({ index }) => ({ index, errorCode: call.code(error.error) })),
     })),
   }),
-});
+};
 
 function answer(
   call: Call,

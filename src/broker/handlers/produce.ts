@@ -12,8 +12,8 @@
 import type { Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { ProduceBatch, ProduceOutcome } from '../../log/log.ts';
-import { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
-import { api, type Call } from '../api.ts';
+import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
+import type { Call, Handler } from '../handler.ts';
 import { findPartition, findTopic } from '../partitions.ts';
 
 const BY_ID_SINCE = 13;
@@ -24,10 +24,7 @@ type PartitionResponse = ProduceResponse['topics'][number]['partitions'][number]
 /** Per partition of the request in order: why it did not reach the log, or null. */
 type Refusals = readonly (KafkaError | null)[];
 
-export const produce = api({
-  request: ProduceRequest,
-  response: ProduceResponse,
-  advertisedSince: 0,
+export const produce: Handler<'Produce'> = {
   turn: 'produce',
   async handle(request, call) {
     const { batches, refusals } = sort(request, call);
@@ -44,7 +41,7 @@ export const produce = api({
     if (request.acks === 0) return call.closeConnection(`${error.error} for a producer that waits for no answer`);
     return respond(request, call, refusals, []);
   },
-});
+};
 
 type Appended = Extract<ProduceOutcome, { readonly baseOffset: number }>;
 

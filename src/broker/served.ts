@@ -1,5 +1,6 @@
-/** Every API that is served, once. What is not here is not advertised. */
-import type { Api } from './api.ts';
+/** Every API that is served, once: what is not here is not advertised. */
+import type { ApiName } from '../protocol/apis.ts';
+import type { Handler } from './handler.ts';
 import { alterConfigs } from './handlers/alter-configs.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
@@ -18,23 +19,28 @@ import { metadata } from './handlers/metadata.ts';
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
 
-const SERVED: readonly Api<any, any>[] = [
-  produce,
-  fetch,
-  listOffsets,
-  metadata,
-  findCoordinator,
-  createTopics,
-  deleteTopics,
-  deleteRecords,
-  initProducerId,
-  offsetForLeaderEpoch,
-  describeConfigs,
-  alterConfigs,
-  createPartitions,
-  incrementalAlterConfigs,
-  describeCluster,
-  describeTopicPartitions,
-];
+export type Handlers = { readonly [N in ApiName]?: Handler<N> };
 
-export const APIS: readonly Api<any, any>[] = [...SERVED, apiVersions(SERVED)];
+const handlers = {
+  Produce: produce,
+  Fetch: fetch,
+  ListOffsets: listOffsets,
+  Metadata: metadata,
+  FindCoordinator: findCoordinator,
+  CreateTopics: createTopics,
+  DeleteTopics: deleteTopics,
+  DeleteRecords: deleteRecords,
+  InitProducerId: initProducerId,
+  OffsetForLeaderEpoch: offsetForLeaderEpoch,
+  DescribeConfigs: describeConfigs,
+  AlterConfigs: alterConfigs,
+  CreatePartitions: createPartitions,
+  IncrementalAlterConfigs: incrementalAlterConfigs,
+  DescribeCluster: describeCluster,
+  DescribeTopicPartitions: describeTopicPartitions,
+} satisfies Handlers;
+
+/** Names of the APIs that are served, for the README's table as well. */
+export const SERVED: readonly ApiName[] = [...(Object.keys(handlers) as ApiName[]), 'ApiVersions'];
+
+export const HANDLERS: Handlers = { ...handlers, ApiVersions: apiVersions(SERVED) };

@@ -4,7 +4,7 @@ import type { Topics } from '../cluster/topics.ts';
 import type { Address, Config } from '../config.ts';
 import type { ErrorName, KafkaError } from '../errors.ts';
 import type { Log } from '../log/log.ts';
-import type { Fields, Infer, Input, Message } from '../protocol/schema.ts';
+import type { ApiName, RequestOf, ResponseOf } from '../protocol/apis.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /** The broker behind the listener. */
@@ -43,26 +43,18 @@ export interface Call {
  * requests of a connection arrive, and what it does before its first `await` is done in that order, too. Views in the
  * request are valid until then.
  */
-export interface Api<Req extends Fields = Fields, Res extends Fields = Fields> {
-  readonly request: Message<Req>;
-  readonly response: Message<Res>;
-  /** The oldest version to advertise, where clients want to see an older one than is served. */
-  readonly advertisedSince?: number;
+export interface Handler<N extends ApiName> {
   /**
    * - `produce`: held back while the log is full.
    * - `fetch`: one of a connection at a time, held back while too many answers wait for their clients.
    * - `alone`: changes something that later requests of the connection may count on; they are read when it is answered.
    */
   readonly turn?: Turn;
-  handle(request: Infer<Message<Req>>, call: Call): Reply<Res>;
+  handle(request: RequestOf<N>, call: Call): MaybePromise<ResponseOf<N> | null>;
   /** The answer to a request that failed as a whole. */
-  refuse(request: Infer<Message<Req>>, error: KafkaError, call: Call): Input<Message<Res>> | null;
+  refuse(request: RequestOf<N>, error: KafkaError, call: Call): ResponseOf<N> | null;
 }
 
 export type Turn = 'produce' | 'fetch' | 'alone';
 
-export type Reply<Res extends Fields> = MaybePromise<Input<Message<Res>> | null>;
 export type MaybePromise<T> = T | Promise<T>;
-
-/** The identity, for inference. */
-export const api = <Req extends Fields, Res extends Fields>(definition: Api<Req, Res>): Api<Req, Res> => definition;
