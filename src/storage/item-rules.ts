@@ -24,11 +24,13 @@ export const ATTRIBUTE_COUNT_MAX = 16;
 export const ATTRIBUTE_NAME_BYTES_MAX = 255;
 
 /** Size as the limits count it; never less than what DynamoDB counts. */
-export function itemBytes(item: Item): number {
-  let bytes = ITEM_OVERHEAD_BYTES + Buffer.byteLength(item.partitionKey) + Buffer.byteLength(item.sortKey);
-  bytes += item.body.length;
-  for (const name in item.attributes) {
-    const value = item.attributes[name]!;
+export const itemBytes = (item: Item): number => itemBytesWith(item, item.attributes, item.body.length);
+
+/** The same for an item whose body is elsewhere. */
+export function itemBytesWith(key: ItemKey, attributes: Item['attributes'], bodyBytes: number): number {
+  let bytes = ITEM_OVERHEAD_BYTES + Buffer.byteLength(key.partitionKey) + Buffer.byteLength(key.sortKey) + bodyBytes;
+  for (const name in attributes) {
+    const value = attributes[name]!;
     bytes += Buffer.byteLength(name) + (typeof value === 'string' ? Buffer.byteLength(value) : NUMBER_BYTES);
   }
   return bytes;
@@ -38,6 +40,7 @@ export function assertKey(key: ItemKey): void {
   const partitionKeyBytes = Buffer.byteLength(key.partitionKey);
   const sortKeyBytes = Buffer.byteLength(key.sortKey);
   assert(partitionKeyBytes > 0 && sortKeyBytes > 0, 'a partition key and a sort key have at least one character');
+  assert(key.partitionKey.isWellFormed() && key.sortKey.isWellFormed(), 'a key holds half of a surrogate pair');
   assert(
     partitionKeyBytes <= PARTITION_KEY_BYTES_MAX,
     `partition key of ${partitionKeyBytes} bytes; at most ${PARTITION_KEY_BYTES_MAX}`,

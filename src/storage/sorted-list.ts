@@ -30,26 +30,27 @@ export class SortedList<T> {
     return value !== undefined && this.#keyOf(value) === key ? value : undefined;
   }
 
-  /** Adds the value, or replaces the one of the same key. */
-  set(value: T): void {
+  /** Adds the value, or replaces the one of the same key and tells that one. */
+  set(value: T): T | undefined {
     const key = this.#keyOf(value);
     const chunkIndex = Math.min(this.#chunkOf(key), this.#chunks.length - 1);
     const chunk = this.#chunks[chunkIndex];
     if (!chunk) {
       this.#chunks.push([value]);
       this.#size = 1;
-      return;
+      return undefined;
     }
     const index = this.#indexIn(chunk, key);
     const standing = chunk[index];
     if (standing !== undefined && this.#keyOf(standing) === key) {
       chunk[index] = value;
-      return;
+      return standing;
     }
     if (index === chunk.length) chunk.push(value);
     else chunk.splice(index, 0, value);
     this.#size += 1;
     if (chunk.length > CHUNK_COUNT_MAX) this.#split(chunkIndex, chunk);
+    return undefined;
   }
 
   delete(key: string): T | undefined {
