@@ -17,7 +17,7 @@ export interface ObjectStore {
   create(key: ObjectKey, parts: readonly Uint8Array[], options: CreateOptions): Promise<'created' | 'exists'>;
 
   /** Reads `[start, end)`, cut at the object's end. Null when the object is gone, which merging makes normal. */
-  read(key: ObjectKey, range: ByteRange, options: RequestOptions): Promise<Buffer | 'archived' | null>;
+  read(key: ObjectKey, range: ByteRange, options: ReadOptions): Promise<Buffer | 'archived' | null>;
 
   /** Reads the last `length` bytes (all of a shorter object), and tells the object's whole size. */
   readLast(key: ObjectKey, length: number, options: RequestOptions): Promise<ObjectTail | 'archived' | null>;
@@ -56,6 +56,14 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Who asks, for the meter: dollars are reported per cause. */
   readonly cause: RequestCause;
+}
+
+export interface ReadOptions extends RequestOptions {
+  /**
+   * At least as long as the range: where an adapter may put the bytes, and then answers a view of its beginning. It never
+   * writes there once its promise has settled. An adapter may ignore it and answer memory of its own.
+   */
+  readonly into?: Uint8Array;
 }
 
 /** Why a request is made. Fixed words, so that the meter's label has few values. */

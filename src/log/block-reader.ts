@@ -1,0 +1,238 @@
+/**
+ * Reads blocks from the stores into the block cache. Reads of the same block are joined, neighbours in one segment come in
+ * one read, and recently written blocks have a limit of their own, so that a backfill does not hold up those who follow.
+ */
+import { KafkaError, StorageCorruptError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { segmentKey } from '../segment/segment-id.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { type Block, damagedBlock, placeBlock, sourceId } from './block.ts';
+import type { BlockCache, PageEntry } from './block-cache.ts';
+import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunk-pool.ts';
+import type { Lease } from './lease.ts';
+import { ReadGate } from './read-gate.ts';
+import type { Run } from './run.ts';
+
+export type BlockResult =
+  | { readonly type: 'run'; readonly run: Run }
+  /** Merged and reclaimed meanwhile: look the extents up again. */
+  | { readonly type: 'gone' }
+  | { readonly type: 'failed'; readonly cause: unknown };
+
+const GONE: BlockResult = { type: 'gone' };
+
+/** Two blocks with no more than this between them are read as one. */
+const GAP_BYTES_MAX = 16 * 1024;
+/** Reads above this use a recycled chunk; a smaller block would waste most of one. */
+const RECYCLED_BYTES_MIN = CHUNK_BYTES / 2;
+/** What was appended within this is hot. */
+const HOT_MS = 60_000;
+
+export interface BlockReaderOptions {
+  readonly runtime: Runtime;
+  readonly clusterId: string;
+  readonly objects: ObjectStore;
+  readonly pool: ChunkPool;
+  readonly cache: BlockCache;
+  /** Reads in flight at once: a quarter is kept for hot ones. */
+  readonly readsMax: number;
+  /** Ends all reads. */
+  readonly signal: AbortSignal;
+}
+
+/** A block on its way, and the leases that will hold it the moment it is there. */
+interface Loading {
+  readonly block: Block;
+  readonly leases: (Lease | null)[];
+  readonly promise: Promise<BlockResult>;
+  readonly resolve: (result: BlockResult) => void;
+}
+
+export class BlockReader {
+  readonly #options: BlockReaderOptions;
+  readonly #hot: ReadGate;
+  readonly #cold: ReadGate;
+  readonly #loading = new Map<string, Map<number, Loading>>();
+
+  constructor(options: BlockReaderOptions) {
+    this.#options = options;
+    const { readsMax, runtime, signal } = options;
+    const hotMax = Math.max(1, Math.floor(readsMax / 4));
+    this.#hot = new ReadGate(hotMax, runtime.timers, signal);
+    this.#cold = new ReadGate(Math.max(1, readsMax - hotMax), runtime.timers, signal);
+  }
+
+  /** A block in memory, good until the next turn unless its chunk is held. */
+  cached(block: Block): Run | undefined {
+    const run = this.#options.cache.get(sourceId(block.extent), block.position);
+    return run?.endOffset === block.endOffset ? run : undefined;
+  }
+
+  /** In memory or on its way. */
+  known(block: Block): boolean {
+    const source = sourceId(block.extent);
+    return this.#options.cache.has(source, block.position) || this.#loading.get(source)?.has(block.position) === true;
+  }
+
+  /** Cold reads that are not waiting for a place leave room for one that is only a guess. */
+  get mayReadAhead(): boolean {
+    return this.#cold.load < this.#options.readsMax / 2;
+  }
+
+  /** Reads each block unless it is on its way. A lease holds its block from the moment it is there. Never rejects. */
+  load(
+    wanted: readonly { readonly block: Block; readonly journal: Journal }[],
+    lease: Lease | null,
+  ): Promise<BlockResult>[] {
+    const started = new Map<string, Loading[]>();
+    const promises = wanted.map(({ block, journal }) => {
+      const source = sourceId(block.extent);
+      const known = this.#loading.get(source)?.get(block.position);
+      if (known !== undefined) {
+        known.leases.push(lease);
+        return known.promise;
+      }
+      const loading = this.#start(source, block, lease);
+      if (block.extent.source.type === 'inline') this.#settleWith([loading], this.#readInline(journal, loading));
+      else if (started.has(source)) started.get(source)!.push(loading);
+      else started.set(source, [loading]);
+      return loading.promise;
+    });
+    for (const loadings of started.values()) {
+      for (const group of groupNeighbours(loadings)) this.#settleWith(group, this.#readSegment(group));
+    }
+    return promises;
+  }
+
+  /** A range of a segment that is not batches: its footer. */
+  readRange(segmentId: string, start: number, end: number): Promise<Buffer | 'archived' | null> {
+    const { objects, clusterId, signal } = this.#options;
+    const key = segmentKey(clusterId, segmentId);
+    return this.#cold.run(() => objects.read(key, { start, end }, { cause: 'fetch', signal }));
+  }
+
+  #start(source: string, block: Block, lease: Lease | null): Loading {
+    const { promise, resolve } = Promise.withResolvers<BlockResult>();
+    const loading: Loading = { block, leases: [lease], promise, resolve };
+    const ofSource = this.#loading.get(source);
+    if (ofSource === undefined) this.#loading.set(source, new Map([[block.position, loading]]));
+    else ofSource.set(block.position, loading);
+    return loading;
+  }
+
+  #settleWith(loadings: readonly Loading[], reading: Promise<Arrived>): void {
+    reading.then(
+      (arrived) => this.#arrive(loadings, arrived),
+      (cause: unknown) => {
+        for (const loading of loadings) this.#finish(loading, { type: 'failed', cause });
+      },
+    );
+  }
+
+  async #readSegment(group: readonly Loading[]): Promise<Arrived> {
+    const { objects, clusterId, pool, signal, runtime } = this.#options;
+    const first = group[0]!.block;
+    const last = group.at(-1)!.block;
+    const { extent } = first;
+    if (extent.source.type !== 'segment') throw new TypeError('not a segment');
+    const start = first.position;
+    const length = last.position + last.length - start;
+    const key = segmentKey(clusterId, extent.source.segmentId);
+    const gate = runtime.clock.now() - extent.appendedAt < HOT_MS ? this.#hot : this.#cold;
+    return gate.run(async () => {
+      const chunk = length >= RECYCLED_BYTES_MIN ? pool.take(length) : pool.wrap(Buffer.allocUnsafeSlow(length));
+      try {
+        const into = chunk.buffer.subarray(0, length);
+        const read = await objects.read(key, { start, end: start + length }, { cause: 'fetch', signal, into });
+        if (read === null) {
+          chunk.release();
+          return null;
+        }
+        if (read === 'archived') throw archived(first);
+        if (read.length < length) throw damagedBlock(first, read.length, `the object ends there`);
+        if (read.buffer === into.buffer && read.byteOffset === into.byteOffset) return { chunk, start };
+        chunk.release();
+        return { chunk: pool.wrap(read), start };
+      } catch (cause) {
+        chunk.release();
+        throw cause;
+      }
+    });
+  }
+
+  async #readInline(journal: Journal, { block }: Loading): Promise<Arrived> {
+    const { extent } = block;
+    const bytes = await this.#hot.run(() => journal.readInline(extent));
+    if (bytes === null) return null;
+    if (bytes.length !== extent.length) throw damagedBlock(block, 0, `${bytes.length} bytes of ${extent.length}`);
+    // The journal may keep what it answers: offsets are patched into a copy.
+    return { chunk: this.#options.pool.wrap(Buffer.from(bytes)), start: extent.position };
+  }
+
+  /** Owns the chunk's first reference. */
+  #arrive(loadings: readonly Loading[], arrived: Arrived): void {
+    if (arrived === null) {
+      for (const loading of loadings) this.#finish(loading, GONE);
+      return;
+    }
+    const { chunk, start } = arrived;
+    const entries: PageEntry[] = [];
+    for (const loading of loadings) {
+      const { block } = loading;
+      const at = block.position - start;
+      try {
+        placeBlock(chunk.buffer, at, block);
+      } catch (cause) {
+        if (cause instanceof StorageCorruptError) {
+          this.#options.runtime.logger.error({ error: cause.message }, 'stored records are damaged');
+        }
+        this.#finish(loading, { type: 'failed', cause });
+        continue;
+      }
+      const { baseOffset, endOffset } = block;
+      const run: Run = { chunk, start: at, end: at + block.length, baseOffset, endOffset };
+      entries.push({ source: sourceId(block.extent), position: block.position, run });
+      for (const lease of loading.leases) lease?.hold(chunk);
+      this.#finish(loading, { type: 'run', run });
+    }
+    this.#options.cache.add(chunk, entries);
+    chunk.release();
+  }
+
+  #finish({ block, resolve }: Loading, result: BlockResult): void {
+    const source = sourceId(block.extent);
+    const ofSource = this.#loading.get(source);
+    ofSource?.delete(block.position);
+    if (ofSource?.size === 0) this.#loading.delete(source);
+    resolve(result);
+  }
+}
+
+/** Bytes of the source from `start` on, in a chunk whose first reference comes along; null when the source is gone. */
+type Arrived = { readonly chunk: Chunk; readonly start: number } | null;
+
+function groupNeighbours(loadings: Loading[]): Loading[][] {
+  loadings.sort((a, b) => a.block.position - b.block.position);
+  const groups: Loading[][] = [];
+  let start = 0;
+  let end = 0;
+  for (const loading of loadings) {
+    const { position, length } = loading.block;
+    const group = groups.at(-1);
+    if (group !== undefined && position - end <= GAP_BYTES_MAX && position + length - start <= CHUNK_BYTES) {
+      group.push(loading);
+    } else {
+      groups.push([loading]);
+      start = position;
+    }
+    end = position + length;
+  }
+  return groups;
+}
+
+const archived = ({ topicId, partition, extent: { source } }: Block): KafkaError =>
+  new KafkaError(
+    'KAFKA_STORAGE_ERROR',
+    `partition ${topicId}-${partition}: segment ${source.type === 'segment' ? source.segmentId : ''} is archived and must be restored first`,
+  );
