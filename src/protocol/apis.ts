@@ -1,6 +1,9 @@
 /**
  * Every API that this codec knows: its messages and versions, under Kafka's name. What a broker serves are those it has a
  * handler for; the ranges that it advertises and the table in the README come from here.
+ *
+ * Field names are Kafka's, except that the same thing is called the same everywhere: `topics` have `name` and `topicId`,
+ * their `partitions` have `index`.
  */
 
 import { AddOffsetsToTxnRequest, AddOffsetsToTxnResponse } from './messages/add-offsets-to-txn.ts';
