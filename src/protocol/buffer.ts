@@ -10,8 +10,12 @@ const TWO_63 = 2 ** 63;
 const UUID_BYTES = 16;
 const UUID_CHARS = 22;
 
-/** Elements of all arrays of one message: far above any client's, far below what would hurt. */
+/**
+ * Elements of all arrays of one message. A few bytes on the wire become an object of a hundred, so what a client may send
+ * is bounded more tightly than what it may be told: the metadata of 100,000 partitions.
+ */
 export const ELEMENTS_PER_MESSAGE_MAX = 1_000_000;
+export const ELEMENTS_PER_REQUEST_MAX = 250_000;
 
 /** Reads `[position, end)` of a buffer. Whatever is wrong with the bytes is an INVALID_REQUEST. */
 export class Reader {
@@ -19,13 +23,14 @@ export class Reader {
   readonly #what: string;
   #position: number;
   #end: number;
-  #elementsLeft = ELEMENTS_PER_MESSAGE_MAX;
+  #elementsLeft: number;
 
-  constructor(bytes: Buffer, what: string, position = 0) {
+  constructor(bytes: Buffer, what: string, position = 0, elementsMax = ELEMENTS_PER_MESSAGE_MAX) {
     this.#bytes = bytes;
     this.#what = what;
     this.#position = position;
     this.#end = bytes.length;
+    this.#elementsLeft = elementsMax;
   }
 
   get position(): number {
@@ -111,8 +116,8 @@ export class Reader {
   /** Checks the claim of an array before anything is allocated for it. */
   claimElements(count: number, elementBytesMin: number): void {
     if (count * elementBytesMin > this.remaining) this.refuse(`array of ${count} in ${this.remaining} bytes`);
+    if (count > this.#elementsLeft) this.refuse(`array of ${count} where ${this.#elementsLeft} more are allowed`);
     this.#elementsLeft -= count;
-    if (this.#elementsLeft < 0) this.refuse(`more than ${ELEMENTS_PER_MESSAGE_MAX} array elements`);
   }
 
   /** Narrows the reader to the next `length` bytes and returns the outer end, for `leave`. */

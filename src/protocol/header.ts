@@ -9,7 +9,7 @@
  * ApiVersions never has tagged fields in its header: the client cannot know yet what the broker understands (KIP-511).
  */
 import { assert } from '../runtime/assert.ts';
-import { Reader, Writer } from './buffer.ts';
+import { ELEMENTS_PER_REQUEST_MAX, Reader, Writer } from './buffer.ts';
 import { codec } from './codec.ts';
 import type { Fields, Infer, Input, Message } from './schema.ts';
 
@@ -40,7 +40,7 @@ export function decodeRequest<F extends Fields>(
   header: RequestHeader,
   frame: Buffer,
 ): Infer<Message<F>> {
-  const reader = new Reader(frame, request.name, header.end);
+  const reader = new Reader(frame, request.name, header.end, ELEMENTS_PER_REQUEST_MAX);
   if (hasHeaderTags(request, header.apiVersion)) skipTags(reader);
   const body = codec(request, header.apiVersion).read(reader);
   reader.expectEnd();

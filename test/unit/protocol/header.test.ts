@@ -8,6 +8,7 @@ import {
   readRequestHeader,
 } from '../../../src/protocol/header.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../../src/protocol/messages/api-versions.ts';
+import { DeleteGroupsRequest } from '../../../src/protocol/messages/delete-groups.ts';
 import { HeartbeatRequest, HeartbeatResponse } from '../../../src/protocol/messages/heartbeat.ts';
 import { OffsetDeleteResponse } from '../../../src/protocol/messages/offset-delete.ts';
 import { fixture } from './fixture.ts';
@@ -74,6 +75,14 @@ describe('request headers', () => {
       expect(() => decodeRequest(ApiVersionsRequest, header, bytes.subarray(0, length))).toThrow(/ApiVersionsRequest/);
     }
     expect(() => decodeRequest(ApiVersionsRequest, header, Buffer.concat([bytes, bytes]))).toThrow(/too many/);
+  });
+
+  test('are followed by a bounded number of array elements', () => {
+    const bytes = Buffer.concat([frame('002a 0000 0000002a ffff 0003d091'), Buffer.alloc(2 * 250_001)]);
+    const decode = () => decodeRequest(DeleteGroupsRequest, readRequestHeader(bytes), bytes);
+    expect(decode).toThrow(/array of 250001 where 250000 more are allowed/);
+    bytes.writeInt32BE(250_000, 10);
+    expect(decode).toThrow(/2 bytes too many/);
   });
 
   test('are written with the size in front', () => {
