@@ -1,0 +1,29 @@
+import type { HttpBindings } from '@hono/node-server';
+import type { Overrides } from '../cluster/topic-config.ts';
+import type { Topics } from '../cluster/topics.ts';
+import type { Config } from '../config.ts';
+import type { Log } from '../log/log.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+
+/** All that the HTTP door needs from the rest of the broker. */
+export interface HttpContext {
+  readonly runtime: Runtime;
+  readonly config: Pick<
+    Config,
+    'http.body.bytes.max' | 'http.decompressed.bytes.max' | 'fetch.max.bytes' | 'connections.max'
+  >;
+  readonly topics: Topics;
+  /** Defaults of topic configurations on this broker, as `effective` takes them. */
+  readonly topicDefaults: Overrides;
+  readonly log: Log;
+  /** Version of the program, for `/openapi.json`. */
+  readonly version: string;
+  readonly readiness: () => Readiness;
+  /** Aborted when the server stops: long polls end. */
+  readonly closing?: AbortSignal;
+}
+
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+/** Hono's environment. `c.env` itself is undefined where there is no socket: `app.request` in tests. */
+export type HttpEnv = { Bindings: Partial<HttpBindings> };

@@ -1,0 +1,155 @@
+/** Reads one partition for HTTP: from a position in words to a page of records in JSON. */
+import { KafkaError } from '../errors.ts';
+import type { FetchedPartition, OffsetAt, PartitionId } from '../log/log.ts';
+import { type BatchHeader, CONTROL_FLAG, hasValidCrc, iterateBatches } from '../record/batch.ts';
+import { type DecodedRecord, decodeBatch } from '../record/records.ts';
+import type { Holding } from './byte-budget.ts';
+import type { HttpContext } from './context.ts';
+import { HttpError } from './problem.ts';
+import type { RecordFormat } from './record-format.ts';
+import { payloadBytes, RecordWriter } from './record-writer.ts';
+
+export interface ReadRequest {
+  readonly partition: PartitionId;
+  /** As `ReadQuery` takes it. */
+  readonly from: string;
+  readonly limit: number;
+  readonly maxBytes: number;
+  readonly waitMs: number;
+  readonly format: RecordFormat;
+  readonly lines: boolean;
+}
+
+export interface RecordsRead {
+  readonly body: Buffer<ArrayBuffer>;
+  /** Where to read on. */
+  readonly next: number;
+  readonly highWatermark: number;
+}
+
+/** One answer is text in memory, all of it, while its client reads. */
+const READ_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Long poll. Throws KafkaError; OFFSET_OUT_OF_RANGE tells the readable range. */
+export async function readRecords(
+  context: HttpContext,
+  request: ReadRequest,
+  holding: Holding,
+  signal: AbortSignal,
+): Promise<RecordsRead> {
+  const { log, config } = context;
+  const offset = await findOffset(context, request.partition, request.from);
+  const maxBytes = Math.min(request.maxBytes, config['fetch.max.bytes'], READ_BYTES_MAX);
+  const fetched = await log.fetch(
+    {
+      partitions: [{ ...request.partition, fetchOffset: offset, maxBytes, currentLeaderEpoch: -1 }],
+      minBytes: request.waitMs > 0 ? 1 : 0,
+      maxBytes,
+      maxWaitMs: request.waitMs,
+      isolation: 'read_uncommitted',
+    },
+    signal,
+  );
+  try {
+    const partition = fetched.partitions[0]!;
+    if (partition.error !== 'NONE') throw fetchFailure(partition, offset);
+    const page = new Page(request, offset, maxBytes);
+    await page.fill(partition.records, config['http.decompressed.bytes.max']);
+    const { highWatermark } = partition;
+    const body = page.writer.finish(page.next, highWatermark);
+    holding.take(body.length);
+    return { body, next: page.next, highWatermark };
+  } finally {
+    fetched.release();
+  }
+}
+
+async function findOffset({ log }: HttpContext, partition: PartitionId, from: string): Promise<number> {
+  const find = async (at: OffsetAt) => (await log.listOffset(partition, at)).offset;
+  const latest: OffsetAt = { type: 'latest', isolation: 'read_uncommitted' };
+  if (from === 'earliest') return find({ type: 'earliest' });
+  if (from === 'latest') return find(latest);
+  if (from.startsWith('@')) {
+    const offset = await find({ type: 'timestamp', timestamp: Number(from.slice(1)) });
+    return offset === -1 ? find(latest) : offset; // Nothing of that time or later yet: what comes next.
+  }
+  if (!from.startsWith('-')) return Number(from);
+  const end = await find(latest);
+  return Math.max(await find({ type: 'earliest' }), end + Number(from));
+}
+
+function fetchFailure({ error, message, logStartOffset, highWatermark }: FetchedPartition, offset: number): KafkaError {
+  if (error !== 'OFFSET_OUT_OF_RANGE') return new KafkaError(error, message);
+  const way =
+    offset < logStartOffset ? 'from=earliest reads what is left' : `from=${highWatermark} or latest waits for the next`;
+  const detail = `offset ${offset} is outside of ${logStartOffset} to ${highWatermark}: ${way}`;
+  return new HttpError(error, detail, {
+    members: { log_start_offset: logStartOffset, high_watermark: highWatermark },
+  });
+}
+
+/** The records of one answer. `next` always moves past what can never be answered: gaps and control batches. */
+class Page {
+  readonly writer: RecordWriter;
+  next: number;
+  readonly #limit: number;
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor({ format, lines, limit }: ReadRequest, offset: number, bytesMax: number) {
+    this.writer = new RecordWriter(format, lines);
+    this.next = offset;
+    this.#limit = limit;
+    this.#bytesMax = bytesMax;
+  }
+
+  async fill(fetched: readonly Buffer[], decompressedBytesMax: number): Promise<void> {
+    for (const bytes of fetched) {
+      for (const { position, header } of iterateBatches(bytes)) {
+        const end = header.baseOffset + header.lastOffsetDelta + 1;
+        if (end <= this.next) continue; // The fetch began in the middle of a batch.
+        if (!(header.attributes & CONTROL_FLAG)) {
+          if (this.writer.count === this.#limit) return;
+          const records = await this.#decode(bytes, position, header, decompressedBytesMax);
+          if (records === null || !this.#write(records)) return;
+        }
+        this.next = end;
+      }
+    }
+  }
+
+  /** Null when the page ends before this batch: its problem is the answer to the next request. */
+  async #decode(
+    bytes: Buffer,
+    position: number,
+    header: BatchHeader,
+    decompressedBytesMax: number,
+  ): Promise<readonly DecodedRecord[] | null> {
+    try {
+      if (!hasValidCrc(bytes, position, header.length)) {
+        throw new KafkaError('CORRUPT_MESSAGE', 'a stored record batch does not match its CRC');
+      }
+      return await decodeBatch(bytes.subarray(position, position + header.length), { decompressedBytesMax });
+    } catch (cause) {
+      if (!(cause instanceof KafkaError)) throw cause;
+      if (this.writer.count > 0) return null;
+      const next = header.baseOffset + header.lastOffsetDelta + 1;
+      const detail = `records from offset ${header.baseOffset} cannot be shown: ${cause.message}. from=${next} reads on behind them`;
+      throw new HttpError(cause.error, detail, { cause, status: 422, members: { next } });
+    }
+  }
+
+  /** False when the page is full before the last record. */
+  #write(records: readonly DecodedRecord[]): boolean {
+    for (const record of records) {
+      if (record.offset < this.next) continue;
+      const bytes = payloadBytes(record);
+      const full = this.writer.count === this.#limit || this.#bytes + bytes > this.#bytesMax;
+      if (full && this.writer.count > 0) return false;
+      this.writer.write(record);
+      this.#bytes += bytes;
+      this.next = record.offset + 1;
+    }
+    return true;
+  }
+}

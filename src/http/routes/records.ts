@@ -1,0 +1,242 @@
+/** `/v1/topics/{topic}/records` and `/v1/topics/{topic}/partitions/{partition}/records`: produce, read, delete. */
+import { z } from '@hono/zod-openapi';
+import type { Topic } from '../../cluster/topics.ts';
+import { KafkaError } from '../../errors.ts';
+import { crc32c } from '../../record/crc32c.ts';
+import { bodyType, readBody } from '../body.ts';
+import type { Api, Asked } from '../endpoint.ts';
+import { findPartition, findTopic, requireExisting } from '../find-topic.ts';
+import { type ProduceRequest, type ProducerPlace, produceToPartition, produceToTopic } from '../produce.ts';
+import { readRecords } from '../read-records.ts';
+import { parseRecords } from '../record-parser.ts';
+import { replyJson, replyWith } from '../reply.ts';
+import {
+  DeletedRecords,
+  DeleteRecordsQuery,
+  NewRecord,
+  PartitionParams,
+  ProduceBody,
+  ProduceHeaders,
+  ProduceResults,
+  ProduceToPartitionHeaders,
+  ReadHeaders,
+  ReadQuery,
+  Record,
+  RecordsPage,
+  TopicParams,
+} from '../schemas.ts';
+import { partitionOfRequest, StickyPartitions } from '../sticky-partitions.ts';
+
+const TAG = 'records';
+const NDJSON = 'application/x-ndjson';
+const PARTITION_RECORDS = '/v1/topics/{topic}/partitions/{partition}/records';
+
+const recordBodies = { 'application/json': ProduceBody, [NDJSON]: NewRecord };
+const results = { 'application/json': { schema: ProduceResults } };
+const duplicateHeader = z.object({
+  Duplicate: z
+    .enum(['true'])
+    .optional()
+    .openapi({ description: 'Set when the request is a repeat of an earlier one.' }),
+});
+const positionHeaders = z.object({
+  'Next-Offset': z.string().openapi({ description: '`next` of the JSON answer.' }),
+  'High-Watermark': z.string().openapi({ description: '`high_watermark` of the JSON answer.' }),
+});
+
+const writeProblems = {
+  404: 'No such topic or partition.',
+  409: 'Out of order, or of an old epoch, for this idempotent producer.',
+  422: 'The Idempotency-Key was used for another request.',
+  503: 'The records could not be made durable.',
+  504: 'The records did not become durable in time.',
+};
+
+export function recordRoutes(api: Api): void {
+  produceToTopicRoute(api);
+  produceToPartitionRoute(api);
+  readRoute(api);
+  deleteRoute(api);
+}
+
+function produceToTopicRoute(api: Api): void {
+  const { context } = api;
+  const sticky = new StickyPartitions(context.runtime.random);
+  api.add(
+    {
+      method: 'post',
+      path: '/v1/topics/{topic}/records',
+      operationId: 'produceToTopic',
+      tag: TAG,
+      summary: 'Append records to a topic',
+      description:
+        'A record goes to the partition it names, else to that of its key (murmur2, as in Kafka), else to one that ' +
+        'changes with each request. Partitions are written independently: 207 tells which records failed.',
+      params: TopicParams,
+      headers: ProduceHeaders,
+      streamedBody: recordBodies,
+      answers: {
+        200: { description: 'All records are durable.', headers: duplicateHeader, content: results },
+        207: { description: 'Some records are durable, each result tells.', content: results },
+      },
+      problems: writeProblems,
+    },
+    async (asked) => {
+      const topic = findTopic(context, asked.params.topic);
+      const key = asked.headers['Idempotency-Key'];
+      const request = await readProduceRequest(api, asked, topic, '');
+      const choose = () => (key === undefined ? sticky.take(topic) : partitionOfRequest(key, topic));
+      return produceToTopic(context, request, choose);
+    },
+  );
+}
+
+function produceToPartitionRoute(api: Api): void {
+  const { context } = api;
+  api.add(
+    {
+      method: 'post',
+      path: PARTITION_RECORDS,
+      operationId: 'produceToPartition',
+      tag: TAG,
+      summary: 'Append records to one partition, all or none',
+      description: 'The records become one batch: they get consecutive offsets, or none is appended.',
+      params: PartitionParams,
+      headers: ProduceToPartitionHeaders,
+      streamedBody: recordBodies,
+      answers: { 200: { description: 'All records are durable.', headers: duplicateHeader, content: results } },
+      problems: {
+        ...writeProblems,
+        412: 'The partition does not end at If-Match-Offset; `next_offset` tells where it does.',
+        413: 'The body has more than http.body.bytes.max bytes, or the batch more than max.message.bytes of the topic.',
+      },
+    },
+    async (asked) => {
+      const { params, headers } = asked;
+      const topic = findTopic(context, params.topic);
+      requireExisting(topic, params.partition);
+      const producer = producerPlace(headers);
+      const request = await readProduceRequest(api, asked, topic, String(params.partition));
+      return produceToPartition(context, request, params.partition, headers['If-Match-Offset'], producer);
+    },
+  );
+}
+
+type ProduceAsked = Pick<
+  Asked<z.ZodObject, z.ZodObject, typeof ProduceHeaders, z.ZodType>,
+  'c' | 'headers' | 'holding'
+>;
+
+/** `target` tells apart requests that are equal but for their path. */
+async function readProduceRequest(
+  { context }: Api,
+  { c, headers, holding }: ProduceAsked,
+  topic: Topic,
+  target: string,
+): Promise<ProduceRequest> {
+  const { log, config, runtime } = context;
+  const type = bodyType(c.req.raw.headers.get('content-type'), ['json', 'ndjson']);
+  const format = headers['Record-Format'];
+  if (log.pressure.full) await new Promise<void>((resolve) => log.pressure.whenRelieved(resolve));
+  const body = await readBody(c, config['http.body.bytes.max'], holding);
+  const now = runtime.clock.now();
+  const records = parseRecords(body, { format, lines: type === 'ndjson', now });
+  const key = headers['Idempotency-Key'];
+  if (key === undefined) return { topic, records, now, idempotency: undefined };
+  const fingerprint = crc32c(body, crc32c(Buffer.from(`${target} ${type} ${format}`)));
+  return { topic, records, now, idempotency: { key: `${topic.topicId}/${key}`, fingerprint } };
+}
+
+function producerPlace(headers: z.output<typeof ProduceToPartitionHeaders>): ProducerPlace | null {
+  const producerId = headers['Producer-Id'];
+  const producerEpoch = headers['Producer-Epoch'];
+  const baseSequence = headers['Producer-Seq'];
+  if (producerId === undefined && producerEpoch === undefined && baseSequence === undefined) return null;
+  if (producerId === undefined || producerEpoch === undefined || baseSequence === undefined) {
+    throw new KafkaError('INVALID_REQUEST', 'Producer-Id, Producer-Epoch and Producer-Seq go together: send all three');
+  }
+  if (headers['Idempotency-Key'] !== undefined) {
+    throw new KafkaError(
+      'INVALID_REQUEST',
+      'send Idempotency-Key or Producer-Id, not both: each alone makes a repeat safe',
+    );
+  }
+  return { producerId, producerEpoch, baseSequence };
+}
+
+function readRoute(api: Api): void {
+  const { context } = api;
+  api.add(
+    {
+      method: 'get',
+      path: PARTITION_RECORDS,
+      operationId: 'readPartition',
+      tag: TAG,
+      summary: 'Read records of one partition',
+      description:
+        'Read on with `from` = `next` of the answer, until `next` = `high_watermark`. An answer may hold no record and ' +
+        'still move `next`. Records that cannot be shown (damaged, or beyond http.decompressed.bytes.max when ' +
+        'decompressed) are answered with 422 and the `next` behind them.',
+      params: PartitionParams,
+      query: ReadQuery,
+      headers: ReadHeaders,
+      answers: {
+        200: {
+          description: 'Records in order of offsets.',
+          headers: positionHeaders,
+          content: { 'application/json': { schema: RecordsPage }, [NDJSON]: { schema: Record } },
+        },
+      },
+      problems: {
+        404: 'No such topic or partition.',
+        416: 'The offset is not in the partition; `log_start_offset` and `high_watermark` tell what is.',
+        422: 'The next records cannot be shown; `next` tells where to read on.',
+        503: 'The records cannot be read now.',
+      },
+    },
+    async ({ params, query, headers, c, holding }) => {
+      const lines = /\bapplication\/(x-)?ndjson\b/i.test(headers.Accept ?? '');
+      const partition = findPartition(context, params.topic, params.partition);
+      const { from, limit, max_bytes: maxBytes, wait: waitMs } = query;
+      const request = { partition, from, limit, maxBytes, waitMs, format: headers['Record-Format'], lines };
+      const signal =
+        waitMs > 0 && context.closing ? AbortSignal.any([c.req.raw.signal, context.closing]) : c.req.raw.signal;
+      const { body, next, highWatermark } = await readRecords(context, request, holding, signal);
+      return replyWith(200, lines ? NDJSON : 'application/json', body, {
+        'Next-Offset': String(next),
+        'High-Watermark': String(highWatermark),
+      });
+    },
+  );
+}
+
+function deleteRoute(api: Api): void {
+  const { context } = api;
+  api.add(
+    {
+      method: 'delete',
+      path: PARTITION_RECORDS,
+      operationId: 'deleteRecords',
+      tag: TAG,
+      summary: 'Delete the oldest records of one partition',
+      params: PartitionParams,
+      query: DeleteRecordsQuery,
+      answers: {
+        200: {
+          description: 'Everything below is no longer readable.',
+          content: { 'application/json': { schema: DeletedRecords } },
+        },
+      },
+      problems: {
+        404: 'No such topic or partition.',
+        416: 'The offset is beyond the end of the partition.',
+        503: 'The deletion could not be made durable.',
+      },
+    },
+    async ({ params, query }) => {
+      const partition = findPartition(context, params.topic, params.partition);
+      const before = query.before === 'latest' ? -1 : Number(query.before);
+      return replyJson(200, { log_start_offset: await context.log.deleteRecords(partition, before) });
+    },
+  );
+}
