@@ -1,0 +1,77 @@
+/** A broker behind the door: a log in memory, the real registry of topics over a metadata store in memory. */
+import { BrokerMetrics } from '../../../src/broker/broker-metrics.ts';
+import type { Broker } from '../../../src/broker/handler.ts';
+import { Router } from '../../../src/broker/router.ts';
+import { HANDLERS } from '../../../src/broker/served.ts';
+import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
+import { type Given, parseConfig } from '../../../src/config.ts';
+import type { Journal } from '../../../src/journal/journal.ts';
+import { APIS, type ApiName } from '../../../src/protocol/apis.ts';
+import { decodeResponse } from '../../../src/protocol/header.ts';
+import type { Infer, Input } from '../../../src/protocol/schema.ts';
+import { type Logger, silentLogger } from '../../../src/runtime/logger.ts';
+import { systemRuntime } from '../../../src/runtime/runtime.ts';
+import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
+import { requestBytes } from '../../integration/kafka-client.ts';
+import { MemoryLog } from './memory-log.ts';
+
+export interface Door extends Broker {
+  readonly log: MemoryLog;
+  readonly topics: TopicRegistry;
+}
+
+/** Agrees to everything: what the registry needs of a journal. */
+const journal = { id: 0, propose: async () => ({ type: 'done' }) } as unknown as Journal;
+
+export function door(given: Given = {}, logger: Logger = silentLogger): Door {
+  const config = parseConfig(given);
+  const runtime = systemRuntime(logger);
+  const topicDefaults = {
+    'max.message.bytes': String(config['message.max.bytes']),
+    'retention.ms': String(config['log.retention.ms']),
+    'retention.bytes': String(config['log.retention.bytes']),
+  };
+  const topics = new TopicRegistry({
+    clusterId: 'test',
+    metadata: new MemoryMetadataStore(),
+    journals: [journal],
+    runtime,
+    defaults: topicDefaults,
+    partitionsDefault: config['num.partitions'],
+  });
+  return {
+    runtime,
+    config,
+    log: new MemoryLog(),
+    topics,
+    topicDefaults,
+    clusterId: 'test',
+    brokerId: 7,
+    zone: 'zone-a',
+  };
+}
+
+export const noGauges = { connections: () => 0, requestsInFlight: () => 0, frameBytes: () => 0, unsentBytes: () => 0 };
+
+export const routerOf = (broker: Broker): Router =>
+  new Router(broker, HANDLERS, new BrokerMetrics(broker.runtime.metrics, noGauges));
+
+export const peer = { advertised: { host: '127.0.0.1', port: 9092 }, signal: new AbortController().signal };
+
+/** One request through the router, without a socket: encoded, handled, decoded. Null when nothing is answered. */
+export async function ask<N extends ApiName>(
+  broker: Broker,
+  name: N,
+  version: number,
+  body: Input<(typeof APIS)[N]['request']>,
+): Promise<Infer<(typeof APIS)[N]['response']>> {
+  const outcome = await routerOf(broker).handle(requestBytes(name, version, body).subarray(4), peer);
+  if (outcome.type !== 'respond') throw new Error(`${name} v${version}: ${JSON.stringify(outcome)}`);
+  const frame = Buffer.concat(outcome.response.parts).subarray(4);
+  outcome.response.release?.();
+  return decodeResponse(APIS[name].response as any, version, frame).body as Infer<(typeof APIS)[N]['response']>;
+}
+
+/** All versions of an API. */
+export const versionsOf = (name: ApiName): number[] =>
+  Array.from({ length: APIS[name].max - APIS[name].min + 1 }, (_, index) => APIS[name].min + index);
