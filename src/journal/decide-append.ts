@@ -102,7 +102,7 @@ interface GroupPlace {
 
 class AppendDecider {
   readonly #draft: StateDraft;
-  readonly #condemned: boolean;
+  readonly #givenUp: boolean;
   readonly #expectedOffsets: ReadonlyMap<number, number> | null;
   readonly #groups: readonly IdempotentGroup[];
   readonly #groupPlaces: ReadonlyMap<number, GroupPlace> | null;
@@ -117,7 +117,7 @@ class AppendDecider {
 
   constructor(draft: StateDraft, request: AppendRequest, source: AppendedSource) {
     this.#draft = draft;
-    this.#condemned = source.type === 'segment' && draft.condemned.has(source.segment.id);
+    this.#givenUp = source.type === 'segment' && draft.isGivenUp(source.segment.id);
     this.#groups = request.idempotency ?? [];
     const needsIndexes = this.#groups.length > 0 || (request.conditions?.length ?? 0) > 0;
     const firstIndexes = needsIndexes ? firstIndexOfPartitions(request) : [];
@@ -153,7 +153,7 @@ class AppendDecider {
 
   #decide(batch: BatchDescription, place: BatchPlace): AppendException | null {
     if (!place.partition) return refuse(place, 'UNKNOWN_TOPIC_OR_PARTITION');
-    if (this.#condemned) return refuse(place, 'KAFKA_STORAGE_ERROR');
+    if (this.#givenUp) return refuse(place, 'KAFKA_STORAGE_ERROR');
     const repeated = this.#groupPlaces && this.#repeatOf(place);
     if (repeated) return repeated;
     // Transactions will be checked here, against the guard in the state (rule 8).

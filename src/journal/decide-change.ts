@@ -35,6 +35,7 @@ export function decideChange(draft: StateDraft, change: Change, context: ChangeC
 function decide(draft: StateDraft, change: Change, context: ChangeContext): ChangeDecision {
   switch (change.type) {
     case 'createPartitions': {
+      if (!isTopicId(change.topicId)) return refuse('INVALID_REQUEST', `${change.topicId} is not a topic id`);
       const partitions = change.partitions.filter((partition) => !hasPartition(draft, change.topicId, partition));
       if (partitions.length === 0) return nothing(DONE);
       return { command: { type: 'partitionsCreated', topicId: change.topicId, partitions }, outcome: DONE };
@@ -80,6 +81,12 @@ function decide(draft: StateDraft, change: Change, context: ChangeContext): Chan
   }
 }
 
+/** Entries keep its 16 bytes only: another spelling of them would come back as a different topic. */
+function isTopicId(text: string): boolean {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.length === 16 && bytes.toString('base64url') === text;
+}
+
 /** Looks at the oldest ones only, as the fold does. */
 function hasExpired(draft: StateDraft, before: number, keysBefore: number): boolean {
   for (const [, producer] of draft.producers.entries()) {
@@ -123,7 +130,7 @@ function decideMerge(
 ): ChangeDecision {
   const offered = new Set(segments.map(({ id }) => id));
   for (const id of offered) {
-    if (draft.condemned.has(id)) return refuse('KAFKA_STORAGE_ERROR', `segment ${id} is condemned`);
+    if (draft.isGivenUp(id)) return refuse('KAFKA_STORAGE_ERROR', `segment ${id} was given up`);
   }
   const seen = new Set<string>();
   for (const swap of swaps) {

@@ -6,6 +6,8 @@
 import { IDEMPOTENCY_KEYS_PER_JOURNAL_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
 import type { SegmentReference } from '../segment/footer.ts';
+import { parseSegmentId } from '../segment/segment-id.ts';
+import { type ForgottenMark, isForgotten, raiseMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
 import type { Applied, CondemnedSegment, Lane, SegmentUse } from './journal.ts';
 import { advanceLane, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
@@ -48,6 +50,7 @@ export class StateDraft {
   readonly partitions: Overlay<string, PartitionState>;
   readonly segments: Overlay<string, SegmentUse>;
   readonly condemned: Overlay<string, CondemnedSegment>;
+  readonly forgotten: Overlay<number, ForgottenMark>;
   readonly sessions: Overlay<number, number>;
   readonly lanes: Overlay<string, LaneState>;
   readonly producers: Overlay<string, ProducerRecord>;
@@ -64,6 +67,7 @@ export class StateDraft {
     this.partitions = new Overlay(base.partitionsByKey);
     this.segments = new Overlay(base.segmentsById);
     this.condemned = new Overlay(base.condemnedById);
+    this.forgotten = new Overlay(base.forgottenByBroker);
     this.sessions = new Overlay(base.sessions);
     this.lanes = new Overlay(base.lanes);
     this.producers = new Overlay(base.producersByKey, 'ordered');
@@ -171,6 +175,19 @@ export class StateDraft {
     }
   }
 
+  forget(segmentId: string): void {
+    this.condemned.delete(segmentId);
+    const brokerId = parseSegmentId(segmentId)?.brokerId;
+    if (brokerId === undefined) return;
+    const mark = raiseMark(this.forgotten.get(brokerId), segmentId);
+    if (mark) this.forgotten.set(brokerId, mark);
+  }
+
+  /** Its object is deleted or about to be: nothing may point into it any more. */
+  isGivenUp(segmentId: string): boolean {
+    return this.condemned.has(segmentId) || isForgotten(this.forgotten, segmentId);
+  }
+
   startEpoch(epoch: number): void {
     this.epoch = epoch;
     this.#fences = [...this.#fences, this.header.seq];
@@ -186,6 +203,7 @@ export class StateDraft {
       this.partitions,
       this.segments,
       this.condemned,
+      this.forgotten,
       this.sessions,
       this.lanes,
       this.producers,

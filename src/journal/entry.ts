@@ -151,6 +151,12 @@ export interface ProducerIdsAllocated {
   readonly count: number;
 }
 
+/** Segments that a recovery of the entry needs, or that the command brings into use. */
+export function segmentsNamedBy(command: Command): readonly string[] {
+  if (command.type === 'appended') return command.source.type === 'segment' ? [command.source.segment.id] : [];
+  return command.type === 'merged' ? command.segments.map(({ id }) => id) : [];
+}
+
 /** Why a batch is refused. Persisted: never renumber. */
 export const REFUSALS = {
   UNKNOWN_TOPIC_OR_PARTITION: 1,

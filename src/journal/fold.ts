@@ -71,7 +71,7 @@ export function applyCommand(draft: StateDraft, command: Command, footers: Foote
       }
       return;
     case 'forgotten':
-      for (const segmentId of command.segmentIds) draft.condemned.delete(segmentId);
+      for (const segmentId of command.segmentIds) draft.forget(segmentId);
       return;
     case 'expired':
       expire(draft, command);

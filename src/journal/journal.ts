@@ -12,6 +12,8 @@ import type { Extent, PartitionState } from './partition-state.ts';
 export interface Journal {
   readonly id: number;
   readonly role: JournalRole;
+  /** Why it is deposed or stopped; null while it leads. */
+  readonly deposedBecause: string | null;
   /** Epoch under which this broker leads, else the last one seen. */
   readonly epoch: number;
   /** Durable state; consistent until the next turn of the event loop. */

@@ -4,6 +4,7 @@
  * sees one version.
  */
 import type { SegmentReference } from '../segment/footer.ts';
+import type { ForgottenMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
 import type { CondemnedSegment, JournalView, ProducerState, SegmentUse } from './journal.ts';
 import type { LaneState } from './lanes.ts';
@@ -25,6 +26,7 @@ export class JournalState implements JournalView {
   readonly partitionsByKey = new Map<string, PartitionState>();
   readonly segmentsById = new Map<string, SegmentUse>();
   readonly condemnedById = new Map<string, CondemnedSegment>();
+  readonly forgottenByBroker = new Map<number, ForgottenMark>();
   /** Broker epoch of each broker's current life. */
   readonly sessions = new Map<number, number>();
   readonly lanes = new Map<string, LaneState>();
@@ -82,6 +84,7 @@ export function copyState(state: JournalState): JournalState {
   copyMap(state.partitionsByKey, copy.partitionsByKey);
   copyMap(state.segmentsById, copy.segmentsById);
   copyMap(state.condemnedById, copy.condemnedById);
+  copyMap(state.forgottenByBroker, copy.forgottenByBroker);
   copyMap(state.sessions, copy.sessions);
   copyMap(state.lanes, copy.lanes);
   copyMap(state.producersByKey, copy.producersByKey);

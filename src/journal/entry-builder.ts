@@ -1,0 +1,114 @@
+/**
+ * Decides the waiting proposals one after the other on one draft and puts all that comes of it into one entry. Nothing of
+ * it may be answered before that entry is durable; then `settle` answers, in order.
+ */
+import { KafkaError } from '../errors.ts';
+import { ENTRY_BYTES_MAX } from '../limits.ts';
+import { unreachable } from '../runtime/assert.ts';
+import { decideAppend, decideSkip } from './decide-append.ts';
+import { type ChangeContext, decideChange } from './decide-change.ts';
+import type { EntryHeader, StateDraft } from './draft.ts';
+import { type AppendedSource, type Command, segmentsNamedBy } from './entry.ts';
+import { EntryEncoder } from './entry-codec.ts';
+import { unpackAnswer } from './lanes.ts';
+import type { AppendProposal, Proposal, ProposalQueue } from './proposals.ts';
+
+export interface BuiltEntry {
+  readonly header: EntryHeader;
+  readonly commands: readonly Command[];
+  /** Null when nothing has to be written: all proposals are answered from the durable state. */
+  readonly bytes: Buffer | null;
+  /** How many of them, at the end, are inline bodies. */
+  readonly bodyBytes: number;
+  /** Gives every proposal its answer. */
+  settle(): void;
+  /** Rejects every proposal. */
+  fail(cause: KafkaError): void;
+}
+
+export class EntryBuilder {
+  readonly #encoder: EntryEncoder;
+  readonly #draft: StateDraft;
+  readonly #context: ChangeContext;
+  /** Segments that the entry being built names. */
+  readonly #named = new Set<string>();
+
+  constructor(journal: number, draft: StateDraft, context: ChangeContext) {
+    this.#encoder = new EntryEncoder(journal);
+    this.#draft = draft;
+    this.#context = { isNamed: (segmentId) => this.#named.has(segmentId) || context.isNamed(segmentId) };
+  }
+
+  /** Takes proposals from the front of the queue until the entry is full. */
+  build(header: EntryHeader, queue: ProposalQueue): BuiltEntry {
+    const encoder = this.#encoder;
+    this.#draft.begin(header);
+    encoder.begin(header);
+    this.#named.clear();
+    const commands: Command[] = [];
+    const taken: Proposal[] = [];
+    const answers: (() => void)[] = [];
+    for (let next = queue.peek(); next; next = queue.peek()) {
+      if (encoder.commandCount > 0 && encoder.bytes + next.bytesMax > ENTRY_BYTES_MAX) break;
+      answers.push(this.#decide(next, commands));
+      taken.push(queue.shift());
+    }
+    return {
+      header,
+      commands,
+      bytes: commands.length > 0 ? encoder.finish() : null,
+      bodyBytes: encoder.bodyBytes,
+      settle: () => {
+        for (const answer of answers) answer();
+      },
+      fail: (cause) => {
+        for (const proposal of taken) proposal.reject(cause);
+      },
+    };
+  }
+
+  #decide(proposal: Proposal, commands: Command[]): () => void {
+    switch (proposal.type) {
+      case 'append':
+        return this.#decideAppend(proposal, commands);
+      case 'skip': {
+        const { lane, number, resolve, reject } = proposal;
+        const decision = decideSkip(this.#draft, lane, number);
+        if (decision.type === 'reject') return () => reject(decision.error);
+        if (decision.type === 'skip') this.#add({ type: 'laneSkipped', lane, number }, commands);
+        return () => resolve();
+      }
+      case 'change': {
+        const { command, outcome } = decideChange(this.#draft, proposal.change, this.#context);
+        if (command) this.#add(command, commands);
+        return () => proposal.resolve(outcome);
+      }
+      default:
+        return unreachable(proposal);
+    }
+  }
+
+  #decideAppend(proposal: AppendProposal, commands: Command[]): () => void {
+    const { request, body, resolve, reject } = proposal;
+    const source: AppendedSource =
+      request.source.type === 'segment'
+        ? request.source
+        : { type: 'inline', position: this.#encoder.bodyBytes, length: body.length };
+    const decision = decideAppend(this.#draft, request, source);
+    if (decision.type === 'reject') return () => reject(decision.error);
+    if (decision.type === 'append') {
+      this.#add(decision.command, commands);
+      if (body.length > 0) this.#encoder.addBody([body], body.length);
+    }
+    return () => resolve(unpackAnswer(decision.answer));
+  }
+
+  #add(command: Command, commands: Command[]): void {
+    this.#encoder.add(command);
+    commands.push(command);
+    for (const segmentId of segmentsNamedBy(command)) this.#named.add(segmentId);
+  }
+}
+
+export const notLeader = (message: string): KafkaError =>
+  new KafkaError('NOT_LEADER_OR_FOLLOWER', message, { noSideEffects: false });

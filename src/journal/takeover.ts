@@ -1,0 +1,225 @@
+/**
+ * Performs the effects of `leadership.ts` from the first read to leading: snapshot, entries, fence, floor. A store that
+ * is away is waited for; a corrupted or unknown entry or snapshot ends the attempt with an error that names it.
+ */
+import { StorageUnavailableError } from '../errors.ts';
+import { assert, unreachable } from '../runtime/assert.ts';
+import { yieldTurn } from '../runtime/clock.ts';
+import { randomHex } from '../runtime/random.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { PartitionBatches, SegmentReference } from '../segment/footer.ts';
+import { Backoff } from './backoff.ts';
+import { StateDraft } from './draft.ts';
+import type { Entry } from './entry.ts';
+import { decodeEntry, encodeEntry } from './entry-codec.ts';
+import type { EntryWriter } from './entry-writer.ts';
+import { foldEntry, NO_FOOTERS } from './fold.ts';
+import type { JournalStore, Pointer, StoredEntry } from './journal-store.ts';
+import { type Leadership, type LeadershipEffect, type LeadershipEvent, START, stepLeadership } from './leadership.ts';
+import { decodeSnapshot } from './snapshot-codec.ts';
+import { JournalState } from './state.ts';
+import { Uncovered } from './uncovered.ts';
+
+const FOOTER_READS_IN_FLIGHT_MAX = 16;
+/** Folding this many entries takes about a millisecond. */
+const ENTRIES_PER_TURN = 64;
+/** After this many lost fences the pauses between attempts grow. */
+const FENCES_BEFORE_PATIENCE = 1;
+
+export interface TakeoverContext {
+  readonly store: JournalStore;
+  readonly writer: EntryWriter;
+  readonly runtime: Runtime;
+  readonly brokerId: number;
+  readonly brokerEpoch: number;
+  readonly signal: AbortSignal;
+}
+
+/** What a new leader starts with. */
+export interface TakenOver {
+  readonly leadership: Leadership;
+  readonly state: JournalState;
+  readonly draft: StateDraft;
+  readonly pointer: Pointer;
+  readonly uncovered: Uncovered;
+}
+
+/** Resolves once this process leads. Rejects with the signal's reason, StorageCorruptError or StartupError. */
+export async function takeOver(context: TakeoverContext): Promise<TakenOver> {
+  const takeover = new Takeover(context);
+  return takeover.run();
+}
+
+class Takeover {
+  readonly #context: TakeoverContext;
+  readonly #backoff: Backoff;
+  #leadership: Leadership = START.leadership;
+  #pending: LeadershipEffect[] = [...START.effects];
+  #pointer: Pointer | null = null;
+  #state: JournalState;
+  #draft: StateDraft;
+  #uncovered = new Uncovered();
+  #read: readonly StoredEntry[] = [];
+  #fence: { readonly entry: Entry; readonly bytes: Buffer } | null = null;
+  #fencesLost = 0;
+
+  constructor(context: TakeoverContext) {
+    this.#context = context;
+    this.#backoff = new Backoff(context.runtime, context.signal);
+    this.#state = new JournalState(context.store.journal);
+    this.#draft = new StateDraft(this.#state);
+  }
+
+  async run(): Promise<TakenOver> {
+    while (this.#leadership.phase !== 'leading') {
+      const effect = this.#pending.shift();
+      assert(effect, `takeover of journal ${this.#context.store.journal} has nothing left to do`);
+      this.#context.signal.throwIfAborted();
+      const event = await this.#patiently(effect);
+      if (event) this.#step(event);
+    }
+    return {
+      leadership: this.#leadership,
+      state: this.#state,
+      draft: this.#draft,
+      pointer: this.#pointer!,
+      uncovered: this.#uncovered,
+    };
+  }
+
+  #step(event: LeadershipEvent): void {
+    const before = this.#leadership.phase;
+    const { leadership, effects } = stepLeadership(this.#leadership, event);
+    this.#leadership = leadership;
+    this.#pending.push(...effects);
+    if (before === 'putting' && leadership.phase === 'readingEntries') this.#fencesLost++;
+  }
+
+  async #patiently(effect: LeadershipEffect): Promise<LeadershipEvent | null> {
+    for (;;) {
+      try {
+        const event = await this.#perform(effect);
+        if (effect.type !== 'put') this.#backoff.reset();
+        return event;
+      } catch (cause) {
+        if (!(cause instanceof StorageUnavailableError)) throw cause;
+        const fields = { journal: this.#context.store.journal, cause };
+        this.#context.runtime.logger.warn(fields, 'the store does not answer; taking over the journal waits');
+        await this.#backoff.pause();
+      }
+    }
+  }
+
+  /** The event that the effect leads to; null when none follows. */
+  async #perform(effect: LeadershipEffect): Promise<LeadershipEvent | null> {
+    const { store, writer } = this.#context;
+    switch (effect.type) {
+      case 'readPointer':
+        this.#pointer = await store.readPointer();
+        return { type: 'pointerRead', pointer: this.#pointer };
+      case 'loadSnapshot':
+        return this.#loadSnapshot();
+      case 'readEntries': {
+        if (this.#fencesLost >= FENCES_BEFORE_PATIENCE) await this.#backoff.pause();
+        const { entries, more } = await store.readEntries(this.#lastSeqRead());
+        this.#read = entries;
+        return { type: 'entriesRead', entries: entries.map((entry) => this.#see(entry)), more };
+      }
+      case 'fold':
+        await this.#fold(this.#read);
+        return null;
+      case 'prepareFence':
+        return { type: 'prepared', id: this.#prepareFence(effect.seq, effect.epoch) };
+      case 'put': {
+        if (effect.again) await this.#backoff.pause();
+        const { entry, bytes } = this.#fence!;
+        return { type: 'putAnswered', answer: await writer.put(store.entryItem(entry.seq, entry.id, bytes)) };
+      }
+      case 'commit': {
+        const { entry, bytes } = this.#fence!;
+        foldEntry(this.#draft, entry, NO_FOOTERS);
+        this.#uncovered.add(entry, bytes.length);
+        return null;
+      }
+      case 'abandon':
+      case 'confirmed':
+        return null;
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  #lastSeqRead(): number {
+    assert(this.#leadership.phase === 'readingEntries', 'entries are read in their phase only');
+    return this.#leadership.lastSeq;
+  }
+
+  async #loadSnapshot(): Promise<LeadershipEvent> {
+    const { store } = this.#context;
+    const { snapshot } = this.#pointer!;
+    let state = new JournalState(store.journal);
+    if (snapshot) {
+      const bytes = await store.readSnapshot(snapshot);
+      if (bytes === null) return { type: 'snapshotGone' };
+      state = decodeSnapshot(snapshot.key, bytes);
+    }
+    this.#state = state;
+    this.#draft = new StateDraft(state);
+    this.#uncovered = new Uncovered();
+    return { type: 'snapshotLoaded', seq: state.lastSeq, epoch: state.epoch };
+  }
+
+  /** The epoch as the fold will find it: decoded once more there, but a takeover is no hot path. */
+  #see({ seq, bytes }: StoredEntry) {
+    return { seq, epoch: decodeEntry(this.#context.store.journal, seq, bytes).epoch };
+  }
+
+  async #fold(stored: readonly StoredEntry[]): Promise<void> {
+    const { store, runtime } = this.#context;
+    const entries = stored.map(({ seq, bytes }) => decodeEntry(store.journal, seq, bytes));
+    const footers = await this.#readFooters(entries);
+    for (const [at, entry] of entries.entries()) {
+      foldEntry(this.#draft, entry, footers);
+      this.#uncovered.add(entry, stored[at]!.bytes.length);
+      if (at % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await yieldTurn(runtime.timers);
+    }
+  }
+
+  async #readFooters(entries: readonly Entry[]): Promise<ReadonlyMap<string, readonly PartitionBatches[]>> {
+    const { store } = this.#context;
+    const wanted = new Map<string, SegmentReference>();
+    for (const { commands } of entries) {
+      for (const command of commands) {
+        if (command.type !== 'appended' || command.batches.type !== 'footer') continue;
+        if (command.source.type === 'segment') wanted.set(command.source.segment.id, command.source.segment);
+      }
+    }
+    const footers = new Map<string, readonly PartitionBatches[]>();
+    const queue = [...wanted.values()];
+    const worker = async () => {
+      for (let next = queue.pop(); next; next = queue.pop()) {
+        const { partitions } = await store.readFooter(next);
+        footers.set(
+          next.id,
+          partitions.filter(({ journal }) => journal === store.journal),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(FOOTER_READS_IN_FLIGHT_MAX, queue.length) }, worker));
+    return footers;
+  }
+
+  #prepareFence(seq: number, epoch: number): string {
+    const { store, runtime, brokerId, brokerEpoch } = this.#context;
+    const entry: Entry = {
+      seq,
+      id: randomHex(runtime.random, 16),
+      epoch,
+      timestamp: runtime.clock.now(),
+      commands: [{ type: 'epochStarted', epoch, brokerId, brokerEpoch }],
+      body: Buffer.alloc(0),
+    };
+    this.#fence = { entry, bytes: encodeEntry(store.journal, entry) };
+    return entry.id;
+  }
+}

@@ -1,0 +1,33 @@
+import { type Entry, segmentsNamedBy } from './entry.ts';
+
+/**
+ * What happened since the last durable snapshot: how much a recovery would have to read, and which segments' footers it
+ * would need. Until a snapshot covers them, those segments may not be condemned.
+ */
+export class Uncovered {
+  bytes = 0;
+  references = 0;
+  /** Seq of the last entry that names the segment. */
+  readonly #segments = new Map<string, number>();
+
+  add({ seq, commands }: Pick<Entry, 'seq' | 'commands'>, bytes: number): void {
+    this.bytes += bytes;
+    for (const command of commands) for (const segmentId of segmentsNamedBy(command)) this.#name(segmentId, seq);
+  }
+
+  names(segmentId: string): boolean {
+    return this.#segments.has(segmentId);
+  }
+
+  /** A snapshot up to `seq` is durable; `bytes` and `references` are what was counted when it was begun. */
+  cover(seq: number, bytes: number, references: number): void {
+    this.bytes -= bytes;
+    this.references -= references;
+    for (const [segmentId, named] of this.#segments) if (named <= seq) this.#segments.delete(segmentId);
+  }
+
+  #name(segmentId: string, seq: number): void {
+    this.references++;
+    this.#segments.set(segmentId, seq);
+  }
+}
