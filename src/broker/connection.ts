@@ -20,7 +20,7 @@ import type { Turn } from './handler.ts';
 import type { LogLimiter } from './log-limiter.ts';
 import { type OutgoingResponse, ResponseWriter } from './response-writer.ts';
 import type { Outcome, Peer, Router } from './router.ts';
-import { takeSocket } from './socket-reads.ts';
+import { type SocketReads, takeSocket } from './socket-reads.ts';
 
 /** Responses of one connection that may wait for their client before it is not read any more. */
 const UNSENT_BYTES_MAX = 1024 * 1024;
@@ -88,12 +88,12 @@ export class Connection implements Peer {
     this.#name = `${accepted.remoteAddress}:${accepted.remotePort}`;
     this.#advertised = host.advertised ?? { host: accepted.localAddress ?? '', port: accepted.localPort ?? 0 };
     this.#frames = new FrameAssembler(host.frameMemory, host.frameBytesMax, (frame) => this.#deliver(frame));
-    const buffer = () => (this.#blocked() ? host.readBuffer : (this.#frames.target() ?? host.readBuffer));
-    this.#socket = takeSocket(
-      accepted,
-      { buffer, onRead: (bytes, length) => this.#onRead(bytes, length) },
-      host.directReads,
-    );
+    const reads: SocketReads = {
+      firstBuffer: host.readBuffer,
+      nextBuffer: () => (this.#blocked() ? host.readBuffer : (this.#frames.target() ?? host.readBuffer)),
+      onRead: (bytes, length) => this.#onRead(bytes, length),
+    };
+    this.#socket = takeSocket(accepted, reads, host.directReads);
     this.#writer = new ResponseWriter(this.#socket, (bytes) => this.#onSent(bytes));
     this.#socket.setNoDelay(true);
     this.#socket.on('end', () => this.end('the client ended it'));

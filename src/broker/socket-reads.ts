@@ -9,9 +9,11 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
 
 export interface SocketReads {
-  /** Where the next read of this socket goes. Asked once at the beginning and after each read. */
-  buffer(): Buffer;
-  /** `length` bytes are in `buffer`, which is what `buffer()` gave, or some other. Must not throw. */
+  /** Where the first read goes. */
+  readonly firstBuffer: Buffer;
+  /** Where the next read of this socket goes. Asked after each read. */
+  nextBuffer(): Buffer;
+  /** `length` bytes are in `buffer`, which is the one that was given, or some other. Must not throw. */
   onRead(buffer: Buffer, length: number): void;
 }
 
@@ -33,12 +35,17 @@ export function takeSocket(accepted: Socket, reads: SocketReads, direct: boolean
     accepted.pause();
     return accepted;
   }
+  let asked = false;
   const options = {
     handle,
     allowHalfOpen: true,
     pauseOnCreate: true,
     onread: {
-      buffer: () => reads.buffer(),
+      buffer: () => {
+        if (asked) return reads.nextBuffer();
+        asked = true;
+        return reads.firstBuffer;
+      },
       callback: (length: number, buffer: Uint8Array) => {
         reads.onRead(buffer as Buffer, length);
         return true;

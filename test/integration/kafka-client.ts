@@ -49,7 +49,7 @@ export class KafkaClient {
 
   static connect({ host, port }: { readonly host: string; readonly port: number }): Promise<KafkaClient> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host, port, allowHalfOpen: true });
+      const socket = connect({ host, port });
       socket.once('error', reject);
       socket.once('connect', () => resolve(new KafkaClient(socket)));
     });
