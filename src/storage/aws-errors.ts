@@ -31,6 +31,8 @@ const PASSING = new Set([
   'XAmzContentChecksumMismatch',
 ]);
 
+const NOT_THERE = new Set(['NoSuchBucket', 'ResourceNotFoundException']);
+
 interface AwsError {
   readonly name?: unknown;
   readonly message?: unknown;
@@ -49,7 +51,8 @@ export function toStorageError(cause: unknown, what: string): Error {
   if (cause instanceof StorageUnavailableError) return cause;
   const name = awsErrorName(cause);
   const status = awsErrorStatus(cause);
-  const message = `${what}: ${name} ${String((cause as AwsError | null)?.message ?? cause)}`;
+  const hint = NOT_THERE.has(name) ? ' (`millrace storage init` creates what is missing)' : '';
+  const message = `${what}: ${name} ${String((cause as AwsError | null)?.message ?? cause)}${hint}`;
   if (isThrottle(name) || status === 429) return new StorageThrottledError(message, { cause });
   if (status === 507) return new StorageFullError(message, { cause });
   if (name === 'CredentialsProviderError') return new StorageRefusedError(message, { cause });

@@ -10,6 +10,8 @@ export interface Patience {
   /** No further attempt begins later than this after the first. */
   readonly totalMs: number;
   readonly pauseMs: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal;
 }
 
 export const STARTUP_PATIENCE: Patience = { totalMs: 60_000, pauseMs: 2_000 };
@@ -19,7 +21,7 @@ export async function whenStoreAnswers<Output>(
   what: string,
   runtime: Pick<Runtime, 'clock' | 'timers' | 'logger'>,
   action: () => Promise<Output>,
-  { totalMs, pauseMs }: Patience = STARTUP_PATIENCE,
+  { totalMs, pauseMs, signal }: Patience = STARTUP_PATIENCE,
 ): Promise<Output> {
   const began = runtime.clock.monotonic();
   for (;;) {
@@ -34,7 +36,7 @@ export async function whenStoreAnswers<Output>(
         throw new StartupError(`${what} did not answer for ${seconds} s: ${cause.message}`, { cause });
       }
       runtime.logger.warn({ reason: cause.message, nextAttemptMs: pauseMs }, `${what} does not answer`);
-      await sleep(runtime.timers, pauseMs);
+      await sleep(runtime.timers, pauseMs, signal);
     }
   }
 }

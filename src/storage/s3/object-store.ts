@@ -19,7 +19,7 @@ import {
   RestoreObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { StartupError, StorageThrottledError, StorageUnavailableError } from '../../errors.ts';
+import { StorageThrottledError, StorageUnavailableError } from '../../errors.ts';
 import { awsErrorName, awsErrorStatus, isThrottle, toStorageError } from '../aws-errors.ts';
 import { type CollectedBody, GatherBody } from '../aws-request-handler.ts';
 import {
@@ -235,11 +235,4 @@ function base64OfUint32(value: number): string {
   const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32BE(value);
   return bytes.toString('base64');
-}
-
-/** `s3://bucket/prefix` taken apart; slashes around the prefix do not count. */
-export function parseS3Url(url: string): { readonly bucket: string; readonly prefix: string } {
-  const match = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(url);
-  if (!match) throw new StartupError(`${JSON.stringify(url)} is not s3://bucket/prefix`);
-  return { bucket: match[1]!, prefix: (match[2] ?? '').replace(/^\/+|\/+$/g, '') };
 }
