@@ -26,27 +26,39 @@ export class EntryWriter {
   readonly #options: EntryWriterOptions;
   readonly #signal: AbortSignal;
   readonly #latency = new LatencyWindow();
+  readonly #attempts = new Set<Attempt>();
 
   constructor(metadata: MetadataStore, runtime: Runtime, options: EntryWriterOptions, signal: AbortSignal) {
     this.#metadata = metadata;
     this.#runtime = runtime;
     this.#options = options;
     this.#signal = signal;
+    signal.addEventListener('abort', () => {
+      for (const attempt of this.#attempts) attempt.giveUp();
+    });
   }
 
   /** Rejects only for what is neither an answer nor a store that is away: a bug, or a broken store. */
   put(item: Item): Promise<PutAnswer> {
     return new Promise((resolve, reject) => {
-      new Attempt(item, {
+      const attempt: Attempt = new Attempt(item, {
         metadata: this.#metadata,
         runtime: this.#runtime,
         signal: this.#signal,
         hedgeMs: this.#options.hedge ? this.#hedgeMs() : null,
         attemptMsMax: this.#options.attemptMsMax,
-        resolve,
-        reject,
         observe: (latencyMs) => this.#latency.add(latencyMs),
-      }).start();
+        answered: (answer) => {
+          this.#attempts.delete(attempt);
+          resolve(answer);
+        },
+        broken: (cause) => {
+          this.#attempts.delete(attempt);
+          reject(cause);
+        },
+      });
+      this.#attempts.add(attempt);
+      attempt.start();
     });
   }
 
@@ -62,9 +74,9 @@ interface AttemptContext {
   readonly signal: AbortSignal;
   readonly hedgeMs: number | null;
   readonly attemptMsMax: number;
-  readonly resolve: (answer: PutAnswer) => void;
-  readonly reject: (cause: unknown) => void;
   readonly observe: (latencyMs: number) => void;
+  readonly answered: (answer: PutAnswer) => void;
+  readonly broken: (cause: unknown) => void;
 }
 
 class Attempt {
@@ -88,8 +100,12 @@ class Attempt {
     if (hedgeMs !== null && hedgeMs < attemptMsMax) {
       this.#timers.push(runtime.timers.after(hedgeMs, () => this.#settled || this.#send(), { keepAlive: true }));
     }
-    const giveUp = () => this.#settle({ type: 'unknown' });
-    this.#timers.push(runtime.timers.after(attemptMsMax, giveUp, { keepAlive: true }));
+    this.#timers.push(runtime.timers.after(attemptMsMax, () => this.giveUp(), { keepAlive: true }));
+  }
+
+  /** Waits no longer: the put may still happen. */
+  giveUp(): void {
+    this.#settle({ type: 'unknown' });
   }
 
   #send(): void {
@@ -117,13 +133,9 @@ class Attempt {
   }
 
   #failed(cause: unknown): void {
-    if (this.#context.signal.aborted) {
-      this.#settle({ type: 'unknown' });
-      return;
-    }
+    if (this.#settled) return;
     if (!(cause instanceof StorageUnavailableError)) {
-      this.#stopTimers();
-      this.#context.reject(cause);
+      this.#end(() => this.#context.broken(cause));
       return;
     }
     if (cause instanceof StorageThrottledError) {
@@ -136,14 +148,13 @@ class Attempt {
   }
 
   #settle(answer: PutAnswer): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.#stopTimers();
-    this.#context.resolve(answer);
+    this.#end(() => this.#context.answered(answer));
   }
 
-  #stopTimers(): void {
+  #end(tell: () => void): void {
+    if (this.#settled) return;
     this.#settled = true;
     for (const timer of this.#timers) timer.cancel();
+    tell();
   }
 }
