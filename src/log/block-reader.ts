@@ -41,6 +41,13 @@ export interface BlockReaderOptions {
   readonly signal: AbortSignal;
 }
 
+export interface WantedBlock {
+  readonly block: Block;
+  readonly journal: Journal;
+  /** Holds the block from the moment it is there; null to read ahead. */
+  readonly lease: Lease | null;
+}
+
 /** A block on its way, and the leases that will hold it the moment it is there. */
 interface Loading {
   readonly block: Block;
@@ -81,12 +88,9 @@ export class BlockReader {
   }
 
   /** Reads each block unless it is on its way. A lease holds its block from the moment it is there. Never rejects. */
-  load(
-    wanted: readonly { readonly block: Block; readonly journal: Journal }[],
-    lease: Lease | null,
-  ): Promise<BlockResult>[] {
+  load(wanted: readonly WantedBlock[]): Promise<BlockResult>[] {
     const started = new Map<string, Loading[]>();
-    const promises = wanted.map(({ block, journal }) => {
+    const promises = wanted.map(({ block, journal, lease }) => {
       const source = sourceId(block.extent);
       const known = this.#loading.get(source)?.get(block.position);
       if (known !== undefined) {

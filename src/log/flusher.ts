@@ -8,7 +8,7 @@ import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Cadence, Decision, FlushReason } from './cadence.ts';
 import type { Departures } from './departures.ts';
-import { type JournalShare, type Line, type LineBatches, OpenFlush } from './open-flush.ts';
+import { type JournalShare, KEY_BYTES_MAX, type Line, type LineBatches, OpenFlush } from './open-flush.ts';
 import type { PendingBatch } from './pending.ts';
 import type { IngestPressure } from './pressure.ts';
 
@@ -47,12 +47,20 @@ export class Flusher {
 
   /** Batches of one call, in its order. */
   join(joining: readonly Joining[]): void {
-    const { runtime, segmentBytesMax } = this.#options;
+    const { runtime } = this.#options;
     const now = runtime.clock.monotonic();
+    // The batches of one Idempotency-Key stay together, whatever size that gives.
+    const together = joining[0]!.batch.call.idempotency !== undefined;
+    if (together) {
+      const sum = (of: (batch: PendingBatch) => number) => joining.reduce((all, { batch }) => all + of(batch), 0);
+      this.#makeRoom(
+        sum((batch) => batch.length),
+        joining.length,
+        sum((batch) => batch.keyBytes),
+      );
+    }
     for (const { line, batch } of joining) {
-      const over = this.#open.bytes + batch.length > segmentBytesMax || this.#open.batches >= APPEND_BATCHES_MAX;
-      // The batches of one Idempotency-Key stay together, whatever size that gives.
-      if (over && !this.#open.empty && (batch.call.idempotency === undefined || batch.index === 0)) this.#seal('full');
+      if (!together) this.#makeRoom(batch.length, 1, 0);
       this.#open.add(line, batch, now);
     }
     if (this.#pumpSoon) return;
@@ -70,6 +78,16 @@ export class Flusher {
     this.#pump();
     await empty;
     this.#timer?.cancel();
+  }
+
+  /** Seals what waits unless this much more still fits a flush. */
+  #makeRoom(bytes: number, batches: number, keyBytes: number): void {
+    const open = this.#open;
+    const fits =
+      open.bytes + bytes <= this.#options.segmentBytesMax &&
+      open.batches + batches <= APPEND_BATCHES_MAX &&
+      open.keyBytes + keyBytes <= KEY_BYTES_MAX;
+    if (!fits && !open.empty) this.#seal('full');
   }
 
   #seal(reason: FlushReason): void {

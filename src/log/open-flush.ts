@@ -10,6 +10,8 @@ import type { PendingBatch } from './pending.ts';
 /** Inline bodies and descriptions share an entry of 128 KiB. */
 export const INLINE_BYTES_MAX = 64 * 1024;
 export const INLINE_BATCHES_MAX = 512;
+/** Idempotency keys also go into the entry, whichever way their records go. */
+export const KEY_BYTES_MAX = 32 * 1024;
 
 /** The waiting batches of one partition. */
 export class Line {
@@ -74,8 +76,8 @@ export class OpenFlush {
   batches = 0;
   /** Monotonic milliseconds at which the oldest waiting batch came. */
   since = 0;
-  /** Batches of calls with an Idempotency-Key: those of one call and journal must leave in one append. */
-  #grouped = 0;
+  /** What Idempotency-Keys of waiting batches take in an entry. Batches of one key and journal must leave in one append. */
+  keyBytes = 0;
 
   get empty(): boolean {
     return this.batches === 0;
@@ -97,7 +99,7 @@ export class OpenFlush {
     line.waiting.push(batch);
     line.waitingBytes += batch.length;
     this.#count(share, line, batch.length, 1);
-    if (batch.call.idempotency !== undefined) this.#grouped++;
+    this.keyBytes += batch.keyBytes;
   }
 
   /** A partition got a segment ahead of it, or lost its last one. */
@@ -114,7 +116,7 @@ export class OpenFlush {
 
   /** Whether the free part of a journal may leave while the rest stays: not when that could tear a group apart. */
   maySplit(share: JournalShare): boolean {
-    return this.#grouped === 0 || share.freeBatches === share.batches;
+    return this.keyBytes === 0 || share.freeBatches === share.batches;
   }
 
   /** Takes the free part of one journal. */
@@ -141,7 +143,7 @@ export class OpenFlush {
 
   #take(share: JournalShare, line: Line): LineBatches {
     const batches = line.waiting;
-    for (const batch of batches) if (batch.call.idempotency !== undefined) this.#grouped--;
+    for (const batch of batches) this.keyBytes -= batch.keyBytes;
     this.#count(share, line, -line.waitingBytes, -batches.length);
     share.lines.delete(line);
     line.waiting = [];

@@ -37,7 +37,8 @@ export function outcomeOf(answer: BatchAnswer, batch: PendingBatch): ProduceOutc
 export function failedOutcome(cause: unknown, maybeDone: boolean): ProduceOutcome {
   const error = toKafkaError(cause) ?? new KafkaError('UNKNOWN_SERVER_ERROR', 'internal error', { cause });
   return {
-    error: error.error,
+    // What brokers say to each other: to a client it means that another broker leads now.
+    error: error.error === 'STALE_BROKER_EPOCH' ? 'NOT_LEADER_OR_FOLLOWER' : error.error,
     message: error.message,
     nextOffset: -1,
     noSideEffects: !maybeDone,

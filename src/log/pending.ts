@@ -35,6 +35,9 @@ export interface Custody {
   remove(bytes: number): void;
 }
 
+/** At most three bytes a character, and the place of the batch. */
+export const keyBytesOf = (key: string): number => 36 + key.length * 3;
+
 /** A batch between its copy and its answer. It holds one reference to its chunk. */
 export class PendingBatch implements PlacedBatch {
   readonly call: ProduceCall;
@@ -67,6 +70,12 @@ export class PendingBatch implements PlacedBatch {
 
   get length(): number {
     return this.header.length;
+  }
+
+  /** What the Idempotency-Key of its call takes in an entry, counted with each of its batches. */
+  get keyBytes(): number {
+    const { idempotency } = this.call;
+    return idempotency === undefined ? 0 : keyBytesOf(idempotency.key);
   }
 
   get ended(): boolean {

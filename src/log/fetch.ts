@@ -1,0 +1,200 @@
+/**
+ * Fetch = locate + wait + read (design §5). Locating is one look at the durable state; waiting is the purgatory's; reading
+ * goes to memory first and to the stores for the rest.
+ */
+import type { Config } from '../config.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { AnswerCutter } from './answer.ts';
+import type { FetchMetrics } from './fetch-metrics.ts';
+import type { Gatherer, Target } from './gather.ts';
+import type { Leases } from './lease.ts';
+import { availableBytes, type Located, type Locator, notConfirmed, outOfRange } from './locate.ts';
+import type { FetchAnswer, FetchedPartition, FetchPartition, FetchRequest } from './log.ts';
+import type { Purgatory } from './purgatory.ts';
+import type { ReadAhead } from './read-ahead.ts';
+
+export interface FetcherOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly locator: Locator;
+  readonly gatherer: Gatherer;
+  readonly purgatory: Purgatory;
+  readonly readAhead: ReadAhead;
+  readonly leases: Leases;
+  readonly metrics: FetchMetrics;
+}
+
+/** Answers wait at least this long for memory, also for clients that do not wait for records. */
+const MEMORY_WAIT_MS_MIN = 1_000;
+
+const NOTHING_TO_RELEASE = (): void => {};
+
+export class Fetcher {
+  readonly #options: FetcherOptions;
+  readonly #bytesMax: number;
+
+  constructor(options: FetcherOptions) {
+    this.#options = options;
+    // One answer never takes more than a quarter of the memory that all answers share.
+    const { config } = options;
+    this.#bytesMax = Math.min(config['fetch.max.bytes'], Math.ceil(config['fetch.cache.bytes.max'] / 4));
+  }
+
+  /** See `Log.fetch`. Rejects only when aborted. */
+  async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
+    const { clock } = this.#options.runtime;
+    const startedAt = clock.monotonic();
+    let located = await this.#locate(request);
+    if (this.#mustWait(request, located)) {
+      await this.#wait(request, located, signal);
+      signal.throwIfAborted();
+      located = await this.#locate(request);
+    }
+    const leftMs = request.maxWaitMs - (clock.monotonic() - startedAt);
+    return this.#answer(request, located, Math.max(MEMORY_WAIT_MS_MIN, leftMs), signal);
+  }
+
+  /** Confirms leadership before it tells anybody that an offset is out of range. */
+  async #locate({ partitions }: FetchRequest): Promise<Located[]> {
+    const { locator } = this.#options;
+    const located = partitions.map((wanted) => locator.forFetch(wanted));
+    if (!located.some(({ type }) => type === 'outside')) return located;
+    return Promise.all(
+      located.map(async (found, index) => {
+        if (found.type !== 'outside') return found;
+        if (!(await found.journal.confirmLeadership())) return notConfirmed(found);
+        const wanted = partitions[index]!;
+        const again = locator.forFetch(wanted);
+        return again.type === 'outside' ? outOfRange(again, wanted.fetchOffset) : again;
+      }),
+    );
+  }
+
+  #limit({ maxBytes }: FetchRequest): number {
+    return Math.max(0, Math.min(maxBytes, this.#bytesMax));
+  }
+
+  #mustWait(request: FetchRequest, located: readonly Located[]): boolean {
+    if (request.maxWaitMs <= 0 || request.partitions.length === 0) return false;
+    if (located.some(({ type }) => type !== 'found')) return false;
+    return this.#available(request, located) < Math.min(request.minBytes, this.#limit(request));
+  }
+
+  #available({ partitions }: FetchRequest, located: readonly Located[]): number {
+    let bytes = 0;
+    for (const [index, found] of located.entries()) bytes += availableIn(partitions[index]!, found);
+    return bytes;
+  }
+
+  #wait(request: FetchRequest, located: readonly Located[], signal: AbortSignal): Promise<void> {
+    const { locator, purgatory } = this.#options;
+    const { partitions, maxWaitMs } = request;
+    const bytes = located.map((found, index) => availableIn(partitions[index]!, found));
+    let total = bytes.reduce((sum, each) => sum + each, 0);
+    const enough = Math.min(request.minBytes, this.#limit(request));
+    const satisfied = (index: number): boolean => {
+      const found = locator.forFetch(partitions[index]!);
+      if (found.type !== 'found') return true;
+      const now = availableIn(partitions[index]!, found);
+      total += now - bytes[index]!;
+      bytes[index] = now;
+      return total >= enough;
+    };
+    return purgatory.wait({ partitions, maxWaitMs, signal, satisfied });
+  }
+
+  async #answer(
+    request: FetchRequest,
+    located: readonly Located[],
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<FetchAnswer> {
+    const { leases, gatherer } = this.#options;
+    const bytesMax = this.#limit(request);
+    const targets = targetsOf(request, located, bytesMax);
+    let reserved = 0;
+    for (const target of targets) if (target !== null) reserved += target.bytesMax;
+    if (reserved === 0) return this.#finish(request, located, targets, bytesMax, NOTHING_TO_RELEASE).answer;
+
+    const lease = leases.tryReserve(reserved) ?? (await leases.reserve(reserved, waitMs, signal));
+    if (lease === null) {
+      signal.throwIfAborted();
+      // Too many answers are still on their way to slow clients: this one asks again.
+      return this.#finish(request, located, [], bytesMax, NOTHING_TO_RELEASE).answer;
+    }
+    try {
+      await gatherer.gather(
+        targets.filter((target) => target !== null),
+        lease,
+        signal,
+      );
+      signal.throwIfAborted();
+      const { answer, cutter } = this.#finish(request, located, targets, bytesMax, () => lease.end());
+      lease.keepOnly(cutter.chunks);
+      if (cutter.chunks.size === 0) lease.end();
+      return answer;
+    } catch (cause) {
+      lease.end();
+      throw cause;
+    }
+  }
+
+  #finish(
+    request: FetchRequest,
+    located: readonly Located[],
+    targets: readonly (Target | null)[],
+    bytesMax: number,
+    release: () => void,
+  ): { readonly answer: FetchAnswer; readonly cutter: AnswerCutter } {
+    const cutter = new AnswerCutter(bytesMax);
+    const partitions = request.partitions.map((wanted, index) => {
+      const target = targets[index] ?? null;
+      return this.#partition(wanted, target?.failure ?? located[index]!, target, cutter);
+    });
+    this.#options.metrics.answered(cutter.bytesBySource);
+    return { answer: { partitions, bytes: cutter.bytes, release }, cutter };
+  }
+
+  #partition(wanted: FetchPartition, found: Located, target: Target | null, cutter: AnswerCutter): FetchedPartition {
+    if (found.type !== 'found') {
+      const { error, message, led } = found.type === 'error' ? found : outOfRange(found, wanted.fetchOffset);
+      if (target?.failure) this.#options.metrics.failed();
+      return { error, message, ...watermarksOf(led ?? null), records: [], bytes: 0 };
+    }
+    const { records, bytes, nextOffset } = cutter.cut(wanted, target?.runs ?? []);
+    if (target?.runs.some(({ source }) => source !== 'tail')) this.#options.readAhead.ended(wanted, nextOffset);
+    return { error: 'NONE', message: '', ...watermarksOf(target?.led ?? found), records, bytes };
+  }
+}
+
+const availableIn = (wanted: FetchPartition, found: Located): number =>
+  found.type === 'found' ? availableBytes(found.state, wanted.fetchOffset, Math.max(1, wanted.maxBytes)) : 0;
+
+/** How much each partition may bring, in the order of the request; null for those with nothing to read. */
+function targetsOf({ partitions }: FetchRequest, located: readonly Located[], bytesMax: number): (Target | null)[] {
+  let left = bytesMax;
+  let first = true;
+  return partitions.map((wanted, index) => {
+    const found = located[index]!;
+    const available = availableIn(wanted, found);
+    if (found.type !== 'found' || available === 0 || (left <= 0 && !first)) return null;
+    // The first one may answer one batch whatever the limits say.
+    const ofTarget = Math.max(first ? 1 : 0, Math.min(left, available));
+    first = false;
+    left -= ofTarget;
+    return { wanted, bytesMax: ofTarget, led: found, runs: [], failure: null };
+  });
+}
+
+/** From the state of this moment: records were read after the partition was located, and none lies beyond it. */
+function watermarksOf(led: Target['led'] | null) {
+  if (led === null) return { highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, leaderEpoch: -1 };
+  const { journal, state } = led;
+  const { nextOffset, logStartOffset } = journal.state.partition(state.topicId, state.partition) ?? state;
+  return {
+    highWatermark: nextOffset,
+    lastStableOffset: nextOffset,
+    logStartOffset,
+    leaderEpoch: journal.epoch,
+  };
+}

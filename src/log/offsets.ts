@@ -1,0 +1,205 @@
+/**
+ * Offsets by time and by epoch. A timestamp is looked for from coarse to fine: extents know their largest timestamp, so do
+ * footers of long ones and headers of batches; only the one batch that is left is opened.
+ */
+import type { Config } from '../config.ts';
+import { KafkaError } from '../errors.ts';
+import type { EpochStart, Extent, PartitionState } from '../journal/partition-state.ts';
+import { type BatchHeader, iterateBatches, LOG_APPEND_TIME_FLAG } from '../record/batch.ts';
+import { decodeBatch } from '../record/records.ts';
+import type { FoundRun } from './answer.ts';
+import type { Gatherer, Target } from './gather.ts';
+import type { Leases } from './lease.ts';
+import { type Led, type Locator, notConfirmed } from './locate.ts';
+import type { FoundOffset, OffsetAt, PartitionId } from './log.ts';
+import { isCut } from './read-plan.ts';
+import type { SegmentIndexes } from './segment-indexes.ts';
+
+export interface OffsetsOptions {
+  readonly config: Config;
+  readonly locator: Locator;
+  readonly gatherer: Gatherer;
+  readonly indexes: SegmentIndexes;
+  readonly leases: Leases;
+  readonly signal: AbortSignal;
+}
+
+/** Memory that one look needs at most at a time: a block. */
+const LOOK_BYTES = 1024 * 1024;
+const MEMORY_WAIT_MS = 5_000;
+
+const NOT_FOUND: FoundOffset = { offset: -1, timestamp: -1, leaderEpoch: -1 };
+
+/** Which record is looked for, and which extents and batches may hold it. */
+interface Wanted {
+  readonly mayHold: (maxTimestamp: number) => boolean;
+  readonly isIt: (timestamp: number) => boolean;
+}
+
+export class Offsets {
+  readonly #options: OffsetsOptions;
+
+  constructor(options: OffsetsOptions) {
+    this.#options = options;
+  }
+
+  /** See `Log.listOffset`. */
+  async list(id: PartitionId, at: OffsetAt): Promise<FoundOffset> {
+    const { locator } = this.#options;
+    const before = locator.mustLead(id);
+    if (!(await before.journal.confirmLeadership())) {
+      const { error, message } = notConfirmed(before);
+      throw new KafkaError(error, message);
+    }
+    const led = locator.mustLead(id);
+    const { state, journal } = led;
+    switch (at.type) {
+      case 'earliest':
+        return {
+          offset: state.logStartOffset,
+          timestamp: -1,
+          leaderEpoch: epochAt(state, state.logStartOffset, journal.epoch),
+        };
+      case 'latest':
+        return { offset: state.nextOffset, timestamp: -1, leaderEpoch: journal.epoch };
+      case 'maxTimestamp': {
+        const largest = largestTimestamp(state);
+        return largest < 0
+          ? NOT_FOUND
+          : this.#search(led, { mayHold: (max) => max >= largest, isIt: (t) => t >= largest });
+      }
+      case 'timestamp': {
+        const { timestamp } = at;
+        return this.#search(led, { mayHold: (max) => max >= timestamp, isIt: (t) => t >= timestamp });
+      }
+    }
+  }
+
+  /** The first record in order of offsets that is wanted. */
+  async #search(led: Led, wanted: Wanted): Promise<FoundOffset> {
+    let { state } = led;
+    let from = state.logStartOffset;
+    for (;;) {
+      const extent = nextExtent(state, from, wanted);
+      if (extent === undefined) return NOT_FOUND;
+      from = Math.max(from, extent.baseOffset, await this.#blockStart(led, extent, from, wanted));
+      const look = await this.#look({ journal: led.journal, state }, from, wanted);
+      if (look.type === 'found') return look.offset;
+      from = look.next;
+      state = this.#options.locator.mustLead(state).state;
+      // Retention may have moved on meanwhile.
+      from = Math.max(from, state.logStartOffset);
+    }
+  }
+
+  /** In a long extent, where the first block begins that may hold what is wanted; -1 when that is not known. */
+  async #blockStart({ state, journal }: Led, extent: Extent, from: number, { mayHold }: Wanted): Promise<number> {
+    if (!isCut(extent)) return -1;
+    const { indexes } = this.#options;
+    let blocks = indexes.blocks(state, extent);
+    if (blocks === undefined) {
+      await indexes.load(extent, journal);
+      blocks = indexes.blocks(state, extent);
+    }
+    const block = blocks?.find(({ endOffset, maxTimestamp }) => endOffset > from && mayHold(maxTimestamp));
+    return block?.baseOffset ?? -1;
+  }
+
+  /** Looks through what one read brings from `from` on. */
+  async #look(led: Led, from: number, wanted: Wanted): Promise<Look> {
+    const { gatherer, leases, signal } = this.#options;
+    const lease = await leases.reserve(LOOK_BYTES, MEMORY_WAIT_MS, signal);
+    if (lease === null) throw new KafkaError('OFFSET_NOT_AVAILABLE', 'too many answers are on their way to clients');
+    try {
+      const { topicId, partition } = led.state;
+      const target: Target = {
+        wanted: { topicId, partition, fetchOffset: from, maxBytes: 1, currentLeaderEpoch: -1 },
+        bytesMax: 1,
+        led,
+        runs: [],
+        failure: null,
+      };
+      await gatherer.gather([target], lease, signal);
+      if (target.failure !== null) throw new KafkaError(target.failure.error, target.failure.message);
+      let next = led.state.nextOffset;
+      for (const found of target.runs) {
+        const offset = await this.#lookInRun(found, from, wanted);
+        if (offset !== null) return { type: 'found', offset };
+        next = found.run.endOffset;
+      }
+      return { type: 'next', next };
+    } finally {
+      lease.end();
+    }
+  }
+
+  async #lookInRun({ run }: FoundRun, from: number, wanted: Wanted): Promise<FoundOffset | null> {
+    const bytes = run.chunk.buffer;
+    for (const { position, header } of iterateBatches(bytes, run.start, run.end)) {
+      if (header.baseOffset + header.lastOffsetDelta < from || !wanted.mayHold(header.maxTimestamp)) continue;
+      const found = await this.#lookInBatch(bytes.subarray(position, position + header.length), header, from, wanted);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  async #lookInBatch(batch: Buffer, header: BatchHeader, from: number, wanted: Wanted): Promise<FoundOffset | null> {
+    const { leaderEpoch, baseOffset, maxTimestamp, attributes } = header;
+    // Every record has the time of the append.
+    if (attributes & LOG_APPEND_TIME_FLAG && baseOffset >= from)
+      return { offset: baseOffset, timestamp: maxTimestamp, leaderEpoch };
+    const decompressedBytesMax = this.#options.config['http.decompressed.bytes.max'];
+    for (const { offset, timestamp } of await decodeBatch(batch, { decompressedBytesMax })) {
+      if (offset >= from && wanted.isIt(timestamp)) return { offset, timestamp, leaderEpoch };
+    }
+    return null;
+  }
+}
+
+type Look = { readonly type: 'found'; readonly offset: FoundOffset } | { readonly type: 'next'; readonly next: number };
+
+function nextExtent({ extents }: PartitionState, from: number, { mayHold }: Wanted): Extent | undefined {
+  for (let index = extents.indexOf(from); index < extents.length; index++) {
+    const extent = extents.at(index)!;
+    if (mayHold(extent.maxTimestamp)) return extent;
+  }
+  return undefined;
+}
+
+function largestTimestamp({ extents }: PartitionState): number {
+  let largest = -1;
+  for (const { maxTimestamp } of extents) largest = Math.max(largest, maxTimestamp);
+  return largest;
+}
+
+/** The epoch in which the record at `offset` was, or would be, appended. */
+function epochAt({ epochs }: PartitionState, offset: number, current: number): number {
+  let found = current;
+  for (let index = epochs.length - 1; index >= 0; index--) {
+    const { epoch, startOffset } = epochs[index]!;
+    found = epoch;
+    if (startOffset <= offset) break;
+  }
+  return found;
+}
+
+export interface EpochEnd {
+  readonly epoch: number;
+  readonly endOffset: number;
+}
+
+/**
+ * KIP-320, as Kafka's leaders answer it: the newest epoch that is not newer than the one asked for, and where it ended.
+ * Both are -1 for an epoch that is not known here. The current epoch ends at the high watermark, also before its first append.
+ */
+export function epochEnd(epochs: readonly EpochStart[], current: EpochStart, asked: number): EpochEnd {
+  if (asked < 0 || asked > current.epoch) return { epoch: -1, endOffset: -1 };
+  if (asked === current.epoch) return { epoch: asked, endOffset: current.startOffset };
+  let ended = current.startOffset;
+  for (let index = epochs.length - 1; index >= 0; index--) {
+    const { epoch, startOffset } = epochs[index]!;
+    if (epoch <= asked) return { epoch, endOffset: ended };
+    ended = startOffset;
+  }
+  return { epoch: asked, endOffset: ended };
+}

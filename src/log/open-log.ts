@@ -1,0 +1,187 @@
+/** Puts the log together: the one place that knows all of its parts. */
+import type { Topics } from '../cluster/topics.ts';
+import type { Config } from '../config.ts';
+import { KafkaError } from '../errors.ts';
+import type { Applied, Journal } from '../journal/journal.ts';
+import { assert } from '../runtime/assert.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { SegmentIds } from '../segment/segment-id.ts';
+import type { MetadataPricing } from '../storage/metadata-store.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { BlockCache } from './block-cache.ts';
+import { BlockReader } from './block-reader.ts';
+import { Cadence, costsOf } from './cadence.ts';
+import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
+import { Departures } from './departures.ts';
+import { Fetcher } from './fetch.ts';
+import { FetchMetrics } from './fetch-metrics.ts';
+import { Flusher } from './flusher.ts';
+import { Gatherer } from './gather.ts';
+import { Ingest } from './ingest.ts';
+import { IngestMetrics } from './ingest-metrics.ts';
+import { Leases } from './lease.ts';
+import { Locator } from './locate.ts';
+import type { Log } from './log.ts';
+import { epochEnd, Offsets } from './offsets.ts';
+import { IngestPressure } from './pressure.ts';
+import { ProducerIds } from './producer-ids.ts';
+import { Purgatory } from './purgatory.ts';
+import { ReadAhead } from './read-ahead.ts';
+import type { Memory } from './read-plan.ts';
+import { SegmentIndexes } from './segment-indexes.ts';
+import { TailCache } from './tail-cache.ts';
+
+export interface OpenLogOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly clusterId: string;
+  readonly brokerId: number;
+  /** New with every start of the broker: its lanes begin anew. */
+  readonly brokerEpoch: number;
+  /** All journals of the cluster, at least one. */
+  readonly journals: readonly Journal[];
+  readonly objects: ObjectStore;
+  /** What the metadata store behind the journals costs. */
+  readonly metadataPricing: MetadataPricing;
+  /** The one minter of this broker epoch, shared with whatever else writes segments. */
+  readonly segmentIds: SegmentIds;
+  readonly topics: Topics;
+  /** Overwrites buffers that come back, so that a test sees whoever still reads them. */
+  readonly poison?: boolean;
+}
+
+export interface OpenedLog extends Log {
+  /** Sends everything that waits, whatever it costs, and resolves when all of it is answered. */
+  flush(): Promise<void>;
+  /**
+   * Takes nothing in any more, sends what waits, answers every waiting fetch. Journals and stores stay open. Answers that
+   * were given keep their buffers until they are released.
+   */
+  close(): Promise<void>;
+  /** Answers of fetches that were not released. */
+  readonly leases: number;
+}
+
+/** Fetches that wait at once, one per connection, and the partitions that they wait for together. */
+const WAITERS_MAX = 50_000;
+const HOOKS_MAX = 1_000_000;
+/** Footers of segments with long extents. */
+const INDEX_BYTES_MAX = 8 * 1024 * 1024;
+/** What is read for a sequential reader before it asks, at most. */
+const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024;
+
+export function openLog(options: OpenLogOptions): OpenedLog {
+  assert(options.journals.length > 0, 'a log needs a journal');
+  const { config, runtime, topics, poison = false } = options;
+  const { timers } = runtime;
+  const journals = new Map(options.journals.map((journal) => [journal.id, journal]));
+  const abort = new AbortController();
+  const { signal } = abort;
+
+  const ingestBytesMax = config['ingest.buffer.bytes.max'];
+  const cacheBytesMax = config['fetch.cache.bytes.max'];
+  const pool = new ChunkPool({ idleMax: Math.ceil((ingestBytesMax / 2 + cacheBytesMax / 2) / CHUNK_BYTES), poison });
+  const tail = new TailCache(cacheBytesMax / 2);
+  const cache = new BlockCache(cacheBytesMax / 2);
+
+  const pressure = new IngestPressure(ingestBytesMax, timers);
+  const ingestMetrics = new IngestMetrics(runtime.metrics, () => pressure.bytes);
+  const uploadsMax = config['ingest.uploads.max'];
+  const segmentBytesMax = config['segment.bytes.max'];
+  const cadence = new Cadence(
+    costsOf(options.objects.pricing, options.metadataPricing),
+    { lingerMs: config['segment.linger.ms'], segmentBytesMax, uploadsMax, journals: journals.size },
+    runtime.clock.monotonic(),
+  );
+  const departures = new Departures({ ...options, journals, tail, metrics: ingestMetrics });
+  const flusher = new Flusher({ runtime, cadence, departures, pressure, segmentBytesMax, uploadsMax });
+  const ingest = new Ingest({ config, runtime, journals, topics, pool, pressure, flusher, metrics: ingestMetrics });
+
+  const locator = new Locator(topics, journals);
+  const leases = new Leases(cacheBytesMax, timers);
+  const purgatory = new Purgatory({ timers, waitersMax: WAITERS_MAX, hooksMax: HOOKS_MAX });
+  const { clusterId, objects } = options;
+  const readsMax = config['fetch.reads.max'];
+  const reader = new BlockReader({ runtime, clusterId, objects, pool, cache, readsMax, signal });
+  const indexes = new SegmentIndexes(reader, INDEX_BYTES_MAX);
+  const memory: Memory = {
+    tail: (topicId, partition, offset) => tail.find(topicId, partition, offset),
+    block: (block) => reader.cached(block),
+    blocks: (id, extent) => indexes.blocks(id, extent),
+  };
+  const fetchMetrics = new FetchMetrics(runtime.metrics, {
+    waiters: () => purgatory.waiterCount,
+    leases: () => leases.outstanding,
+    leasedBytes: () => pool.leasedBytes,
+    tailBytes: () => tail.bytes,
+    cacheBytes: () => cache.bytes,
+    chunkBytes: () => pool.liveBytes,
+  });
+  const readAheadBytesMax = Math.min(READ_AHEAD_BYTES_MAX, cacheBytesMax / 8);
+  const readAhead = new ReadAhead({ memory, reader, metrics: fetchMetrics, bytesMax: readAheadBytesMax });
+  const gatherer = new Gatherer({ runtime, memory, reader, indexes, locator, readAhead });
+  const fetcher = new Fetcher({
+    config,
+    runtime,
+    locator,
+    gatherer,
+    purgatory,
+    readAhead,
+    leases,
+    metrics: fetchMetrics,
+  });
+  const offsets = new Offsets({ config, locator, gatherer, indexes, leases, signal });
+  const firstJournal = options.journals.reduce((first, journal) => (journal.id < first.id ? journal : first));
+  const producerIds = new ProducerIds(firstJournal);
+
+  const onApplied = (journal: Journal, applied: Applied) => {
+    for (const { topicId, partition } of applied.partitions) {
+      purgatory.changed(topicId, partition);
+      if (journal.state.partition(topicId, partition) !== undefined) continue;
+      ingest.forget(topicId, partition);
+      readAhead.forget(topicId, partition);
+    }
+  };
+  const subscriptions = options.journals.map((journal) => journal.subscribe((applied) => onApplied(journal, applied)));
+
+  return {
+    pressure,
+    produce: (batches, produceOptions) => ingest.produce(batches, produceOptions),
+    fetch: (request, fetchSignal) => fetcher.fetch(request, fetchSignal),
+    listOffset: (partition, at) => offsets.list(partition, at),
+    offsetForLeaderEpoch(partition, leaderEpoch) {
+      const { state, journal } = locator.mustLead(partition);
+      return epochEnd(state.epochs, { epoch: journal.epoch, startOffset: state.nextOffset }, leaderEpoch);
+    },
+    watermarks(partition) {
+      const { state, journal } = locator.mustLead(partition);
+      const { logStartOffset, nextOffset } = state;
+      return { logStartOffset, highWatermark: nextOffset, lastStableOffset: nextOffset, leaderEpoch: journal.epoch };
+    },
+    async deleteRecords({ topicId, partition }, beforeOffset) {
+      const { state, journal } = locator.mustLead({ topicId, partition });
+      const logStartOffset = beforeOffset === -1 ? state.nextOffset : beforeOffset;
+      if (logStartOffset < 0 || logStartOffset > state.nextOffset) {
+        throw new KafkaError('OFFSET_OUT_OF_RANGE', `offset ${beforeOffset} is not within 0 to ${state.nextOffset}`);
+      }
+      const outcome = await journal.propose({ type: 'advanceLogStart', topicId, partition, logStartOffset });
+      if (outcome.type === 'refused') throw new KafkaError(outcome.error, outcome.message);
+      assert(outcome.type === 'logStart', `a new log start was answered with ${outcome.type}`);
+      return outcome.logStartOffset;
+    },
+    allocateProducerId: () => producerIds.allocate(),
+    flush: () => flusher.drain(),
+    async close() {
+      purgatory.close();
+      await ingest.close();
+      for (const unsubscribe of subscriptions) unsubscribe();
+      abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
+      tail.clear();
+      cache.clear();
+      indexes.clear();
+    },
+    get leases() {
+      return leases.outstanding;
+    },
+  };
+}
