@@ -1,0 +1,198 @@
+/**
+ * The composition root: opens stores, takes over journals, opens the doors, in this order, and closes in reverse.
+ * `openCore` is everything but the doors; the simulator runs it on memory stores and simulated time.
+ */
+import { readFileSync } from 'node:fs';
+import { type KafkaListener, listenKafka } from './broker/server.ts';
+import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
+import type { Overrides } from './cluster/topic-config.ts';
+import { TopicRegistry } from './cluster/topic-registry.ts';
+import { type Address, type Config, parseAddress } from './config.ts';
+import { StartupError, StorageCorruptError } from './errors.ts';
+import type { HttpServer } from './http/server.ts';
+import type { Journal } from './journal/journal.ts';
+import { type OpenedJournal, openJournal } from './journal/open-journal.ts';
+import { Lifecycle } from './lifecycle/lifecycle.ts';
+import { type OpenedLog, openLog } from './log/open-log.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { SegmentIds } from './segment/segment-id.ts';
+import { openStores, type Stores } from './stores.ts';
+
+/** How often a broker looks whether it still leads what it opened. */
+const LEADERSHIP_CHECK_MS = 1_000;
+
+export const VERSION: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+
+/** Everything of a broker but its doors. */
+export interface Core {
+  readonly brokerId: number;
+  readonly brokerEpoch: number;
+  readonly journals: readonly Journal[];
+  readonly topics: TopicRegistry;
+  readonly log: OpenedLog;
+  readonly lifecycle: Lifecycle;
+  /** Flushes what waits, stops background work, lets go of the journals. The stores stay open. */
+  close(): Promise<void>;
+}
+
+export interface CoreOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly stores: Pick<Stores, 'objects' | 'metadata'>;
+  /** Gives up waiting for stores that are away. */
+  readonly signal?: AbortSignal;
+}
+
+export async function openCore({ config, runtime, stores, signal }: CoreOptions): Promise<Core> {
+  const { objects, metadata } = stores;
+  const clusterId = config.cluster;
+  const brokerId = config['broker.id'];
+  const addresses = { kafka: config.kafka, http: config.http, internal: config.internal, zone: config.zone };
+  const { brokerEpoch } = await registerBroker(metadata, clusterId, brokerId, addresses, runtime);
+  const count = await agreeOnJournals(metadata, clusterId, config.journals, runtime);
+  const journals: OpenedJournal[] = [];
+  const close = async () => {
+    await Promise.all(journals.map((journal) => journal.close()));
+  };
+  try {
+    const identity = { clusterId, brokerId, brokerEpoch, metadata, objects, runtime, ...(signal && { signal }) };
+    const ids = Array.from({ length: count }, (_, id) => id);
+    const opened = await Promise.allSettled(ids.map((id) => openJournal({ ...identity, id })));
+    for (const result of opened) if (result.status === 'fulfilled') journals.push(result.value);
+    reportUnopened(opened, runtime);
+    const defaults = topicDefaults(config);
+    const partitionsDefault = config['num.partitions'];
+    const topics = new TopicRegistry({ clusterId, metadata, journals, runtime, defaults, partitionsDefault });
+    await topics.recover();
+    const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
+    const metadataPricing = metadata.pricing;
+    const log = openLog({
+      config,
+      runtime,
+      clusterId,
+      brokerId,
+      brokerEpoch,
+      journals,
+      objects,
+      metadataPricing,
+      topics,
+      segmentIds,
+    });
+    const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
+    return {
+      brokerId,
+      brokerEpoch,
+      journals,
+      topics,
+      log,
+      lifecycle,
+      async close() {
+        await lifecycle.stop();
+        await log.close();
+        await close();
+      },
+    };
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+/** One damaged journal does not keep the others from working; with none left there is no broker. */
+function reportUnopened(opened: readonly PromiseSettledResult<Journal>[], { logger }: Runtime): void {
+  for (const [journal, result] of opened.entries()) {
+    if (result.status === 'fulfilled') continue;
+    const { reason } = result;
+    const others = opened.some(({ status }) => status === 'fulfilled');
+    if (!(reason instanceof StorageCorruptError) || !others) throw reason;
+    logger.error(
+      { journal, cause: reason.message },
+      'a journal is damaged: its partitions are unavailable, others work',
+    );
+  }
+}
+
+/** Broker settings that are defaults of topic configurations. */
+export const topicDefaults = (config: Config): Overrides => ({
+  'max.message.bytes': String(config['message.max.bytes']),
+  'retention.ms': String(config['log.retention.ms']),
+  'retention.bytes': String(config['log.retention.bytes']),
+});
+
+export interface BrokerServer {
+  /** Where the doors really listen. */
+  readonly kafka: Address;
+  readonly http: Address;
+  /** Resolves with the reason when the broker can no longer serve: another one took over its journals. */
+  readonly failed: Promise<Error>;
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** Starts a whole broker. Throws StartupError with one clear sentence when it cannot. */
+export async function startBroker(config: Config, runtime: Runtime, options: StartOptions = {}): Promise<BrokerServer> {
+  const listening = [parseAddress(config.kafka), parseAddress(config.http), parseAddress(config.internal)];
+  refuseOpenDoors(config, listening);
+  const advertised = config['advertise.kafka'] === '' ? null : parseAddress(config['advertise.kafka']);
+  const stores = await openStores(config, runtime, options.signal);
+  let core: Core | undefined;
+  let kafka: KafkaListener | undefined;
+  let http: HttpServer | undefined;
+  const stop = async () => {
+    await Promise.all([kafka?.close(), http?.close()]);
+    await core?.close();
+    await stores.close();
+  };
+  try {
+    core = await openCore({ config, runtime, stores, ...(options.signal && { signal: options.signal }) });
+    const { log, topics, journals, brokerId } = core;
+    const defaults = topicDefaults(config);
+    const shared = { runtime, config, log, topics, topicDefaults: defaults };
+    const identity = { clusterId: config.cluster, brokerId, zone: config.zone };
+    kafka = await listenKafka({ ...shared, ...identity, address: listening[0]!, advertised });
+    // Loaded late: the Kafka door listens while the larger HTTP modules come.
+    const { listenHttp } = await import('./http/server.ts');
+    http = await listenHttp({
+      ...shared,
+      listen: listening[1]!,
+      version: VERSION,
+      readiness: () => readiness(journals),
+    });
+    core.lifecycle.start();
+    return { kafka: kafka.address, http: http.address, failed: watchLeadership(journals, runtime), stop };
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+}
+
+function refuseOpenDoors(config: Config, addresses: readonly Address[]): void {
+  const open = addresses.find(({ host }) => !isLoopback(host));
+  if (!open || config['insecure.listen']) return;
+  throw new StartupError(
+    `nothing authenticates clients yet, so listening on ${open.host} is refused: use 127.0.0.1, or give --insecure-listen to open it to whoever can reach it`,
+  );
+}
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+function readiness(journals: readonly Journal[]) {
+  const idle = journals.find(({ role }) => role !== 'leading');
+  return idle ? { ready: false as const, reason: `journal ${idle.id} is ${idle.role}` } : { ready: true as const };
+}
+
+/** Until there is a cluster to share journals with, a broker that lost one has nothing left to do. */
+function watchLeadership(journals: readonly Journal[], { timers }: Runtime): Promise<Error> {
+  return new Promise((resolve) => {
+    const look = () => {
+      const deposed = journals.find(({ role }) => role === 'deposed');
+      if (deposed) resolve(new Error(`another broker took over journal ${deposed.id}; this one stops`));
+      else timers.after(LEADERSHIP_CHECK_MS, look);
+    };
+    timers.after(LEADERSHIP_CHECK_MS, look);
+  });
+}
