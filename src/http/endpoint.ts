@@ -4,14 +4,14 @@
  *
  * Hono's own validators are not used: they read bodies without a limit and cost more per request than a handler.
  */
-import { OpenAPIHono, type RouteConfig, type z } from '@hono/zod-openapi';
+import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { KafkaError } from '../errors.ts';
 import { bodyType, readBody } from './body.ts';
 import { ByteBudget, Holding } from './byte-budget.ts';
 import type { HttpContext, HttpEnv } from './context.ts';
 import { HttpMetrics } from './http-metrics.ts';
-import { HttpError, problemReply } from './problem.ts';
+import { HttpError, problemReply, RETRY_AFTER } from './problem.ts';
 import { bodyBytes, type Reply } from './reply.ts';
 import { Problem } from './schemas.ts';
 
@@ -57,6 +57,8 @@ const HELD_BYTES_MAX = 128 * 1024 * 1024;
 /** Nginx's name for a client that left before its answer. Only metrics see it. */
 const CLIENT_CLOSED = 499;
 
+const retryAfter = z.object({ 'Retry-After': z.int().openapi({ description: 'Seconds.' }) });
+
 const COMMON_PROBLEMS = {
   400: 'The request is not understood.',
   429: 'Too much is under way at once.',
@@ -67,7 +69,11 @@ const problemAnswers = (problems: Readonly<Record<number, string>>): RouteConfig
   Object.fromEntries(
     Object.entries({ ...COMMON_PROBLEMS, ...problems }).map(([status, description]) => [
       status,
-      { description, content: { 'application/problem+json': { schema: Problem } } },
+      {
+        description,
+        ...(RETRY_AFTER.has(Number(status)) && { headers: retryAfter }),
+        content: { 'application/problem+json': { schema: Problem } },
+      },
     ]),
   );
 

@@ -23,7 +23,7 @@ export class HttpError extends KafkaError {
 }
 
 /** Statuses that promise that waiting helps. */
-const RETRY_AFTER = new Set([429, 503]);
+export const RETRY_AFTER: ReadonlySet<number> = new Set([429, 503]);
 const RETRY_AFTER_SECONDS = '1';
 
 /** The answer to a failure. One that is a bug of ours is logged in full and told in general. */

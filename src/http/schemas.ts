@@ -264,10 +264,7 @@ export const ReadQuery = z.strictObject({
     description: 'Milliseconds to wait for a record when there is none yet.',
   }),
 });
-export const ReadHeaders = z.object({
-  'Record-Format': recordFormat,
-  Accept: z.string().optional().openapi({ description: '`application/x-ndjson` answers one record a line.' }),
-});
+export const ReadHeaders = z.object({ 'Record-Format': recordFormat });
 
 // Producers and problems
 

@@ -27,7 +27,9 @@ export function openApiRoute(api: Api): void {
           info: {
             title: 'Millrace',
             version: api.context.version,
-            description: 'Records in, records out: the HTTP interface of a Millrace broker.',
+            description:
+              'Records in, records out: the HTTP interface of a Millrace broker. Errors are problem+json with the name that ' +
+              'Kafka has for them. Nothing may be cached.',
             license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
           },
           servers: [{ url: '/' }],

@@ -40,8 +40,8 @@ const duplicateHeader = z.object({
     .openapi({ description: 'Set when the request is a repeat of an earlier one.' }),
 });
 const positionHeaders = z.object({
-  'Next-Offset': z.string().openapi({ description: '`next` of the JSON answer.' }),
-  'High-Watermark': z.string().openapi({ description: '`high_watermark` of the JSON answer.' }),
+  'Next-Offset': z.int().openapi({ description: '`next` of the JSON answer.' }),
+  'High-Watermark': z.int().openapi({ description: '`high_watermark` of the JSON answer.' }),
 });
 
 const writeProblems = {
@@ -174,7 +174,7 @@ function readRoute(api: Api): void {
       tag: TAG,
       summary: 'Read records of one partition',
       description:
-        'Read on with `from` = `next` of the answer, until `next` = `high_watermark`. An answer may hold no record and ' +
+        '`Accept: application/x-ndjson` answers one record a line. Read on with `from` = `next` of the answer, until `next` = `high_watermark`. An answer may hold no record and ' +
         'still move `next`. Records that cannot be shown (damaged, or beyond http.decompressed.bytes.max when ' +
         'decompressed) are answered with 422 and the `next` behind them.',
       params: PartitionParams,
@@ -195,7 +195,7 @@ function readRoute(api: Api): void {
       },
     },
     async ({ params, query, headers, c, holding }) => {
-      const lines = /\bapplication\/(x-)?ndjson\b/i.test(headers.Accept ?? '');
+      const lines = /\bapplication\/(x-)?ndjson\b/i.test(c.req.raw.headers.get('accept') ?? '');
       const partition = findPartition(context, params.topic, params.partition);
       const { from, limit, max_bytes: maxBytes, wait: waitMs } = query;
       const request = { partition, from, limit, maxBytes, waitMs, format: headers['Record-Format'], lines };

@@ -1,4 +1,5 @@
 /** `/v1/topics`: create, list, describe, alter, delete. */
+import { z } from '@hono/zod-openapi';
 import { effective, isTopicConfig, type Overrides, TOPIC_CONFIGS } from '../../cluster/topic-config.ts';
 import type { ConfigAlteration, Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
@@ -12,6 +13,7 @@ import { AlterTopicBody, NewTopicBody, TopicDescription, TopicParams, TopicsPage
 const TAG = 'topics';
 const TOPIC = '/v1/topics/{topic}';
 const described = { 'application/json': { schema: TopicDescription } };
+const location = z.object({ Location: z.string().openapi({ description: 'Path of the topic.' }) });
 const UNKNOWN = 'No such topic.';
 const UNAVAILABLE = 'The change could not be made durable.';
 
@@ -27,7 +29,7 @@ export function topicRoutes(api: Api): void {
       tag: TAG,
       summary: 'Create a topic',
       body: NewTopicBody,
-      answers: { 201: { description: 'The topic exists and takes records.', content: described } },
+      answers: { 201: { description: 'The topic exists and takes records.', headers: location, content: described } },
       problems: { 409: 'A topic of that name exists.', 503: UNAVAILABLE },
     },
     async ({ body }) => {
