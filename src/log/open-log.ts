@@ -131,8 +131,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     metrics: fetchMetrics,
   });
   const offsets = new Offsets({ config, locator, gatherer, indexes, leases, signal });
-  const firstJournal = options.journals.reduce((first, journal) => (journal.id < first.id ? journal : first));
-  const producerIds = new ProducerIds(firstJournal);
+  const producerIds = new ProducerIds(options.journals);
 
   const onApplied = (journal: Journal, applied: Applied) => {
     for (const { topicId, partition } of applied.partitions) {

@@ -2,21 +2,24 @@ import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { assert } from '../runtime/assert.ts';
 
-/** Producer ids taken from the journal at once. What is left at a stop is never given out: there are 2^53. */
+/** Numbers taken from a journal at once. What is left at a stop is never given out. */
 const BLOCK_COUNT = 1_000;
+/** More journals than a cluster may have. Persisted in the ids that were given out: never change. */
+const JOURNALS_MAX = 8_192;
 
 /**
- * Gives out producer ids that nobody else gives out. They come from one journal, the first of the cluster: each journal
- * counts by itself, and two of them would give the same.
+ * Gives out producer ids that nobody else gives out. Each journal counts by itself, so an id is the journal's number times
+ * the largest count of journals, plus the id of the journal: any journal that this broker leads will do. That leaves
+ * 2^40 ids to each.
  */
 export class ProducerIds {
-  readonly #journal: Journal;
+  readonly #journals: readonly Journal[];
   #next = 0;
   #end = 0;
   #refilling: Promise<void> | null = null;
 
-  constructor(journal: Journal) {
-    this.#journal = journal;
+  constructor(journals: readonly Journal[]) {
+    this.#journals = journals;
   }
 
   /** Throws what the journal says when it cannot give a block. */
@@ -27,14 +30,18 @@ export class ProducerIds {
       });
       await this.#refilling;
     }
-    return this.#next++;
+    const id = this.#next;
+    this.#next += JOURNALS_MAX;
+    return id;
   }
 
   async #refill(): Promise<void> {
-    const outcome = await this.#journal.propose({ type: 'allocateProducerIds', count: BLOCK_COUNT });
+    const journal = this.#journals.find(({ role }) => role === 'leading');
+    if (journal === undefined) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'this broker leads no journal');
+    const outcome = await journal.propose({ type: 'allocateProducerIds', count: BLOCK_COUNT });
     if (outcome.type === 'refused') throw new KafkaError(outcome.error, outcome.message);
     assert(outcome.type === 'producerIds', `producer ids were answered with ${outcome.type}`);
-    this.#next = outcome.first;
-    this.#end = outcome.first + outcome.count;
+    this.#next = outcome.first * JOURNALS_MAX + journal.id;
+    this.#end = this.#next + outcome.count * JOURNALS_MAX;
   }
 }
