@@ -7,8 +7,9 @@ import { systemTimers } from '../../src/runtime/clock.ts';
 import { createDynamoDbClient } from '../../src/storage/dynamodb/client.ts';
 import { DynamoDbMetadataStore } from '../../src/storage/dynamodb/metadata-store.ts';
 import { createTable } from '../../src/storage/dynamodb/table.ts';
-import { DYNOXIDE_MISSING, type Dynoxide, dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
+import { DYNOXIDE_MISSING, dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../stand-ins/environment.ts';
+import type { ServerProcess } from '../stand-ins/server-process.ts';
 import { metadataStoreContract } from './metadata-store.contract.ts';
 
 standInEnvironment();
@@ -25,7 +26,7 @@ describe('dynoxide', () => {
     test('stands in for DynamoDB', (context) => context.skip(DYNOXIDE_MISSING));
     return;
   }
-  let server: Dynoxide;
+  let server: ServerProcess;
   beforeAll(async () => {
     server = await startDynoxide();
   });

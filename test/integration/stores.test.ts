@@ -12,9 +12,10 @@ import { type Runtime, systemRuntime } from '../../src/runtime/runtime.ts';
 import { ALWAYS, type Item } from '../../src/storage/metadata-store.ts';
 import { objectKey } from '../../src/storage/object-store.ts';
 import { initStorage, openObjectStoreFor, openStores } from '../../src/stores.ts';
-import { DYNOXIDE_MISSING, type Dynoxide, dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
+import { DYNOXIDE_MISSING, dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../stand-ins/environment.ts';
 import { type S3Server, startS3Server } from '../stand-ins/s3-server.ts';
+import type { ServerProcess } from '../stand-ins/server-process.ts';
 
 const options = { cause: 'tool' } as const;
 const item: Item = { partitionKey: 'p', sortKey: 's', body: Buffer.from('x'), attributes: {} };
@@ -80,7 +81,7 @@ describe('S3 and DynamoDB', () => {
     return;
   }
   let s3: S3Server;
-  let dynoxide: Dynoxide;
+  let dynoxide: ServerProcess;
   beforeAll(async () => {
     standInEnvironment();
     [s3, dynoxide] = await Promise.all([startS3Server(), startDynoxide()]);

@@ -1,11 +1,13 @@
 /** What the AWS SDK asks of its environment, with the values that stand-ins accept, unless something is set already. */
-const VALUES: Record<string, string> = {
+const VALUES = {
   AWS_ACCESS_KEY_ID: 'millrace',
   AWS_SECRET_ACCESS_KEY: 'millrace-secret',
   AWS_REGION: 'us-east-1',
 };
 
-export function standInEnvironment(): Readonly<Record<string, string>> {
-  for (const [name, value] of Object.entries(VALUES)) process.env[name] ??= value;
-  return VALUES;
+/** Tells the values that hold now. */
+export function standInEnvironment(): typeof VALUES {
+  const environment = process.env as Partial<typeof VALUES>;
+  for (const name of Object.keys(VALUES) as (keyof typeof VALUES)[]) environment[name] ??= VALUES[name];
+  return environment as typeof VALUES;
 }
