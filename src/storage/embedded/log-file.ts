@@ -43,10 +43,13 @@ export class LogFile {
   }
 
   /** Fewer bytes than asked for at the end of the file. */
-  async read(position: number, bytes: number): Promise<Buffer> {
-    const into = Buffer.allocUnsafe(bytes);
+  read(position: number, bytes: number): Promise<Buffer> {
+    return this.readInto(Buffer.allocUnsafe(bytes), position);
+  }
+
+  async readInto(into: Buffer, position: number): Promise<Buffer> {
     const count = await this.#disk.read(this.fd, into, position);
-    return count === bytes ? into : into.subarray(0, count);
+    return count === into.length ? into : into.subarray(0, count);
   }
 
   /** Closes the descriptor now, or after the last reader. */

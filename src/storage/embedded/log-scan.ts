@@ -61,7 +61,9 @@ export async function* scanFrames(file: LogFile, end: number | null): AsyncGener
 /** A view of the file that moves forward in large reads. */
 class Window {
   readonly file: LogFile;
-  #bytes: Buffer = Buffer.alloc(0);
+  /** One buffer for all reads: nothing that is decoded from it refers to it. */
+  readonly #buffer = Buffer.allocUnsafeSlow(WINDOW_BYTES);
+  #bytes: Buffer = this.#buffer.subarray(0, 0);
   #position = 0;
 
   constructor(file: LogFile) {
@@ -73,7 +75,8 @@ class Window {
     const start = position - this.#position;
     if (start >= 0 && start + length <= this.#bytes.length) return this.#bytes.subarray(start);
     const bytes = Math.min(Math.max(WINDOW_BYTES, length), Math.max(0, this.file.fileBytes - position));
-    this.#bytes = await this.file.read(position, bytes);
+    const into = bytes <= WINDOW_BYTES ? this.#buffer.subarray(0, bytes) : Buffer.allocUnsafe(bytes);
+    this.#bytes = await this.file.readInto(into, position);
     this.#position = position;
     return this.#bytes;
   }

@@ -23,6 +23,7 @@ import type {
   ObjectPage,
   ObjectStore,
   ObjectTail,
+  ReadOptions,
   RequestOptions,
 } from '../object-store.ts';
 import { DescriptorCache } from './descriptor-cache.ts';
@@ -89,14 +90,15 @@ export class EmbeddedObjectStore implements ObjectStore {
     }
   }
 
-  async read(key: ObjectKey, range: ByteRange, options: RequestOptions): Promise<Buffer | null> {
+  async read(key: ObjectKey, range: ByteRange, options: ReadOptions): Promise<Buffer | null> {
     this.#assertUsable(options);
     assertObjectKey(key);
     assertByteRange(range);
-    const tail = await this.#read(key, ({ size }) => ({
+    const rangeOf = ({ size }: { readonly size: number }) => ({
       start: Math.min(range.start, size),
       end: Math.min(range.end, size),
-    }));
+    });
+    const tail = await this.#read(key, rangeOf, options.into);
     return tail === null ? null : tail.bytes;
   }
 
@@ -163,12 +165,16 @@ export class EmbeddedObjectStore implements ObjectStore {
     return found && { key, bytes: found.size, modified: Math.floor(found.modifiedMs), storageClass: 'STANDARD' };
   }
 
-  async #read(key: ObjectKey, rangeOf: (object: { readonly size: number }) => ByteRange): Promise<ObjectTail | null> {
+  async #read(
+    key: ObjectKey,
+    rangeOf: (object: { readonly size: number }) => ByteRange,
+    into?: Uint8Array,
+  ): Promise<ObjectTail | null> {
     const path = this.#pathOf(key);
     try {
       return await this.#open.with(path, async ({ fd, size }) => {
         const { start, end } = rangeOf({ size });
-        const bytes = Buffer.allocUnsafe(end - start);
+        const bytes = into ? Buffer.from(into.buffer, into.byteOffset, end - start) : Buffer.allocUnsafe(end - start);
         const count = await this.#disk.read(fd, bytes, start);
         return { bytes: count === bytes.length ? bytes : bytes.subarray(0, count), size };
       });
