@@ -11,14 +11,17 @@
  * Names are short because they count into every item's size. The attributes live in a map so that a listing of keys can
  * name everything but the body in its projection.
  *
- * | item             | `pk`                    | `sk`                   | written                                           |
- * |------------------|-------------------------|------------------------|---------------------------------------------------|
- * | journal entry    | `<cluster>/journal/<j>` | `e/<seq, 16 digits>`   | once, by the leader, when absent; deleted by trim |
- * | snapshot pointer | `<cluster>/journal/<j>` | `pointer`              | after each snapshot; with the trim floor          |
- * | topic            | `<cluster>/topics`      | `t/<name>`             | on creation, change and deletion                  |
- * | image version    | `<cluster>/topics`      | `version`              | with each of those, all or nothing                |
- * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`    | on start, every heartbeat                         |
- * | incarnation      | `<cluster>/cluster`     | `incarnation`          | once, by `millrace storage init`                  |
+ * | item             | `pk`                    | `sk`                 | names in `a`       | written                         |
+ * |------------------|-------------------------|----------------------|--------------------|---------------------------------|
+ * | journal entry    | `<cluster>/journal/<j>` | `e/<seq, 16 digits>` | id                 | once; deleted by trimming       |
+ * | snapshot pointer | `<cluster>/journal/<j>` | `pointer`            | version, floor, …  | after a snapshot, before a trim |
+ * | topic            | `<cluster>/topics`      | `id/<topic id>`      | version            | at each step of its life        |
+ * | topic name       | `<cluster>/topics`      | `name/<name>`        | topicId            | together with its topic         |
+ * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`  | epoch, session     | at each start of the broker     |
+ * | incarnation      | `<cluster>/cluster`     | `incarnation`        | incarnation, state | by `millrace storage init`      |
+ * | journals         | `<cluster>/cluster`     | `journals`           | count              | at the first start              |
+ *
+ * Bodies: an entry's commands and inline data; a topic and a registration as JSON; nothing in the others.
  *
  * The functions that build these keys are in `storage/keys.ts`, because they hold in every store. The table is on demand,
  * has no index and no TTL: TTL deletes days late, and every deletion here is decided by an entry.
