@@ -23,7 +23,7 @@ export const createTopics: Handler<'CreateTopics'> = {
   async handle({ topics, validateOnly }, call) {
     const twice = namedTwice(topics.map(({ name }) => name));
     // One answer per name, as in Kafka.
-    const once = topics.filter((topic, index) => topics.findIndex(({ name }) => name === topic.name) === index);
+    const once = [...new Map(topics.map((topic) => [topic.name, topic])).values()];
     return {
       topics: await changeEach(once, async (topic): Promise<TopicResponse> => {
         try {

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { ERRORS } from '../../../../src/errors.ts';
+import { ask, door, versionsOf } from '../door.ts';
+
+const TOPIC = 2;
+const of = (...configs: { name: string; value: string | null }[]) => ({
+  resources: [{ resourceType: TOPIC, resourceName: 'orders', configs }],
+  validateOnly: false,
+});
+
+async function withTopic() {
+  const broker = door();
+  await broker.topics.create({ name: 'orders', config: { 'retention.ms': '5000', 'segment.ms': '9' } });
+  return broker;
+}
+
+test.each(versionsOf('AlterConfigs'))('v%i replaces everything that was set', async (version) => {
+  const broker = await withTopic();
+  const request = of({ name: 'segment.ms', value: '10' }, { name: 'cleanup.policy', value: 'compact' });
+  const { responses } = await ask(broker, 'AlterConfigs', version, request);
+  expect(responses).toMatchObject([{ errorCode: 0, errorMessage: null, resourceName: 'orders' }]);
+  expect(broker.topics.byName('orders')?.overrides).toEqual({ 'segment.ms': '10', 'cleanup.policy': 'compact' });
+});
+
+test('an empty list takes everything back to its default', async () => {
+  const broker = await withTopic();
+  await ask(broker, 'AlterConfigs', 2, of());
+  expect(broker.topics.byName('orders')?.overrides).toEqual({});
+});
+
+test('validateOnly changes nothing', async () => {
+  const broker = await withTopic();
+  const { responses } = await ask(broker, 'AlterConfigs', 2, { ...of(), validateOnly: true });
+  expect(responses[0]?.errorCode).toBe(0);
+  expect(broker.topics.byName('orders')?.overrides).toEqual({ 'retention.ms': '5000', 'segment.ms': '9' });
+});
+
+test.each([
+  ['a null value', of({ name: 'segment.ms', value: null }), ERRORS.INVALID_REQUEST.code],
+  ['an unknown name', of({ name: 'no.such', value: '1' }), ERRORS.INVALID_CONFIG.code],
+])('%s changes nothing', async (_what, request, errorCode) => {
+  const broker = await withTopic();
+  const { responses } = await ask(broker, 'AlterConfigs', 2, request);
+  expect(responses[0]?.errorCode).toBe(errorCode);
+  expect(broker.topics.byName('orders')?.overrides).toEqual({ 'retention.ms': '5000', 'segment.ms': '9' });
+});
