@@ -1,9 +1,12 @@
 /** Journals over memory stores, and short spellings of what tests propose. */
 import type { AppendRequest, BatchAnswer, Lane } from '../../../src/journal/journal.ts';
 import { type OpenedJournal, type OpenJournalOptions, openJournal } from '../../../src/journal/open-journal.ts';
+import { crc32c } from '../../../src/record/crc32c.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { type Runtime, systemRuntime } from '../../../src/runtime/runtime.ts';
+import { sealSegment } from '../../../src/segment/build.ts';
 import type { BatchDescription, PartitionBatches, SegmentReference } from '../../../src/segment/footer.ts';
+import { segmentKey } from '../../../src/segment/segment-id.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import type { MetadataStore } from '../../../src/storage/metadata-store.ts';
@@ -110,6 +113,21 @@ export function segmentAppend(
     partitions: partitionBatches(wishes),
     ...more,
   };
+}
+
+/** Uploads a segment whose batches hold nothing of interest, so that its footer can be read back. */
+export async function uploadedAppend(
+  stores: Stores,
+  at: { lane: Lane; number: number; segmentId: string },
+  wishes: readonly PartitionWish[],
+  journal = 0,
+): Promise<AppendRequest> {
+  const partitions = partitionBatches(wishes, journal);
+  const bytes = partitions.flatMap(({ batches }) => batches).reduce((sum, { length }) => sum + length, 0);
+  const body = Buffer.alloc(bytes);
+  const { parts, reference } = sealSegment(at.segmentId, { parts: [body], bytes, crc: crc32c(body), partitions });
+  await stores.objects.create(segmentKey('c', at.segmentId), parts, { cause: 'ingest' });
+  return { lane: at.lane, number: at.number, source: { type: 'segment', segment: reference }, partitions };
 }
 
 /** Bytes of each batch repeat one letter, so that reads can be told apart. */
