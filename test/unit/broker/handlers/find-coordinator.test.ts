@@ -21,3 +21,11 @@ test('a type of coordinator that does not exist is INVALID_REQUEST', async () =>
   const answer = await ask(door(), 'FindCoordinator', 4, { keyType: 9, coordinatorKeys: ['g'] });
   expect(answer.coordinators[0]?.errorCode).toBe(ERRORS.INVALID_REQUEST.code);
 });
+
+test.each(
+  versionsOf('FindCoordinator').filter((version) => version >= 1),
+)('v%i sends transactional ids here, where InitProducerId refuses them', async (version) => {
+  const answer = await ask(door(), 'FindCoordinator', version, { key: 'tx', keyType: 1, coordinatorKeys: ['tx'] });
+  const found = version >= 4 ? answer.coordinators[0] : answer;
+  expect(found).toMatchObject({ errorCode: 0, nodeId: 7, host: '127.0.0.1', port: 9092 });
+});
