@@ -13,7 +13,7 @@
 import { StorageCorruptError, StorageUnavailableError } from '../../errors.ts';
 import { assert } from '../../runtime/assert.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { type Disk, errorCode, failureBeforeEffect } from './disk.ts';
+import { type Disk, errorCode, failureBeforeEffect, isAbsent } from './disk.ts';
 import { LogFile } from './log-file.ts';
 import {
   BLOCK_BYTES,
@@ -114,20 +114,22 @@ export class MetadataLog {
     }
   }
 
-  /** Gives up the oldest file, of which nothing stands any more. Durable when it returns. */
+  /**
+   * Gives up the oldest file, of which nothing stands any more. Durable when it returns: the next one may hold the deletes
+   * of items that stand in this one. After a failure it is still the oldest, and may be given up again.
+   */
   dropOldest(): Promise<void> {
     return this.#alone(async () => {
       const { disk, directory, fileBytes } = this.#options;
       const oldest = this.#files[0];
       assert(oldest && this.#files.length > 1 && oldest.liveBytes === 0, 'the oldest log file is still needed');
-      const becomesSpare = !this.#isSpareReady && !oldest.hasReaders && oldest.fileBytes === fileBytes;
-      this.#files.shift();
-      if (becomesSpare) await disk.rename(oldest.path, this.#sparePath());
+      const isSpare = !this.#isSpareReady && !oldest.hasReaders && oldest.fileBytes === fileBytes;
+      if (isSpare) await disk.rename(oldest.path, this.#sparePath()).catch(ignoreAbsent);
       else await disk.remove(oldest.path);
-      await oldest.close();
-      // Before the next one goes: it may hold the deletes of items that stand in this one.
       await disk.syncDirectory(directory);
-      this.#isSpareReady ||= becomesSpare;
+      this.#files.shift();
+      this.#isSpareReady ||= isSpare && (await disk.stat(this.#sparePath()))?.size === fileBytes;
+      await oldest.close();
     });
   }
 
@@ -224,7 +226,7 @@ export class MetadataLog {
         await disk.rename(this.#sparePath(), this.#path(name));
         await disk.syncDirectory(directory);
       } catch (error) {
-        if (fd !== null) await disk.close(fd);
+        if (fd !== null) await disk.close(fd).catch(() => {}); // Nothing in it counts.
         throw failureBeforeEffect(error, 'a new file of the metadata log');
       }
       this.#files.push(this.#logFile(name, fd, header));
@@ -336,3 +338,8 @@ export class MetadataLog {
 }
 
 const fileName = (sequence: number): string => `${String(sequence).padStart(8, '0')}.log`;
+
+/** An earlier attempt had taken effect. */
+function ignoreAbsent(error: unknown): void {
+  if (!isAbsent(error)) throw error;
+}
