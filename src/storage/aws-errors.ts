@@ -46,6 +46,10 @@ export const awsErrorStatus = (cause: unknown): number => (cause as AwsError | n
 
 export const isThrottle = (code: string): boolean => THROTTLED.has(code);
 
+/** 301 is a bucket of another region, 501 a header that the store does not know. */
+const isRefusal = (status: number, name: string): boolean =>
+  ((status >= 300 && status < 500) || status === 501) && !PASSING.has(name);
+
 /** The error that a port throws instead; `what` names the request, `PutObject` and so on. */
 export function toStorageError(cause: unknown, what: string): Error {
   if (cause instanceof StorageUnavailableError) return cause;
@@ -55,7 +59,7 @@ export function toStorageError(cause: unknown, what: string): Error {
   const message = `${what}: ${name} ${String((cause as AwsError | null)?.message ?? cause)}${hint}`;
   if (isThrottle(name) || status === 429) return new StorageThrottledError(message, { cause });
   if (status === 507) return new StorageFullError(message, { cause });
-  if (name === 'CredentialsProviderError') return new StorageRefusedError(message, { cause });
-  if (status >= 400 && status < 500 && !PASSING.has(name)) return new StorageRefusedError(message, { cause });
+  if (name === 'CredentialsProviderError' || isRefusal(status, name))
+    return new StorageRefusedError(message, { cause });
   return new StorageUnavailableError(message, { cause });
 }
