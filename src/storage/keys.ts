@@ -8,7 +8,6 @@
  * | snapshot pointer | `<cluster>/journal/<j>` | `pointer`              | journal |
  * | topic            | `<cluster>/topics`      | `id/<topic id>`        | cluster |
  * | topic name       | `<cluster>/topics`      | `name/<name>`          | cluster |
- * | image version    | `<cluster>/topics`      | `version`              | cluster |
  * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`    | cluster |
  * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
  * | journals         | `<cluster>/cluster`     | `journals`             | cluster |
@@ -62,11 +61,6 @@ export const topicIdKey = (clusterId: string, topicId: string): ItemKey => ({
 export const topicNameKey = (clusterId: string, name: string): ItemKey => ({
   partitionKey: topicsPartitionKey(clusterId),
   sortKey: TOPIC_NAME_PREFIX + name,
-});
-
-export const imageVersionKey = (clusterId: string): ItemKey => ({
-  partitionKey: topicsPartitionKey(clusterId),
-  sortKey: 'version',
 });
 
 export const brokerKey = (clusterId: string, brokerId: number): ItemKey => ({
