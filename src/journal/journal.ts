@@ -25,6 +25,12 @@ export interface Journal {
   skip(lane: Lane, number: number): Promise<void>;
   propose(change: Change): Promise<ChangeOutcome>;
 
+  /**
+   * Asks for a snapshot soon, before entries call for one. Segments that entries above the durable snapshot name cannot be
+   * condemned: on a quiet journal garbage would wait for ever.
+   */
+  requestSnapshot(): void;
+
   /** True when this broker was the leader at a moment after the call began (design §5). Concurrent calls share one look. */
   confirmLeadership(): Promise<boolean>;
 

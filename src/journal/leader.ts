@@ -121,6 +121,10 @@ export class LeadingJournal implements Journal {
     return new Promise((resolve, reject) => this.#enqueue({ type: 'change', change, bytesMax, resolve, reject }));
   }
 
+  requestSnapshot(): void {
+    if (this.role === 'leading') this.#context.maintenance.request();
+  }
+
   confirmLeadership(): Promise<boolean> {
     if (this.role !== 'leading') return Promise.resolve(false);
     return this.#confirmations.ask(this.#writing !== null);

@@ -49,6 +49,7 @@ export class Maintenance {
   #trimmedTo = 0;
   #released: number[] = [];
   #running: Promise<void> | null = null;
+  #requested = false;
 
   constructor(context: MaintenanceContext) {
     this.#context = context;
@@ -69,6 +70,13 @@ export class Maintenance {
     if (this.#running === null && (this.#isSnapshotDue() || this.#released.length > 0)) this.#run();
   }
 
+  /** A snapshot before its time, when there is anything to cover. */
+  request(): void {
+    if (this.#context.uncovered.bytes === 0 || this.#context.signal.aborted) return;
+    this.#requested = true;
+    this.#run();
+  }
+
   /** Waits for what is under way; the signal has ended it. */
   async close(): Promise<void> {
     await this.#running;
@@ -76,6 +84,7 @@ export class Maintenance {
 
   #isSnapshotDue(): boolean {
     const { uncovered, limits } = this.#context;
+    if (this.#requested) return true;
     return uncovered.bytes >= limits.snapshotEntryBytes || uncovered.references >= limits.snapshotReferences;
   }
 
@@ -112,6 +121,7 @@ export class Maintenance {
 
   async #snapshot(): Promise<void> {
     const { store, state, uncovered, runtime, metrics } = this.#context;
+    this.#requested = false;
     const captured = captureState(state);
     const { bytes: coveredBytes, references } = uncovered;
     const parts: Buffer[] = [];

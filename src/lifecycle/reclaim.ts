@@ -38,8 +38,8 @@ export interface ReclaimCounts {
 export class Reclaimer {
   readonly #options: ReclaimOptions;
   readonly #unsubscribe: (() => void)[];
-  /** Believed to be unreferenced, not yet condemned everywhere. At most what the journals refer to. */
-  readonly #candidates = new Set<string>();
+  /** Believed to be unreferenced, not yet condemned everywhere, and when (monotonic) each was found. */
+  readonly #candidates = new Map<string, number>();
   /** Condemned in every journal that matters, with the store's clock at that time. */
   readonly #condemnedAt = new Map<string, number>();
   #listedAt = Number.NEGATIVE_INFINITY;
@@ -48,16 +48,21 @@ export class Reclaimer {
     this.#options = options;
     this.#unsubscribe = options.journals.map((journal) =>
       journal.subscribe(({ releasedSegments }) => {
-        for (const segmentId of releasedSegments) this.#candidates.add(segmentId);
+        for (const segmentId of releasedSegments) this.#suspect(segmentId);
       }),
     );
     // What an earlier life condemned and did not delete.
-    for (const { state } of options.journals)
-      for (const { segmentId } of state.condemned()) this.#candidates.add(segmentId);
+    for (const { state } of options.journals) {
+      for (const { segmentId } of state.condemned()) this.#suspect(segmentId);
+    }
   }
 
   close(): void {
     for (const stop of this.#unsubscribe) stop();
+  }
+
+  #suspect(segmentId: string): void {
+    if (!this.#candidates.has(segmentId)) this.#candidates.set(segmentId, this.#options.runtime.clock.monotonic());
   }
 
   get waiting(): number {
@@ -87,7 +92,7 @@ export class Reclaimer {
       for (const { key, modified } of page.objects) {
         const segmentId = segmentIdOfKey(clusterId, key);
         if (segmentId === null || page.now - modified < orphanAgeMs || this.#isKnown(segmentId)) continue;
-        this.#candidates.add(segmentId);
+        this.#suspect(segmentId);
       }
       if (!page.more) break;
       after = page.objects.at(-1)!.key;
@@ -100,7 +105,7 @@ export class Reclaimer {
   }
 
   async #condemn(now: number, signal: AbortSignal): Promise<number> {
-    const ids = [...this.#candidates].slice(0, CONDEMN_COUNT_MAX);
+    const ids = [...this.#candidates.keys()].slice(0, CONDEMN_COUNT_MAX);
     const asked = new Map<Journal, string[]>();
     const named = new Map<string, readonly Journal[]>();
     for (const segmentId of ids) {
@@ -115,13 +120,30 @@ export class Reclaimer {
     }
     let condemned = 0;
     for (const [segmentId, journals] of named) {
-      // Left out somewhere: still referenced there, and that journal tells when it is released.
+      const reluctant = journals.filter((journal) => !agreed.get(journal)?.has(segmentId));
+      if (reluctant.length > 0) {
+        this.#putOff(segmentId, reluctant);
+        continue;
+      }
       this.#candidates.delete(segmentId);
-      if (!journals.every((journal) => agreed.get(journal)?.has(segmentId))) continue;
       this.#condemnedAt.set(segmentId, now);
       condemned++;
     }
     return condemned;
+  }
+
+  /**
+   * A journal that still refers to the segment tells when it is released. Otherwise an append waits, or entries above its
+   * durable snapshot name the segment: after the delay, a snapshot is asked for.
+   */
+  #putOff(segmentId: string, reluctant: readonly Journal[]): void {
+    const { delayMs, runtime } = this.#options;
+    const since = this.#candidates.get(segmentId)!;
+    this.#candidates.delete(segmentId);
+    if (reluctant.some(({ state }) => state.segment(segmentId))) return;
+    this.#candidates.set(segmentId, since); // At the end: others get their turn.
+    if (runtime.clock.monotonic() - since < delayMs) return;
+    for (const journal of reluctant) journal.requestSnapshot();
   }
 
   /** The journals whose partitions the segment holds; all of them when its footer cannot be read. */
