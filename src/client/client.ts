@@ -119,7 +119,7 @@ export class Client {
   /** Raises the number of partitions to `count`. */
   async growTopic(name: string, count: number): Promise<void> {
     const body = JSON.stringify({ count });
-    await this.#json({ method: 'POST', path: `${topicPath(name)}/partitions`, body, repeat: 'unsent' });
+    await this.#send({ method: 'POST', path: `${topicPath(name)}/partitions`, body, repeat: 'unsent' });
   }
 
   async deleteTopic(name: string): Promise<void> {
@@ -128,7 +128,7 @@ export class Client {
 
   /** A producer id of its own, with which the broker recognises what is sent twice. */
   async allocateProducer(): Promise<{ readonly producerId: number; readonly producerEpoch: number }> {
-    const answer = await this.#json({ method: 'POST', path: '/v1/producers', body: '{}', repeat: 'safe' });
+    const answer = await this.#json({ method: 'POST', path: '/v1/producers', repeat: 'safe' });
     return { producerId: answer['producer_id'], producerEpoch: answer['producer_epoch'] };
   }
 

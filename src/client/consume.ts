@@ -2,6 +2,7 @@
  * Reads partitions of a topic side by side, each in order, and gives pages as they come. The next page of a partition is
  * asked for while the caller works on the one before; a slow caller therefore slows the reading.
  */
+import { sleep } from '../runtime/clock.ts';
 import type { Client, ConsumedRecord, ReadPage } from './client.ts';
 import { ClientError } from './client-error.ts';
 
@@ -33,6 +34,7 @@ const FOLLOW_WAIT_MS = 10_000;
 const CROWDED_WAIT_MS = 250;
 /** Before asking again when a read gave nothing although the end is not reached. */
 const STALLED_WAIT_MS = 500;
+const STALLED_PAUSE_MS = 20;
 
 interface Cursor {
   readonly partition: number;
@@ -115,6 +117,8 @@ class Reads {
     const waitMs = follow ? followMs : cursor.stalled ? STALLED_WAIT_MS : 0;
     const { from } = cursor;
     try {
+      // A broker that is stopping answers waiting reads at once.
+      if (cursor.stalled) await sleep(this.#client.transport.runtime.timers, STALLED_PAUSE_MS, this.#signal);
       const page = await this.#client.read(this.#topic, cursor.partition, {
         from,
         maxBytes: PAGE_BYTES_MAX,
