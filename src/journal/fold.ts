@@ -44,6 +44,7 @@ export function foldEntry(draft: StateDraft, entry: Entry, footers: Footers): Co
 export function applyCommand(draft: StateDraft, command: Command, footers: Footers): void {
   switch (command.type) {
     case 'epochStarted':
+      checkEpoch(draft, command.epoch);
       draft.startEpoch(command.epoch);
       draft.openSession(command.brokerId, command.brokerEpoch);
       return;
@@ -82,6 +83,13 @@ export function applyCommand(draft: StateDraft, command: Command, footers: Foote
     default:
       unreachable(command);
   }
+}
+
+function checkEpoch({ base, header }: StateDraft, epoch: number): void {
+  if (epoch === base.epoch + 1) return;
+  throw new StorageCorruptError(
+    `entry ${header.seq} of journal ${base.journal} starts epoch ${epoch}, the journal is in ${base.epoch}`,
+  );
 }
 
 function append(draft: StateDraft, command: Appended, footers: Footers): void {

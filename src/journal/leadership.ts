@@ -9,6 +9,8 @@
  *     └────────────────────────────────────┴──────────────────────────────────────────────┘            ▼          ▼
  *                                                       the floor is above our snapshot              deposed ◄── slot taken
  *
+ * From readingEntries, entries of wrong epochs lead to doubting: back to the start when the floor tells why, else broken.
+ *
  * Rules of design §4 that live here: the fence (1), the floor (2), identical retries told apart by id (3).
  */
 import { unreachable } from '../runtime/assert.ts';
@@ -34,8 +36,11 @@ export type Leadership =
   | { readonly phase: 'readingPointer' }
   | { readonly phase: 'loadingSnapshot' }
   | ({ readonly phase: 'readingEntries' | 'preparing' | 'checkingFloor' | 'leading' } & Position)
+  | ({ readonly phase: 'doubting'; readonly why: string } & Position)
   | ({ readonly phase: 'putting'; readonly purpose: 'fence' | 'entry'; readonly put: PendingPut } & Position)
-  | { readonly phase: 'deposed'; readonly because: string };
+  | { readonly phase: 'deposed'; readonly because: string }
+  /** The entries contradict each other. */
+  | { readonly phase: 'broken'; readonly because: string };
 
 /** The one put in flight, at `lastSeq + 1`. */
 export interface PendingPut {
@@ -59,6 +64,8 @@ export type LeadershipEvent =
 export interface EntrySeen {
   readonly seq: number;
   readonly epoch: number;
+  /** Whether it starts its epoch. */
+  readonly isFence: boolean;
 }
 
 export type PutAnswer =
@@ -123,6 +130,9 @@ export function stepLeadership(leadership: Leadership, event: LeadershipEvent): 
 
 function onPointer(leadership: Leadership, pointer: PointerPosition): Transition {
   if (leadership.phase === 'readingPointer') return become({ phase: 'loadingSnapshot' }, { type: 'loadSnapshot' });
+  if (leadership.phase === 'doubting') {
+    return pointer.floor > leadership.snapshotSeq ? START : become({ phase: 'broken', because: leadership.why });
+  }
   if (leadership.phase !== 'checkingFloor') return become(leadership);
   // Entries that we read may have been trimmed while we slept, and our fence may stand in a slot that had one before.
   if (pointer.floor > leadership.snapshotSeq) return START;
@@ -134,6 +144,12 @@ function onEntries(leadership: Leadership, entries: readonly EntrySeen[], more: 
   let { lastSeq, epoch } = leadership;
   for (const entry of entries) {
     if (entry.seq !== lastSeq + 1) return START; // A gap: trimmed while we read.
+    const expected = entry.isFence ? epoch + 1 : epoch;
+    if (entry.epoch !== expected) {
+      // A fence that lost its slot, sent twice, may arrive for the second time after the slot was trimmed and fill a gap.
+      const why = `entry ${entry.seq} was written in epoch ${entry.epoch}, expected ${expected}`;
+      return become({ ...leadership, phase: 'doubting', why }, { type: 'readPointer' });
+    }
     lastSeq = entry.seq;
     epoch = entry.epoch;
   }

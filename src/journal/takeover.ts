@@ -2,7 +2,7 @@
  * Performs the effects of `leadership.ts` from the first read to leading: snapshot, entries, fence, floor. A store that
  * is away is waited for; a corrupted or unknown entry or snapshot ends the attempt with an error that names it.
  */
-import { StorageUnavailableError } from '../errors.ts';
+import { StorageCorruptError, StorageUnavailableError } from '../errors.ts';
 import { assert, unreachable } from '../runtime/assert.ts';
 import { yieldTurn } from '../runtime/clock.ts';
 import { randomHex } from '../runtime/random.ts';
@@ -15,7 +15,14 @@ import { decodeEntry, encodeEntry } from './entry-codec.ts';
 import type { EntryWriter } from './entry-writer.ts';
 import { foldEntry, NO_FOOTERS } from './fold.ts';
 import type { JournalStore, Pointer, StoredEntry } from './journal-store.ts';
-import { type Leadership, type LeadershipEffect, type LeadershipEvent, START, stepLeadership } from './leadership.ts';
+import {
+  type EntrySeen,
+  type Leadership,
+  type LeadershipEffect,
+  type LeadershipEvent,
+  START,
+  stepLeadership,
+} from './leadership.ts';
 import { decodeSnapshot } from './snapshot-codec.ts';
 import { JournalState } from './state.ts';
 import { Uncovered } from './uncovered.ts';
@@ -72,6 +79,9 @@ class Takeover {
 
   async run(): Promise<TakenOver> {
     while (this.#leadership.phase !== 'leading') {
+      if (this.#leadership.phase === 'broken') {
+        throw new StorageCorruptError(`journal ${this.#context.store.journal}: ${this.#leadership.because}`);
+      }
       const effect = this.#pending.shift();
       assert(effect, `takeover of journal ${this.#context.store.journal} has nothing left to do`);
       this.#context.signal.throwIfAborted();
@@ -169,9 +179,10 @@ class Takeover {
     return { type: 'snapshotLoaded', seq: state.lastSeq, epoch: state.epoch };
   }
 
-  /** The epoch as the fold will find it: decoded once more there, but a takeover is no hot path. */
-  #see({ seq, bytes }: StoredEntry) {
-    return { seq, epoch: decodeEntry(this.#context.store.journal, seq, bytes).epoch };
+  /** Decoded once more by the fold, but a takeover is no hot path. */
+  #see({ seq, bytes }: StoredEntry): EntrySeen {
+    const { epoch, commands } = decodeEntry(this.#context.store.journal, seq, bytes);
+    return { seq, epoch, isFence: commands.some(({ type }) => type === 'epochStarted') };
   }
 
   async #fold(stored: readonly StoredEntry[]): Promise<void> {
