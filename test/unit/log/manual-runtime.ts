@@ -1,6 +1,6 @@
+import { systemTimers } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { PrometheusMetrics } from '../../../src/runtime/metrics.ts';
-import { systemTimers } from '../../../src/runtime/clock.ts';
 import type { Runtime } from '../../../src/runtime/runtime.ts';
 import { seededRandom } from '../storage/virtual-runtime.ts';
 
