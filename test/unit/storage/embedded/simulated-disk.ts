@@ -99,21 +99,26 @@ export class SimulatedDisk implements Disk {
     return { blocks, durable: blocks.map((block) => Buffer.from(block)), size, durableSize: size };
   }
 
-  async #do<T>(operation: keyof Disk, path: string, effect: () => T): Promise<T> {
+  /** `half` is what an interrupted or failing operation may do instead of its whole effect. */
+  async #do<T>(operation: keyof Disk, path: string, effect: () => T, half: () => void = () => {}): Promise<T> {
     this.operations += 1;
     await Promise.resolve();
     if (this.#isCut) return await new Promise<never>(() => {});
     if (this.operations >= this.cutAt) {
       if (this.#random() < 0.5) effect();
+      else half();
       this.#isCut = true;
       this.#whenCut?.();
       return await new Promise<never>(() => {});
     }
     const fault = this.fault(operation, path);
     if (fault?.when === 'before') throw failure(fault.code, `${operation} ${path}`);
-    const result = effect();
-    if (fault?.when === 'after') throw failure(fault.code, `${operation} ${path}`);
-    return result;
+    if (fault?.when === 'after') {
+      if (this.#random() < 0.5) effect();
+      else half();
+      throw failure(fault.code, `${operation} ${path}`);
+    }
+    return effect();
   }
 
   #change(change: NameChange): void {
@@ -167,10 +172,20 @@ export class SimulatedDisk implements Disk {
     const { inode, path } = this.#of(fd);
     // Copied now: the caller keeps the buffer unchanged only until the promise settles.
     const copy = Buffer.from(bytes);
-    return this.#do('writeDurably', path, () => {
-      for (const index of put(inode, copy, position)) inode.durable[index] = Buffer.from(inode.blocks[index]!);
-      if (inode.size > inode.durableSize) throw failure('EINVAL', `a durable write beyond the end of ${path}`);
-    });
+    return this.#do(
+      'writeDurably',
+      path,
+      () => {
+        for (const index of put(inode, copy, position)) inode.durable[index] = Buffer.from(inode.blocks[index]!);
+        if (inode.size > inode.durableSize) throw failure('EINVAL', `a durable write beyond the end of ${path}`);
+      },
+      // All of it in the page cache, some of it on the platter, and no later sync will write the rest.
+      () => {
+        for (const index of put(inode, copy, position)) {
+          if (this.#random() < 0.5) inode.durable[index] = Buffer.from(inode.blocks[index]!);
+        }
+      },
+    );
   }
 
   sync(fd: number): Promise<void> {
