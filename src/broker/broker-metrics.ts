@@ -11,17 +11,45 @@ export interface BrokerGauges {
   unsentBytes(): number;
 }
 
-/** What the Kafka door counts. */
+interface ApiCount {
+  readonly labels: Labels;
+  requests: number;
+}
+
+/** What the Kafka door counts. Hot figures are kept in plain numbers and handed on when somebody looks. */
 export class BrokerMetrics {
   readonly #requests: Counter;
   readonly #errors: Counter;
   readonly #latency: Histogram;
-  readonly #bytesIn: Counter;
-  readonly #bytesOut: Counter;
-  readonly #refused: Counter;
-  readonly #labels = new Map<string, Labels>();
+  readonly #receivedBytes: Counter;
+  readonly #sentBytes: Counter;
+  readonly #closed: Counter;
+  readonly #apis = new Map<string, ApiCount>();
+  #received = 0;
+  #sent = 0;
 
   constructor(metrics: Metrics, gauges: BrokerGauges) {
+    // Registered before the counters, hence collected before them: that is when they get what has come together.
+    const collect = () => {
+      this.#handOn();
+      return gauges.connections();
+    };
+    metrics.gauge({ name: 'kafka_connections', help: 'Open Kafka connections.', collect });
+    metrics.gauge({
+      name: 'kafka_requests_in_flight',
+      help: 'Kafka requests in work.',
+      collect: gauges.requestsInFlight,
+    });
+    metrics.gauge({
+      name: 'kafka_frame_bytes',
+      help: 'Memory of Kafka requests that have arrived in part or wait for their turn.',
+      collect: gauges.frameBytes,
+    });
+    metrics.gauge({
+      name: 'kafka_unsent_bytes',
+      help: 'Responses that their clients have not read yet.',
+      collect: gauges.unsentBytes,
+    });
     this.#requests = metrics.counter({
       name: 'kafka_requests_total',
       help: 'Kafka requests taken in, by API.',
@@ -38,37 +66,24 @@ export class BrokerMetrics {
       labels: ['api'],
       buckets: LATENCY_BUCKETS_SECONDS,
     });
-    this.#bytesIn = metrics.counter({ name: 'kafka_received_bytes_total', help: 'Bytes read from Kafka clients.' });
-    this.#bytesOut = metrics.counter({ name: 'kafka_sent_bytes_total', help: 'Bytes sent to Kafka clients.' });
-    this.#refused = metrics.counter({
+    this.#receivedBytes = metrics.counter({
+      name: 'kafka_received_bytes_total',
+      help: 'Bytes read from Kafka clients.',
+    });
+    this.#sentBytes = metrics.counter({ name: 'kafka_sent_bytes_total', help: 'Bytes sent to Kafka clients.' });
+    this.#closed = metrics.counter({
       name: 'kafka_connections_closed_total',
       help: 'Kafka connections that the broker closed, by reason.',
       labels: ['reason'],
     });
-    metrics.gauge({ name: 'kafka_connections', help: 'Open Kafka connections.', collect: gauges.connections });
-    metrics.gauge({
-      name: 'kafka_requests_in_flight',
-      help: 'Kafka requests in work.',
-      collect: gauges.requestsInFlight,
-    });
-    metrics.gauge({
-      name: 'kafka_frame_bytes',
-      help: 'Memory of Kafka requests that have arrived in part or wait for their turn.',
-      collect: gauges.frameBytes,
-    });
-    metrics.gauge({
-      name: 'kafka_unsent_bytes',
-      help: 'Responses that their clients have not read yet.',
-      collect: gauges.unsentBytes,
-    });
   }
 
   requested(apiName: string): void {
-    this.#requests.add(1, this.#labelsOf(apiName));
+    this.#countOf(apiName).requests++;
   }
 
   answered(apiName: string, elapsedMs: number): void {
-    this.#latency.observe(elapsedMs / 1_000, this.#labelsOf(apiName));
+    this.#latency.observe(elapsedMs / 1_000, this.#countOf(apiName).labels);
   }
 
   failed(apiName: string, error: ErrorName): void {
@@ -76,24 +91,34 @@ export class BrokerMetrics {
   }
 
   received(bytes: number): void {
-    this.#bytesIn.add(bytes);
+    this.#received += bytes;
   }
 
   sent(bytes: number): void {
-    this.#bytesOut.add(bytes);
+    this.#sent += bytes;
   }
 
   closed(reason: string): void {
-    this.#refused.add(1, { reason });
+    this.#closed.add(1, { reason });
   }
 
-  /** One object per API, not one per request. */
-  #labelsOf(apiName: string): Labels {
-    let labels = this.#labels.get(apiName);
-    if (labels === undefined) {
-      labels = { api: apiName };
-      this.#labels.set(apiName, labels);
+  #handOn(): void {
+    for (const count of this.#apis.values()) {
+      this.#requests.add(count.requests, count.labels);
+      count.requests = 0;
     }
-    return labels;
+    this.#receivedBytes.add(this.#received);
+    this.#sentBytes.add(this.#sent);
+    this.#received = 0;
+    this.#sent = 0;
+  }
+
+  #countOf(apiName: string): ApiCount {
+    let count = this.#apis.get(apiName);
+    if (count === undefined) {
+      count = { labels: { api: apiName }, requests: 0 };
+      this.#apis.set(apiName, count);
+    }
+    return count;
   }
 }

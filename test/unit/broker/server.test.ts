@@ -249,6 +249,19 @@ describe.each([true, false])('a Kafka listener (reads directly: %s)', (directRea
   });
 });
 
+test('counts requests, and bytes in and out', async () => {
+  const on = await listening();
+  const client = await on.connect();
+  for (let index = 0; index < 3; index++) await client.call('Metadata', 9, { topics: [] });
+  await client.call('Produce', 9, produceOf(batch('counted')));
+  const exposed = await on.broker.runtime.metrics.expose();
+  expect(exposed).toContain('millrace_kafka_requests_total{api="Metadata"} 3');
+  expect(exposed).toContain('millrace_kafka_requests_total{api="Produce"} 1');
+  expect(exposed).toContain('millrace_kafka_connections 1');
+  expect(await metric(on.broker, 'kafka_received_bytes_total')).toBe(client.socket.bytesWritten);
+  expect(await metric(on.broker, 'kafka_sent_bytes_total')).toBe(client.socket.bytesRead);
+});
+
 test('advertises the address that a client came to where it listens on all', async () => {
   const on = await listening({}, { address: { host: '0.0.0.0', port: 0 } });
   expect(on.listener.advertised).toBeNull();
