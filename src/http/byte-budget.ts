@@ -13,10 +13,14 @@ export class ByteBudget {
   }
 }
 
-/** What one request holds of the budget, given back at once by `release`. */
+/**
+ * What one request holds of the budget. Given back when both of its users let go: the handler, which may outlive a
+ * deadline, and the wire, which may be slow to take the answer.
+ */
 export class Holding {
   readonly #budget: ByteBudget;
-  bytes = 0;
+  #bytes = 0;
+  #users = 2;
   /** Bytes of the request's body that were read, for metrics. */
   bodyBytes = 0;
 
@@ -34,11 +38,13 @@ export class Holding {
       );
     }
     budget.held += bytes;
-    this.bytes += bytes;
+    this.#bytes += bytes;
   }
 
-  release(): void {
-    this.#budget.held -= this.bytes;
-    this.bytes = 0;
+  /** Called once by each user. */
+  letGo(): void {
+    if (--this.#users > 0) return;
+    this.#budget.held -= this.#bytes;
+    this.#bytes = 0;
   }
 }

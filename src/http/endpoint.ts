@@ -7,6 +7,7 @@
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { KafkaError } from '../errors.ts';
+import type { Timers } from '../runtime/clock.ts';
 import { bodyType, readBody } from './body.ts';
 import { ByteBudget, Holding } from './byte-budget.ts';
 import type { HttpContext, HttpEnv } from './context.ts';
@@ -34,7 +35,7 @@ export interface Endpoint<P extends Shape, Q extends Shape, H extends Shape, B e
   /** Documents a body that the handler reads itself, by media type. */
   readonly streamedBody?: Readonly<Record<string, Schema>>;
   readonly answers: RouteConfig['responses'];
-  /** Statuses of problems besides 400, 429 and 500, with the reason. */
+  /** Statuses of problems besides 400, 429, 500 and 504, with the reason. */
   readonly problems: Readonly<Record<number, string>>;
 }
 
@@ -44,7 +45,7 @@ export interface Asked<P extends Shape, Q extends Shape, H extends Shape, B exte
   readonly headers: z.output<H>;
   readonly body: z.output<B>;
   readonly c: Context<HttpEnv>;
-  /** What this request holds in memory; released when its answer is sent. */
+  /** What this request holds in memory. */
   readonly holding: Holding;
 }
 
@@ -54,6 +55,8 @@ type Handler<P extends Shape, Q extends Shape, H extends Shape, B extends Schema
 
 /** Larger than any set of honest clients needs at once, a fraction of what a broker has. */
 const HELD_BYTES_MAX = 128 * 1024 * 1024;
+/** Above the longest poll, below the minute after which load balancers give up. */
+const ANSWER_MS_MAX = 30_000;
 /** Nginx's name for a client that left before its answer. Only metrics see it. */
 const CLIENT_CLOSED = 499;
 
@@ -63,6 +66,7 @@ const COMMON_PROBLEMS = {
   400: 'The request is not understood.',
   429: 'Too much is under way at once.',
   500: 'A bug of the broker.',
+  504: 'No answer in time; what was asked may still be done.',
 };
 
 const problemAnswers = (problems: Readonly<Record<number, string>>): RouteConfig['responses'] =>
@@ -89,7 +93,7 @@ export class Api {
     this.context = context;
     this.#metrics = new HttpMetrics(context.runtime.metrics, this.#budget);
     const unknown = this.#metrics.route('ANY', 'none');
-    this.hono.notFound((c) => this.#answer(c, unknown, new Holding(this.#budget), () => this.#refuseUnknown(c)));
+    this.hono.notFound((c) => this.#answer(c, unknown, new Holding(this.#budget), async () => this.#refuseUnknown(c)));
   }
 
   add<P extends Shape, Q extends Shape, H extends Shape, B extends Schema>(
@@ -141,23 +145,21 @@ export class Api {
     c: Context<HttpEnv>,
     count: ReturnType<HttpMetrics['route']>,
     holding: Holding,
-    handle: () => Reply | Promise<Reply>,
+    handle: () => Promise<Reply>,
   ): Promise<Response> {
     const { runtime, closing } = this.context;
     const started = runtime.clock.monotonic();
+    const outgoing = c.env?.outgoing;
     let reply: Reply;
     try {
-      reply = await handle();
+      reply = await inTime(runtime.timers, handle(), () => holding.letGo());
     } catch (cause) {
       // A client that left takes its own failures along; nobody reads the answer.
-      const left = c.env?.outgoing?.destroyed === true;
+      const left = outgoing?.destroyed === true;
       reply = left ? { status: CLIENT_CLOSED, headers: {}, body: null } : problemReply(cause, runtime.logger);
     }
-    const outgoing = c.env?.outgoing;
-    if (holding.bytes > 0) {
-      if (outgoing === undefined || outgoing.destroyed) holding.release();
-      else outgoing.once('close', () => holding.release());
-    }
+    if (outgoing === undefined || outgoing.destroyed) holding.letGo();
+    else outgoing.once('close', () => holding.letGo());
     count({
       status: reply.status,
       seconds: (runtime.clock.monotonic() - started) / 1000,
@@ -181,6 +183,30 @@ export class Api {
       headers: { Allow: allow },
     });
   }
+}
+
+/** The handler's answer, or REQUEST_TIMED_OUT when it takes too long. `settled` is called when it is done, however late. */
+function inTime(timers: Timers, handled: Promise<Reply>, settled: () => void): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const timer = timers.after(ANSWER_MS_MAX, () => {
+      const detail = `no answer within ${ANSWER_MS_MAX} ms: what was asked may still be done`;
+      reject(new KafkaError('REQUEST_TIMED_OUT', detail, { noSideEffects: false }));
+    });
+    const done = () => {
+      timer.cancel();
+      settled();
+    };
+    handled.then(
+      (reply) => {
+        done();
+        resolve(reply);
+      },
+      (cause) => {
+        done();
+        reject(cause);
+      },
+    );
+  });
 }
 
 function describe(endpoint: Endpoint<Shape, Shape, Shape, Schema>): RouteConfig {

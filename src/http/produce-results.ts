@@ -80,7 +80,8 @@ const resultOfFailure = ({ partition, error, detail, noSideEffects }: Failure): 
 function wholeFailure(failures: readonly Failure[], results: string): HttpError {
   const { error, detail, nextOffset } = failures[0]!;
   const mixed = failures.some((failure) => failure.error !== error);
-  return new HttpError(error, detail, {
+  const found = nextOffset >= 0 ? `the next offset is ${nextOffset}, not the one of If-Match-Offset` : detail;
+  return new HttpError(error, found, {
     noSideEffects: failures.every((failure) => failure.noSideEffects),
     members: {
       ...(nextOffset >= 0 && { next_offset: nextOffset }),

@@ -163,6 +163,7 @@ const idempotencyKey = z
   .string()
   .min(1)
   .max(IDEMPOTENCY_KEY_CHARS_MAX)
+  .regex(/^[ -~]+$/, 'expected ASCII')
   .optional()
   .openapi({
     description:

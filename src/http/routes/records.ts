@@ -1,14 +1,11 @@
 /** `/v1/topics/{topic}/records` and `/v1/topics/{topic}/partitions/{partition}/records`: produce, read, delete. */
 import { z } from '@hono/zod-openapi';
-import type { Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
-import { crc32c } from '../../record/crc32c.ts';
-import { bodyType, readBody } from '../body.ts';
-import type { Api, Asked } from '../endpoint.ts';
+import type { Api } from '../endpoint.ts';
 import { findPartition, findTopic, requireExisting } from '../find-topic.ts';
-import { type ProduceRequest, type ProducerPlace, produceToPartition, produceToTopic } from '../produce.ts';
+import { type ProducerPlace, produceToPartition, produceToTopic } from '../produce.ts';
+import { ProduceIntake } from '../produce-intake.ts';
 import { readRecords } from '../read-records.ts';
-import { parseRecords } from '../record-parser.ts';
 import { replyJson, replyWith } from '../reply.ts';
 import {
   DeletedRecords,
@@ -49,17 +46,17 @@ const writeProblems = {
   409: 'Out of order, or of an old epoch, for this idempotent producer.',
   422: 'The Idempotency-Key was used for another request.',
   503: 'The records could not be made durable.',
-  504: 'The records did not become durable in time.',
 };
 
 export function recordRoutes(api: Api): void {
-  produceToTopicRoute(api);
-  produceToPartitionRoute(api);
+  const intake = new ProduceIntake(api.context);
+  produceToTopicRoute(api, intake);
+  produceToPartitionRoute(api, intake);
   readRoute(api);
   deleteRoute(api);
 }
 
-function produceToTopicRoute(api: Api): void {
+function produceToTopicRoute(api: Api, intake: ProduceIntake): void {
   const { context } = api;
   const sticky = new StickyPartitions(context.runtime.random);
   api.add(
@@ -84,14 +81,14 @@ function produceToTopicRoute(api: Api): void {
     async (asked) => {
       const topic = findTopic(context, asked.params.topic);
       const key = asked.headers['Idempotency-Key'];
-      const request = await readProduceRequest(api, asked, topic, '');
+      const request = await intake.take(asked, topic, '');
       const choose = () => (key === undefined ? sticky.take(topic) : partitionOfRequest(key, topic));
       return produceToTopic(context, request, choose);
     },
   );
 }
 
-function produceToPartitionRoute(api: Api): void {
+function produceToPartitionRoute(api: Api, intake: ProduceIntake): void {
   const { context } = api;
   api.add(
     {
@@ -116,35 +113,10 @@ function produceToPartitionRoute(api: Api): void {
       const topic = findTopic(context, params.topic);
       requireExisting(topic, params.partition);
       const producer = producerPlace(headers);
-      const request = await readProduceRequest(api, asked, topic, String(params.partition));
+      const request = await intake.take(asked, topic, String(params.partition));
       return produceToPartition(context, request, params.partition, headers['If-Match-Offset'], producer);
     },
   );
-}
-
-type ProduceAsked = Pick<
-  Asked<z.ZodObject, z.ZodObject, typeof ProduceHeaders, z.ZodType>,
-  'c' | 'headers' | 'holding'
->;
-
-/** `target` tells apart requests that are equal but for their path. */
-async function readProduceRequest(
-  { context }: Api,
-  { c, headers, holding }: ProduceAsked,
-  topic: Topic,
-  target: string,
-): Promise<ProduceRequest> {
-  const { log, config, runtime } = context;
-  const type = bodyType(c.req.raw.headers.get('content-type'), ['json', 'ndjson']);
-  const format = headers['Record-Format'];
-  if (log.pressure.full) await new Promise<void>((resolve) => log.pressure.whenRelieved(resolve));
-  const body = await readBody(c, config['http.body.bytes.max'], holding);
-  const now = runtime.clock.now();
-  const records = parseRecords(body, { format, lines: type === 'ndjson', now });
-  const key = headers['Idempotency-Key'];
-  if (key === undefined) return { topic, records, now, idempotency: undefined };
-  const fingerprint = crc32c(body, crc32c(Buffer.from(`${target} ${type} ${format}`)));
-  return { topic, records, now, idempotency: { key: `${topic.topicId}/${key}`, fingerprint } };
 }
 
 function producerPlace(headers: z.output<typeof ProduceToPartitionHeaders>): ProducerPlace | null {
