@@ -125,6 +125,10 @@ export class FrameAssembler {
       this.#release();
       return;
     }
+    if (source === this.#held && end < source.length) {
+      this.#start = at;
+      return;
+    }
     const have = end - at;
     const whole = have + missing;
     const room =
