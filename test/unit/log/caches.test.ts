@@ -1,0 +1,154 @@
+import { expect, test } from 'vitest';
+import { BlockCache } from '../../../src/log/block-cache.ts';
+import { type Chunk, ChunkPool } from '../../../src/log/chunk-pool.ts';
+import { Leases } from '../../../src/log/lease.ts';
+import { PendingBatch, ProduceCall } from '../../../src/log/pending.ts';
+import { TailCache } from '../../../src/log/tail-cache.ts';
+import { placeBatch, readBatchHeader } from '../../../src/record/batch.ts';
+import { systemTimers } from '../../../src/runtime/clock.ts';
+import { manualRuntime } from './manual-runtime.ts';
+import { batchOf } from './world.ts';
+
+const pool = () => new ChunkPool({ idleMax: 8, poison: true });
+const custody = { add: () => {}, remove: () => {} };
+
+/** A batch of `count` records at the start of what is left of the chunk. */
+function place(chunk: Chunk, start: number, baseOffset: number, count = 1): PendingBatch {
+  const bytes = batchOf(Array.from({ length: count }, () => 'x'.repeat(100)));
+  bytes.copy(chunk.buffer, start);
+  placeBatch(chunk.buffer, start, baseOffset, 1);
+  chunk.retain();
+  const header = readBatchHeader(chunk.buffer, start);
+  const call = new ProduceCall(1, undefined);
+  return new PendingBatch({
+    call,
+    index: 0,
+    chunk,
+    start,
+    header,
+    logAppendTimeMs: -1,
+    expectedOffset: undefined,
+    custody,
+  });
+}
+
+test('the tail finds every offset that was appended, and neighbours share a run', () => {
+  const chunks = pool();
+  const chunk = chunks.take();
+  const tail = new TailCache(1 << 30);
+  let start = 0;
+  for (let offset = 0; offset < 40; offset += 2) {
+    const batch = place(chunk, start, offset, 2);
+    tail.append('t', 0, offset, batch);
+    start += batch.length;
+  }
+  expect(tail.find('t', 0, 0)).toBe(tail.find('t', 0, 39));
+  expect(tail.find('t', 0, 7)).toMatchObject({ baseOffset: 0, endOffset: 40 });
+  expect(tail.find('t', 0, 40)).toBeUndefined();
+  expect(tail.find('t', 1, 0)).toBeUndefined();
+});
+
+test('the tail gives up whole chunks, oldest first, and finds nothing in them any more', () => {
+  const chunks = pool();
+  const [first, second, third] = [chunks.take(), chunks.take(), chunks.take()];
+  const tail = new TailCache(2 * first.bytes);
+  tail.append('t', 0, 0, place(first, 0, 0));
+  tail.append('t', 1, 0, place(second, 0, 0));
+  // Two chunks in turns: the run of the first chunk is not the oldest of its partition.
+  tail.append('t', 1, 1, place(first, 1_000, 1));
+  tail.append('t', 1, 2, place(second, 1_000, 2));
+  tail.append('t', 1, 3, place(third, 0, 3));
+  expect(tail.find('t', 0, 0)).toBeUndefined();
+  expect([0, 1, 2, 3].map((offset) => tail.find('t', 1, offset)?.baseOffset)).toEqual([0, undefined, 2, 3]);
+  expect(tail.bytes).toBe(2 * first.bytes);
+  tail.clear();
+  expect(tail.find('t', 1, 3)).toBeUndefined();
+  expect(tail.bytes).toBe(0);
+});
+
+test('a gap in the tail is not papered over', () => {
+  const chunk = pool().take();
+  const tail = new TailCache(1 << 30);
+  tail.append('t', 0, 0, place(chunk, 0, 0));
+  tail.append('t', 0, 5, place(chunk, 1_000, 5));
+  expect(tail.find('t', 0, 3)).toBeUndefined();
+  expect(tail.find('t', 0, 5)).toMatchObject({ baseOffset: 5 });
+});
+
+test('the block cache gives up the least recently used page, and its chunk with it', () => {
+  const chunks = pool();
+  const cache = new BlockCache(2 * (1024 * 1024 + 10_000));
+  const add = (source: string) => {
+    const chunk = chunks.take();
+    const run = { chunk, start: 0, end: 100, baseOffset: 0, endOffset: 1 };
+    cache.add(chunk, [{ source, position: 0, run }]);
+    chunk.release();
+  };
+  add('a');
+  add('b');
+  expect(cache.get('a', 0)).toBeDefined();
+  add('c');
+  expect(['a', 'b', 'c'].map((source) => cache.has(source, 0))).toEqual([true, false, true]);
+  expect(chunks.liveCount).toBe(2);
+  cache.clear();
+  expect(chunks.liveCount).toBe(0);
+});
+
+test('a block that was read twice is found in its newer page, also when the older one goes', () => {
+  const chunks = pool();
+  const cache = new BlockCache(2 * (1024 * 1024 + 10_000));
+  const pages = ['x', 'x', 'y'].map((source) => {
+    const chunk = chunks.take();
+    cache.add(chunk, [{ source, position: 0, run: { chunk, start: 0, end: 100, baseOffset: 0, endOffset: 1 } }]);
+    chunk.release();
+    return chunk;
+  });
+  expect(cache.get('x', 0)?.chunk).toBe(pages[1]);
+});
+
+test('leases are given in order as far as there is room, and one that is alone always', async () => {
+  const leases = new Leases(100, systemTimers);
+  const { signal } = new AbortController();
+  const first = leases.tryReserve(1_000)!;
+  expect(leases.tryReserve(10)).toBeNull();
+  const order: string[] = [];
+  const reserve = async (name: string) => {
+    const lease = await leases.reserve(60, 10_000, signal);
+    order.push(name);
+    return lease;
+  };
+  const second = reserve('second');
+  const third = reserve('third');
+  first.end();
+  first.end();
+  const given = await second;
+  expect(order).toEqual(['second']);
+  given!.end();
+  (await third)!.end();
+  expect([leases.outstanding, leases.reservedBytes]).toEqual([0, 0]);
+});
+
+test('who waits too long for a lease goes without', async () => {
+  const runtime = manualRuntime();
+  const leases = new Leases(100, runtime.timers);
+  const held = leases.tryReserve(100)!;
+  const waiting = leases.reserve(1, 1_000, new AbortController().signal);
+  await runtime.advance(1_000);
+  expect(await waiting).toBeNull();
+  held.end();
+  expect(leases.outstanding).toBe(0);
+});
+
+test('a lease holds a chunk once, keeps what is asked for, and gives all back at its end', () => {
+  const chunks = pool();
+  const [kept, dropped] = [chunks.take(), chunks.take()];
+  const leases = new Leases(100, systemTimers);
+  const lease = leases.tryReserve(1)!;
+  for (const chunk of [kept, kept, dropped]) lease.hold(chunk);
+  kept.release();
+  dropped.release();
+  lease.keepOnly(new Set([kept]));
+  expect(chunks.liveCount).toBe(1);
+  lease.end();
+  expect(chunks.liveCount).toBe(0);
+});
