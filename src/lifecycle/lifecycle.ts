@@ -18,7 +18,8 @@ import { retainedFrom } from './retention.ts';
 
 /** A broker whose clock is off by more than this from the store's must not judge the age of records. */
 const CLOCK_DIFFERENCE_MS_MAX = 5 * 60_000;
-const MERGE_JOB_BYTES_MIN = 4 * 1024 * 1024;
+/** Extents that may wait for company: what they cost is memory and the length of snapshots. */
+const MERGE_JOB_EXTENTS_MIN = 4_096;
 const MERGE_JOB_PARTITIONS_MAX = 500;
 
 export interface LifecycleOptions {
@@ -57,7 +58,8 @@ export class Lifecycle {
       limits: {
         segmentBytesMax: config['merge.segment.bytes'],
         inlineAgeMsMax: config['merge.inline.age.ms'],
-        jobBytesMin: Math.min(MERGE_JOB_BYTES_MIN, config['merge.segment.bytes']),
+        jobBytesMin: 0.75 * config['merge.segment.bytes'],
+        jobExtentsMin: MERGE_JOB_EXTENTS_MIN,
         jobPartitionsMax: MERGE_JOB_PARTITIONS_MAX,
       },
     });

@@ -11,7 +11,7 @@
  */
 import type { Extent, PartitionState } from '../journal/partition-state.ts';
 
-export const FANOUT = 8;
+export const FANOUT = 16;
 /** Longest extent of grade 0. */
 const GRADE_BYTES_MIN = 64 * 1024;
 /** More extents than this never enter one run: bounds the memory and the entry of one job. */
@@ -21,8 +21,9 @@ export interface MergeLimits {
   /** Runs grow up to this, and so do output segments. */
   readonly segmentBytesMax: number;
   readonly inlineAgeMsMax: number;
-  /** A job below this waits for company unless it is urgent. */
+  /** A job below both of these waits for company unless it is urgent: each costs a create and an entry. */
   readonly jobBytesMin: number;
+  readonly jobExtentsMin: number;
   /** Partitions in one job: each takes a part of one journal entry. */
   readonly jobPartitionsMax: number;
 }
@@ -35,7 +36,7 @@ export interface MergeRun {
   readonly urgent: boolean;
 }
 
-/** 0 for up to 64 KiB, 1 for up to 512 KiB, 2 for up to 4 MiB, … */
+/** 0 for up to 64 KiB, 1 for up to 1 MiB, 2 for up to 16 MiB, … */
 export function gradeOf(length: number): number {
   let grade = 0;
   for (let bound = GRADE_BYTES_MIN; length > bound; bound *= FANOUT) grade++;
@@ -158,10 +159,13 @@ export function planJobs(
     members.sort((a, b) => Number(b.urgent) - Number(a.urgent));
     let open: MergeRun[] = [];
     let bytes = 0;
+    let extents = 0;
     const close = () => {
-      if (open.length > 0 && (bytes >= limits.jobBytesMin || open[0]!.urgent)) jobs.push({ runs: open, bytes });
+      const worthIt = bytes >= limits.jobBytesMin || extents >= limits.jobExtentsMin;
+      if (open.length > 0 && (worthIt || open[0]!.urgent)) jobs.push({ runs: open, bytes });
       open = [];
       bytes = 0;
+      extents = 0;
     };
     for (const run of members) {
       if (open.length === limits.jobPartitionsMax || (open.length > 0 && bytes + run.bytes > limits.segmentBytesMax)) {
@@ -169,6 +173,7 @@ export function planJobs(
       }
       open.push(run);
       bytes += run.bytes;
+      extents += run.extents.length;
     }
     close();
   }

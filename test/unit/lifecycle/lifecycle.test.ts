@@ -129,7 +129,7 @@ describe.each([1, 4])('the background work of a broker with %i journals', (journ
     }
     const before = await Promise.all(Array.from({ length: 8 }, (_, partition) => readAll(core, 't', partition)));
     const extentsBefore = extents(core).length;
-    for (let pass = 0; pass < 10; pass++) {
+    for (let pass = 0; pass < 4; pass++) {
       await core.lifecycle.merge(signal);
       await reclaim(world, 120_000);
     }

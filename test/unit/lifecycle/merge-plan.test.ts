@@ -12,6 +12,7 @@ const limits: MergeLimits = {
   segmentBytesMax: 64 * MIB,
   inlineAgeMsMax: 120_000,
   jobBytesMin: 4 * MIB,
+  jobExtentsMin: 100,
   jobPartitionsMax: 500,
 };
 
@@ -48,7 +49,7 @@ const run = (state: PartitionState, now = 2_000, flushInline = false) =>
 const row = (count: number, length: number) => Array.from({ length: count }, (_, index) => extent(index * 10, length));
 
 describe('the next run of a partition', () => {
-  test('seven neighbours of one grade stay, eight are rewritten', () => {
+  test('few neighbours of one grade stay, enough are rewritten', () => {
     expect(run(partition(row(FANOUT - 1, 8 * KIB)))).toBeNull();
     expect(run(partition(row(FANOUT, 8 * KIB)))?.extents).toHaveLength(FANOUT);
   });
@@ -107,6 +108,11 @@ describe('jobs', () => {
     expect(planJobs([calm, urgent], () => 'week', limits)).toEqual([{ runs: [urgent, calm], bytes: calm.bytes + 100 }]);
   });
 
+  test('many short extents are company enough', () => {
+    const calm = run(partition(row(100, 100)))!;
+    expect(planJobs([calm], () => 'week', limits)).toEqual([{ runs: [calm], bytes: 10_000 }]);
+  });
+
   test('partitions of different retention never share a segment', () => {
     const runs = [0, 1].map((index) => run(partition(row(FANOUT, 1 * MIB), index))!);
     const jobs = planJobs(runs, ({ partition: { partition } }) => String(partition), limits);
@@ -114,7 +120,7 @@ describe('jobs', () => {
   });
 
   test('a job ends at the segment size', () => {
-    const runs = [0, 1, 2].map((index) => run(partition(row(FANOUT, 4 * MIB), index))!);
+    const runs = [0, 1, 2].map((index) => run(partition(row(FANOUT, 2 * MIB), index))!);
     expect(planJobs(runs, () => 'week', limits).map((job) => job.bytes)).toEqual([64 * MIB, 32 * MIB]);
   });
 });
