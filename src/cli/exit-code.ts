@@ -34,7 +34,13 @@ export class InputError extends Error {
   }
 }
 
+/** A file or an object that is not there: exit status 3. */
+export class NotFoundError extends Error {
+  override readonly name = 'NotFoundError';
+}
+
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof NotFoundError) return EXIT.notFound;
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof InputError) return error.partial ? EXIT.partial : EXIT.error;
   if (error instanceof DeliveryError) return exitCodeOf(error.cause);

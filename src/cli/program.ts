@@ -154,14 +154,15 @@ function addSegment(program: Command, terminal: Terminal): void {
   const segment = program.command('segment').description('Look into segments, in files or in S3.');
   const where = 'a file or directory, or s3://bucket/key';
   segment
-    .command('list <where>')
+    .command('list')
     .description('List the segments of a directory or prefix, or the batches of one segment.')
     .argument('<where>', where)
     .addOption(outputOption())
     .action(async (target, options) => (await import('./commands/segment.ts')).listSegment(target, options, terminal));
   segment
-    .command('show <where>')
+    .command('show')
     .description('Check one segment and print what it holds.')
+    .argument('<where>', 'a file or s3://bucket/key')
     .option('--records', 'also the records, one JSON object a line')
     .action(async (target, options) => (await import('./commands/segment.ts')).showSegment(target, options, terminal));
 }

@@ -3,12 +3,13 @@
  * order of the input within its partition, however often the broker goes away meanwhile; when that cannot be, it stops at
  * the first record that failed, says which, and exits with 6 when others were appended.
  */
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
+import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { type EncodedRecord, encodeRecord } from '../../client/outgoing-record.ts';
 import { DeliveryError, Producer, type RecordFormat } from '../../client/producer.ts';
 import { unescapeBytes } from '../escapes.ts';
-import { EXIT, InputError, UsageError } from '../exit-code.ts';
+import { EXIT, InputError, NotFoundError, UsageError } from '../exit-code.ts';
 import { parseJsonLine } from '../json-lines.ts';
 import { type Output, renderRows } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -43,6 +44,7 @@ export async function produceCommand(
   const parse = parserOf(flags);
   const delimiter = unescapeBytes(flags.delimiter);
   if (delimiter.length === 0) throw new UsageError('-D is empty: a record must end somewhere');
+  await checkReadable(files);
   const producer = await Producer.open(openClient(flags), topic, {
     recordFormat: flags.json === true ? flags.recordFormat : 'text',
   });
@@ -52,9 +54,11 @@ export async function produceCommand(
     for (const source of sourcesOf(files, terminal)) await input.read(source, terminal.interrupted);
     await producer.flush();
   } catch (error) {
+    // What stands before a record that cannot be read is fine and is sent.
+    if (error instanceof InputError) await producer.flush().catch(() => {});
     producer.abort();
     progress.end();
-    throw await asFailure(error, producer);
+    throw asFailure(error, producer);
   }
   progress.end();
   const row = { topic, records: producer.delivered, bytes: input.bytes };
@@ -63,9 +67,24 @@ export async function produceCommand(
   return terminal.interrupted.aborted ? EXIT.interrupted : EXIT.ok;
 }
 
-function sourcesOf(files: readonly string[], terminal: Terminal): readonly Readable[] {
-  if (files.length === 0) return [terminal.stdin];
-  return files.map((file) => (file === '-' ? terminal.stdin : createReadStream(file, { highWaterMark: 1_048_576 })));
+/** Before anything is sent: a mistyped name of the last file must not leave the first ones appended. */
+async function checkReadable(files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    if (file === '-') continue;
+    try {
+      await access(file, constants.R_OK);
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      throw code === 'ENOENT' ? new NotFoundError(`there is no file ${file}`) : new InputError(message);
+    }
+  }
+}
+
+function* sourcesOf(files: readonly string[], terminal: Terminal): Generator<Readable> {
+  if (files.length === 0) yield terminal.stdin;
+  for (const file of files) {
+    yield file === '-' ? terminal.stdin : createReadStream(file, { highWaterMark: 1_048_576 });
+  }
 }
 
 class Input {
@@ -163,7 +182,7 @@ function jsonParser(format: RecordFormat, partition: number | null): Parse {
 }
 
 /** A failure after some success is a partial one: exit status 6. */
-async function asFailure(error: unknown, producer: Producer): Promise<unknown> {
+function asFailure(error: unknown, producer: Producer): unknown {
   if (producer.delivered === 0) return error;
   const isInput = error instanceof DeliveryError || error instanceof InputError;
   if (!isInput) return error;

@@ -15,7 +15,7 @@ import type { BatchDescription, Footer, PartitionBatches, SegmentReference } fro
 import { corrupt } from '../../segment/format.ts';
 import { checkStoredBatch, openSegment, SEGMENT_TAIL_BYTES } from '../../segment/read.ts';
 import { parseSegmentId } from '../../segment/segment-id.ts';
-import { InputError } from '../exit-code.ts';
+import { InputError, NotFoundError } from '../exit-code.ts';
 import { joinOutput } from '../format.ts';
 import { jsonFormat } from '../json-lines.ts';
 import { type Output, type Row, renderRows } from '../output.ts';
@@ -73,7 +73,9 @@ async function openFile(path: string): Promise<SegmentSource> {
   try {
     return await openFileSource(path);
   } catch (cause) {
-    throw new InputError(`cannot read ${path}: ${(cause as Error).message}`);
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new NotFoundError(`there is no ${path}`);
+    throw new InputError(`cannot read ${path}: ${message}`);
   }
 }
 
@@ -86,7 +88,7 @@ interface Opened {
 async function openAt(source: SegmentSource, id: string): Promise<Opened> {
   for (let tailBytes = SEGMENT_TAIL_BYTES; ; ) {
     const tail = await source.readLast(tailBytes);
-    if (tail === null) throw new InputError(`there is no segment ${id}`);
+    if (tail === null) throw new NotFoundError(`there is no segment ${id}`);
     const opened = openSegment(id, tail.bytes, tail.size);
     if (opened.type === 'opened') return opened;
     tailBytes = opened.tailBytes;

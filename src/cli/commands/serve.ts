@@ -3,10 +3,11 @@ import { type Given, parseConfig } from '../../config.ts';
 import { StartupError } from '../../errors.ts';
 import { createLogger, type LogLevel } from '../../runtime/logger.ts';
 import { systemRuntime } from '../../runtime/runtime.ts';
-import { type BrokerServer, startBroker, VERSION } from '../../server.ts';
+import type { BrokerServer } from '../../server.ts';
 import { EXIT } from '../exit-code.ts';
 import { InterruptError } from '../interrupt.ts';
 import { note, type Terminal, write } from '../terminal.ts';
+import { VERSION } from '../version.ts';
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
@@ -15,6 +16,7 @@ export async function serveCommand(given: Given, terminal: Terminal): Promise<nu
   const { environment, interrupted } = terminal;
   const config = parseConfig(given, environment);
   const runtime = systemRuntime(createLogger(logLevel(config['log.level'])));
+  const { startBroker } = await import('../../server.ts'); // After what can be refused without it.
   let broker: BrokerServer;
   try {
     broker = await startBroker(config, runtime, { signal: interrupted });
