@@ -4,12 +4,14 @@
  * it wakes up, be it the one it wants to write or the one it does not know whether it wrote.
  */
 export interface TrimView {
+  /** Of the state that knows the fences: who was deposed meanwhile does not know the newest ones. */
+  readonly lastSeq: number;
   readonly fences: readonly number[];
   readonly inlineUses: { has(seq: number): boolean };
 }
 
-export function mayTrim(seq: number, floor: number, { fences, inlineUses }: TrimView): boolean {
-  return seq < floor && !inlineUses.has(seq) && !isFenceOrBefore(seq, fences);
+export function mayTrim(seq: number, floor: number, { lastSeq, fences, inlineUses }: TrimView): boolean {
+  return seq < floor && seq < lastSeq && !inlineUses.has(seq) && !isFenceOrBefore(seq, fences);
 }
 
 function isFenceOrBefore(seq: number, fences: readonly number[]): boolean {

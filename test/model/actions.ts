@@ -6,7 +6,7 @@
 import { type LeadershipEvent, type PutAnswer, START, stepLeadership } from '../../src/journal/leadership.ts';
 import { mayTrim } from '../../src/journal/trim-plan.ts';
 import type { Chain, Payload, ProposalAnswer } from './chain.ts';
-import { authorOf, type ModelPointer, type Process, type World } from './world.ts';
+import { authorOf, type ModelPointer, type Process, processHash, type World } from './world.ts';
 
 export interface Rules {
   readonly fence: boolean;
@@ -76,13 +76,16 @@ export class Actions {
     const candidates = Array.from({ length: processes - 1 }, (_, at): Process => {
       return { ...idle, index: at + 1, leadership: START.leadership };
     });
+    const all = [leader, ...candidates];
     return {
       slots: [-1, fence.index, created.index],
       pointer,
       snapshots: [0],
       stray: [],
-      processes: [leader, ...candidates],
+      processes: all,
+      processHashes: all.map(processHash),
       acknowledged: this.#payloads.map(() => -1),
+      acknowledgedAt: this.#payloads.map(() => 0),
       budget,
       history: [-1, fence.index, created.index],
       leaders: ['', 'A1'],
@@ -190,8 +193,9 @@ export class Actions {
   }
 
   #doomed({ slots }: World, { pointer, link }: Process): number {
-    const { fences, inlineUses } = this.#chain.link(link).state;
+    const { lastSeq, fences, inlineUses } = this.#chain.link(link).state;
     const view = {
+      lastSeq,
       fences: this.#rules.keepFences ? fences : [],
       inlineUses: this.#rules.keepInline ? inlineUses : new Map<number, number>(),
     };
@@ -374,16 +378,17 @@ export class Actions {
   }
 
   #acknowledge(world: World, answers: readonly ProposalAnswer[]): World {
-    let { acknowledged } = world;
-    for (const { number, offset } of answers) {
+    let { acknowledged, acknowledgedAt } = world;
+    for (const { number, offset, seq } of answers) {
       if (offset === -1) continue;
       const told = acknowledged[number]!;
       if (told !== -1 && told !== offset) {
         throw new Violation(`payload ${number} was acknowledged at offset ${told}, now at ${offset}`);
       }
       acknowledged = acknowledged.with(number, offset);
+      acknowledgedAt = acknowledgedAt.with(number, seq);
     }
-    return acknowledged === world.acknowledged ? world : { ...world, acknowledged };
+    return acknowledged === world.acknowledged ? world : { ...world, acknowledged, acknowledgedAt };
   }
 
   #checkCommit({ history }: World, process: Process): void {
@@ -402,7 +407,8 @@ export class Actions {
     if (other) throw new Violation(`${author} and ${other} lead the same epoch ${epoch}`);
     const records = this.#chain.records(link);
     for (const [number, offset] of world.acknowledged.entries()) {
-      if (offset >= 0 && !records.some((record) => record.number === number && record.offset === offset)) {
+      if (offset < 0 || world.acknowledgedAt[number]! > link.seq) continue; // A leader may be old without knowing it.
+      if (!records.some((record) => record.number === number && record.offset === offset)) {
         throw new Violation(`${author} leads without payload ${number}, acknowledged at offset ${offset}`);
       }
     }
@@ -458,7 +464,9 @@ function isDoubtful({ leadership }: Process): boolean {
 }
 
 function replace(world: World, process: Process): World {
-  return { ...world, processes: world.processes.with(process.index, process) };
+  const { index } = process;
+  const processHashes = world.processHashes.with(index, processHash(process));
+  return { ...world, processes: world.processes.with(index, process), processHashes };
 }
 
 function spend(world: World, what: keyof World['budget']): World {

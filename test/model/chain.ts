@@ -47,6 +47,8 @@ export interface ProposalAnswer {
   readonly number: number;
   /** -1 when it was rejected (a gap): the ingest goes back. -2 for a skip. */
   readonly offset: number;
+  /** Of the entry that carries it. */
+  readonly seq: number;
 }
 
 export class Chain {
@@ -139,14 +141,14 @@ export class Chain {
 }
 
 function proposalOf({ number, kind }: Payload, sentAs: number, answers: ProposalAnswer[]): Proposal {
-  const reject = () => answers.push({ number, offset: -1 });
+  const reject = () => answers.push({ number, offset: -1, seq: 0 });
   if (kind === 'skip') {
-    const resolve = () => answers.push({ number, offset: -2 });
+    const resolve = () => answers.push({ number, offset: -2, seq: 0 });
     return { type: 'skip', lane: LANE, number: sentAs, bytesMax: 32, resolve, reject };
   }
-  const resolve = ({ answers: given }: AppendAnswer) => {
+  const resolve = ({ answers: given, seq }: AppendAnswer) => {
     const [answer] = given[0]!;
-    answers.push({ number, offset: answer?.type === 'appended' ? answer.baseOffset : -1 });
+    answers.push({ number, offset: answer?.type === 'appended' ? answer.baseOffset : -1, seq });
   };
   const body = kind === 'inline' ? Buffer.alloc(100) : Buffer.alloc(0);
   return { type: 'append', request: requestOf(number, kind, sentAs), body, bytesMax: 300, resolve, reject };

@@ -10,8 +10,12 @@ export interface World {
   /** Entries of puts that somebody sent and nobody waits for: each may still happen, at any time. */
   readonly stray: readonly number[];
   readonly processes: readonly Process[];
+  /** Hash of each process. */
+  readonly processHashes: readonly number[];
   /** Offset that the ingest was told for each payload; -1 before, -2 for an acknowledged skip. */
   readonly acknowledged: readonly number[];
+  /** Seq of the entry that carries it. */
+  readonly acknowledgedAt: readonly number[];
   readonly budget: Budget;
   /** The first entry that ever stood in each slot: the truth, also after trimming. */
   readonly history: readonly number[];
@@ -104,31 +108,24 @@ class Mixer {
   }
 }
 
-const processHashes = new WeakMap<Process, number>();
-
-function processHash(process: Process): number {
-  let found = processHashes.get(process);
-  if (found === undefined) {
-    const mixer = new Mixer();
-    const { life, leadership, link, pending, waiting, inFlight, pointer, snapshot } = process;
-    mixer.add(life);
-    mixer.add(PHASES.indexOf(leadership.phase));
-    if ('lastSeq' in leadership) {
-      mixer.add(leadership.snapshotSeq);
-      mixer.add(leadership.lastSeq);
-      mixer.add(leadership.epoch);
-    }
-    mixer.add(leadership.phase === 'putting' && leadership.put.doubtful ? 1 : 0);
-    mixer.add(link);
-    mixer.add(pending);
-    mixer.addAll(waiting);
-    mixer.addAll(inFlight);
-    mixer.addPointer(pointer);
-    mixer.add(snapshot);
-    found = mixer.finish();
-    processHashes.set(process, found);
+export function processHash(process: Process): number {
+  const mixer = new Mixer();
+  const { life, leadership, link, pending, waiting, inFlight, pointer, snapshot } = process;
+  mixer.add(life);
+  mixer.add(PHASES.indexOf(leadership.phase));
+  if ('lastSeq' in leadership) {
+    mixer.add(leadership.snapshotSeq);
+    mixer.add(leadership.lastSeq);
+    mixer.add(leadership.epoch);
   }
-  return found;
+  mixer.add(leadership.phase === 'putting' && leadership.put.doubtful ? 1 : 0);
+  mixer.add(link);
+  mixer.add(pending);
+  mixer.addAll(waiting);
+  mixer.addAll(inFlight);
+  mixer.addPointer(pointer);
+  mixer.add(snapshot);
+  return mixer.finish();
 }
 
 /** Equal worlds have equal hashes. */
@@ -139,11 +136,11 @@ export function worldHash(world: World): number {
   mixer.addAll(world.snapshots);
   mixer.addAll(world.stray);
   mixer.addAll(world.acknowledged);
+  mixer.addAll(world.acknowledgedAt);
   mixer.addAll(world.history);
   for (const author of world.leaders) mixer.add(author === '' ? 0 : author.charCodeAt(0) * 256 + author.charCodeAt(1));
   mixer.add(world.budget.faults * 256 + world.budget.snapshots * 16 + world.budget.crashes);
-  for (const process of world.processes) {
-    const hash = processHash(process);
+  for (const hash of world.processHashes) {
     mixer.add(hash % 0x100000000);
     mixer.add(hash / 0x100000000);
   }
