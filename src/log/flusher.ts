@@ -77,7 +77,7 @@ export class Flusher {
     const empty = this.#options.pressure.empty();
     this.#pump();
     await empty;
-    this.#timer?.cancel();
+    this.#wakeAt(Number.POSITIVE_INFINITY, 0);
   }
 
   /** Seals what waits unless this much more still fits a flush. */

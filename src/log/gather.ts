@@ -92,7 +92,7 @@ export class Gatherer {
       }
     }
     const wantedCount = blocks.length;
-    if (first) for (const { target, plan } of planned) readAhead.add(target, plan, blocks);
+    if (first) for (const { target, plan } of planned) readAhead.add(target, plan, planned.length, blocks);
     const loads = reader.load(blocks);
     const footers = this.#loadFooters(planned);
     const results = wantedCount === 0 ? [] : await Promise.all(loads.slice(0, wantedCount));

@@ -7,9 +7,9 @@
 import { assert } from '../runtime/assert.ts';
 import type { PendingBatch } from './pending.ts';
 
-/** Inline bodies and descriptions share an entry of 128 KiB. */
+/** Inline bodies, descriptions of at most 72 bytes, and keys share an entry of 128 KiB. */
 export const INLINE_BYTES_MAX = 64 * 1024;
-export const INLINE_BATCHES_MAX = 512;
+export const INLINE_BATCHES_MAX = 384;
 /** Idempotency keys also go into the entry, whichever way their records go. */
 export const KEY_BYTES_MAX = 32 * 1024;
 

@@ -67,8 +67,8 @@ const WAITERS_MAX = 50_000;
 const HOOKS_MAX = 1_000_000;
 /** Footers of segments with long extents. */
 const INDEX_BYTES_MAX = 8 * 1024 * 1024;
-/** What is read for a sequential reader before it asks, at most. */
-const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024;
+/** What is read for a sequential reader before it asks, at most: several answers, and less than the cache keeps. */
+const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 
 export function openLog(options: OpenLogOptions): OpenedLog {
   assert(options.journals.length > 0, 'a log needs a journal');
@@ -117,7 +117,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     cacheBytes: () => cache.bytes,
     chunkBytes: () => pool.liveBytes,
   });
-  const readAheadBytesMax = Math.min(READ_AHEAD_BYTES_MAX, cacheBytesMax / 8);
+  const readAheadBytesMax = Math.min(READ_AHEAD_BYTES_MAX, cacheBytesMax / 4);
   const readAhead = new ReadAhead({ memory, reader, metrics: fetchMetrics, bytesMax: readAheadBytesMax });
   const gatherer = new Gatherer({ runtime, memory, reader, indexes, locator, readAhead });
   const fetcher = new Fetcher({

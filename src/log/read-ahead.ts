@@ -17,7 +17,7 @@ export interface ReadAheadOptions {
   readonly memory: Memory;
   readonly reader: BlockReader;
   readonly metrics: FetchMetrics;
-  /** Per reader and fetch. */
+  /** Per fetch, all its partitions together. */
   readonly bytesMax: number;
 }
 
@@ -40,8 +40,13 @@ export class ReadAhead {
     this.#ends.delete(topicId, partition);
   }
 
-  /** Adds to `wanted` what the reader of this target is likely to ask for next. */
-  add({ wanted: { topicId, partition, fetchOffset }, led }: Target, plan: ReadPlan, wanted: WantedBlock[]): void {
+  /** Adds to `wanted` what the reader of this target, one of `targetCount`, is likely to ask for next. */
+  add(
+    { wanted: { topicId, partition, fetchOffset }, led }: Target,
+    plan: ReadPlan,
+    targetCount: number,
+    wanted: WantedBlock[],
+  ): void {
     const ends = this.#ends.get(topicId, partition);
     const known = ends?.indexOf(fetchOffset) ?? -1;
     if (known < 0) return;
@@ -50,7 +55,7 @@ export class ReadAhead {
     if (!reader.mayReadAhead) return;
     let bytes = 0;
     for (const block of this.#following(led.state, plan.nextOffset)) {
-      if (bytes >= bytesMax) break;
+      if (bytes >= bytesMax / targetCount) break;
       if (!reader.known(block)) {
         wanted.push({ block, journal: led.journal, lease: null });
         metrics.readAhead(block.length);
