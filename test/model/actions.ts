@@ -34,6 +34,8 @@ export interface Bounds {
   readonly waitingMax: number;
   /** Entries per page when a candidate reads. */
   readonly pageEntries: number;
+  /** Whether leaders ask if they still lead. */
+  readonly confirms: boolean;
 }
 
 export interface Successor {
@@ -160,7 +162,7 @@ export class Actions {
       visit(`${author} builds an entry of ${process.waiting}`, () => this.#prepare(world, process));
     }
     const { lastSeq } = process.leadership as { lastSeq: number };
-    if (world.history[lastSeq + 1] !== undefined) {
+    if (this.#bounds.confirms && world.history[lastSeq + 1] !== undefined) {
       visit(`${author} asks whether it leads`, () => this.#confirm(world, process, lastSeq + 1));
     }
   }
