@@ -26,9 +26,17 @@ import { type SocketReads, takeSocket } from './socket-reads.ts';
 const UNSENT_BYTES_MAX = 1024 * 1024;
 /** After the last byte is sent, a client has this long to close its side. */
 const LINGER_MS = 1_000;
+/** A fetch may always answer this much, however many answers wait. */
+const ANSWER_BYTES_MIN = 256 * 1024;
 const HTTP_ANSWER =
   'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n' +
   'This port speaks the Kafka protocol, not HTTP. The HTTP API of Millrace listens elsewhere (--http, 8080 by default).\n';
+
+/** Without the prefix that an IPv4 address gets on a socket that listens on both. */
+const reachedAt = ({ localAddress = '', localPort = 0 }: Socket): Address => ({
+  host: localAddress.replace(/^::ffff:/, ''),
+  port: localPort,
+});
 
 /** What the connections of one listener share. */
 export interface ConnectionHost {
@@ -51,6 +59,8 @@ export interface ConnectionHost {
   readonly pressure: Gate;
   /** Responses of all connections that wait for their clients. Full: no more fetches are started. */
   readonly unsent: ByteGate;
+  /** Fetches get less from here on. */
+  readonly unsentBytesSoft: number;
   requestsInFlight: number;
   onClosed(connection: Connection): void;
 }
@@ -86,7 +96,7 @@ export class Connection implements Peer {
     this.#host = host;
     this.#activeAt = host.clock.monotonic();
     this.#name = `${accepted.remoteAddress}:${accepted.remotePort}`;
-    this.#advertised = host.advertised ?? { host: accepted.localAddress ?? '', port: accepted.localPort ?? 0 };
+    this.#advertised = host.advertised ?? reachedAt(accepted);
     this.#frames = new FrameAssembler(host.frameMemory, host.frameBytesMax, (frame) => this.#deliver(frame));
     const reads: SocketReads = {
       firstBuffer: host.readBuffer,
@@ -115,6 +125,11 @@ export class Connection implements Peer {
 
   get advertised(): Address {
     return this.#advertised;
+  }
+
+  /** Less for everybody when many answers wait, so that a few slow clients do not hold up the others. */
+  get answerBytesMax(): number {
+    return Math.max(this.#host.unsentBytesSoft - this.#host.unsent.bytes, ANSWER_BYTES_MIN);
   }
 
   /** Has sent a produce request before. */
@@ -238,9 +253,13 @@ export class Connection implements Peer {
     slot.outcome = outcome;
     if (slot.turn === 'fetch') this.#fetching = false;
     else if (slot.turn === 'alone') this.#alone = false;
-    while (this.#slots.length > 0 && this.#slots[0]!.outcome !== null) this.#answer(this.#slots.shift()!.outcome!);
-    if (this.#phase === 'ending') this.#finishWhenDone();
-    else if (this.#paused) this.proceed();
+    try {
+      while (this.#slots.length > 0 && this.#slots[0]!.outcome !== null) this.#answer(this.#slots.shift()!.outcome!);
+      if (this.#phase === 'ending') this.#finishWhenDone();
+      else if (this.#paused) this.proceed();
+    } catch (cause) {
+      this.#onBug(cause);
+    }
   }
 
   #answer(outcome: Outcome): void {

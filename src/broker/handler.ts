@@ -28,6 +28,8 @@ export interface Call {
   readonly clientId: string | null;
   /** Where this client is told to find the broker. */
   readonly advertised: Address;
+  /** The most that an answer should carry now, going by what clients have not read yet. */
+  readonly answerBytesMax: number;
   /** Aborted when the client is gone, or the broker stops: a long poll should answer then. */
   readonly signal: AbortSignal;
   /** Kafka's code of an error, which is counted. */

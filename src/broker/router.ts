@@ -17,6 +17,7 @@ import type { Handlers } from './served.ts';
 /** What the router knows of the connection that a request came by. */
 export interface Peer {
   readonly advertised: Address;
+  readonly answerBytesMax: number;
   readonly signal: AbortSignal;
 }
 
@@ -174,6 +175,10 @@ class RequestCall implements Call {
 
   get advertised(): Address {
     return this.#peer.advertised;
+  }
+
+  get answerBytesMax(): number {
+    return this.#peer.answerBytesMax;
   }
 
   get signal(): AbortSignal {

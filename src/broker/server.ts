@@ -24,8 +24,9 @@ const FRAME_BYTES_SOFT = 64 * MIB;
 /** On top of the soft limit and the largest frame: what other connections may hold meanwhile. */
 const FRAME_BYTES_SPARE = 64 * MIB;
 const FRAME_BYTES_IDLE = 16 * MIB;
-/** Responses that wait for their clients before no more fetches are started. */
-const UNSENT_BYTES = 128 * MIB;
+/** Responses that wait for their clients before fetches get less, and before no more are started. */
+const UNSENT_BYTES_SOFT = 64 * MIB;
+const UNSENT_BYTES_HARD = 256 * MIB;
 /** While too many responses wait, a client that has not read for this long is cut off. */
 const STUCK_MS = 10_000;
 const SWEEP_MS_MAX = 10_000;
@@ -87,7 +88,7 @@ class TcpListener implements KafkaListener {
       idleBytesMax: FRAME_BYTES_IDLE,
       onFull: () => this.#pauseProducers(),
     });
-    const unsent = new ByteGate(UNSENT_BYTES);
+    const unsent = new ByteGate(UNSENT_BYTES_HARD);
     const metrics = new BrokerMetrics(runtime.metrics, {
       connections: () => this.#connections.size,
       requestsInFlight: () => this.#host.requestsInFlight,
@@ -112,6 +113,7 @@ class TcpListener implements KafkaListener {
       },
       pressure: options.log.pressure,
       unsent,
+      unsentBytesSoft: UNSENT_BYTES_SOFT,
       requestsInFlight: 0,
       onClosed: (connection) => this.#onClosed(connection),
     };
@@ -208,7 +210,7 @@ class TcpListener implements KafkaListener {
   #sweep(): void {
     const now = this.#host.clock.monotonic();
     const idleMsMax = this.#options.config['connections.max.idle.ms'];
-    const crowded = this.#host.unsent.full;
+    const crowded = this.#host.unsent.bytes > UNSENT_BYTES_SOFT;
     for (const connection of this.#connections) {
       const idleMs = connection.idleMs(now);
       if (idleMs > idleMsMax) connection.destroy('idle');

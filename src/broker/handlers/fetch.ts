@@ -3,7 +3,7 @@
  *
  * Long poll until `minBytes` are there or `maxWaitMs` is over; an error in any partition answers at once. Whole batches
  * only: the first may begin before the offset asked for, and is given even when it is larger than the limits. Topics by
- * id since v13. `maxBytes` is bounded by `fetch.max.bytes`.
+ * id since v13. `maxBytes` is bounded by `fetch.max.bytes`, and by what other clients have not read yet.
  *
  * Sessions (KIP-227): the answer is always session 0, so every fetch is a full one; forgotten topics say nothing then.
  * Leader epochs (KIP-320) are compared by the log. No data is ever truncated, so no epoch ever diverges.
@@ -73,11 +73,11 @@ function sort(request: FetchRequest, { broker, apiVersion }: Call) {
 
 async function read(
   request: FetchRequest,
-  { broker, signal }: Call,
+  { broker, signal, answerBytesMax }: Call,
   partitions: readonly FetchPartition[],
   answerNow: boolean,
 ): Promise<FetchAnswer> {
-  const maxBytes = Math.min(Math.max(request.maxBytes, 0), broker.config['fetch.max.bytes']);
+  const maxBytes = Math.min(Math.max(request.maxBytes, 0), broker.config['fetch.max.bytes'], answerBytesMax);
   const question = {
     partitions,
     maxBytes,

@@ -56,7 +56,11 @@ export const noGauges = { connections: () => 0, requestsInFlight: () => 0, frame
 export const routerOf = (broker: Broker): Router =>
   new Router(broker, HANDLERS, new BrokerMetrics(broker.runtime.metrics, noGauges));
 
-export const peer = { advertised: { host: '127.0.0.1', port: 9092 }, signal: new AbortController().signal };
+export const peer = {
+  advertised: { host: '127.0.0.1', port: 9092 },
+  answerBytesMax: 2 ** 30,
+  signal: new AbortController().signal,
+};
 
 /** One request through the router, without a socket: encoded, handled, decoded. Null when nothing is answered. */
 export async function ask<N extends ApiName>(
