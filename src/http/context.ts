@@ -19,6 +19,8 @@ export interface HttpContext {
   /** Version of the program, for `/openapi.json`. */
   readonly version: string;
   readonly readiness: () => Readiness;
+  /** Bytes of request bodies and answers in memory at once; `HELD_BYTES_MAX` when absent. */
+  readonly heldBytesMax?: number;
   /** Aborted when the server stops: long polls end. */
   readonly closing?: AbortSignal;
 }

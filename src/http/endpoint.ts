@@ -85,12 +85,13 @@ const problemAnswers = (problems: Readonly<Record<number, string>>): RouteConfig
 export class Api {
   readonly hono = new OpenAPIHono<HttpEnv>();
   readonly context: HttpContext;
-  readonly #budget = new ByteBudget(HELD_BYTES_MAX);
+  readonly #budget: ByteBudget;
   readonly #metrics: HttpMetrics;
   readonly #paths: { readonly pattern: RegExp; readonly method: string }[] = [];
 
   constructor(context: HttpContext) {
     this.context = context;
+    this.#budget = new ByteBudget(context.heldBytesMax ?? HELD_BYTES_MAX);
     this.#metrics = new HttpMetrics(context.runtime.metrics, this.#budget);
     const unknown = this.#metrics.route('ANY', 'none');
     this.hono.notFound((c) => this.#answer(c, unknown, new Holding(this.#budget), async () => this.#refuseUnknown(c)));

@@ -53,11 +53,12 @@ export async function readRecords(
   try {
     const partition = fetched.partitions[0]!;
     if (partition.error !== 'NONE') throw fetchFailure(partition, offset);
+    holding.take(partition.bytes); // Before the work, and then the rest of what it became.
     const page = new Page(request, offset, maxBytes);
     await page.fill(partition.records, config['http.decompressed.bytes.max']);
     const { highWatermark } = partition;
     const body = page.writer.finish(page.next, highWatermark);
-    holding.take(body.length);
+    holding.take(Math.max(0, body.length - partition.bytes));
     return { body, next: page.next, highWatermark };
   } finally {
     fetched.release();

@@ -14,7 +14,31 @@ import { problemReply } from './problem.ts';
 export interface HttpServerOptions extends Omit<HttpContext, 'closing'> {
   /** Port 0 picks a free one. */
   readonly listen: Address;
+  /** Shortened by tests. */
+  readonly patience?: Patience;
 }
+
+/** How long clients may take, in milliseconds. */
+export interface Patience {
+  /** For the head of a request. */
+  readonly head: number;
+  /** For a whole request, its body included. */
+  readonly request: number;
+  /** Without a byte in either direction while a request is under way: a client that stopped reading, too. */
+  readonly silence: number;
+  /** Between requests. */
+  readonly keepAlive: number;
+  /** How often head and request are looked at. */
+  readonly check: number;
+}
+
+const PATIENCE: Patience = {
+  head: 15_000,
+  request: 120_000, // 16 MiB at 140 KB/s.
+  silence: 60_000, // More than the longest poll.
+  keepAlive: 65_000, // Load balancers drop idle connections after 60 s: the one that closes must not be us.
+  check: 5_000,
+};
 
 export interface HttpServer {
   /** Where it listens, with the real port. */
@@ -24,21 +48,13 @@ export interface HttpServer {
 }
 
 const HEAD_BYTES_MAX = 16 * 1024;
-const HEAD_MS_MAX = 15_000;
-/** A body of 16 MiB at 140 KB/s. */
-const REQUEST_MS_MAX = 120_000;
-/** No byte in either direction, a client that stopped reading included. More than the longest poll. */
-const SILENCE_MS_MAX = 60_000;
-/** Above the 60 s after which load balancers drop idle connections: the one that closes must not be us. */
-const KEEP_ALIVE_MS = 65_000;
-const TIMEOUT_CHECK_MS = 5_000;
 /** Node's default is 511, and a burst of reconnecting clients is larger. */
 const BACKLOG = 4_096;
 const CLOSE_GRACE_MS = 5_000;
 
 /** Throws StartupError when the address cannot be had. */
 export async function listenHttp(options: HttpServerOptions): Promise<HttpServer> {
-  const { runtime, config, listen } = options;
+  const { runtime, config, listen, patience = PATIENCE } = options;
   const closing = new AbortController();
   const { fetch } = app({ ...options, closing: closing.signal });
   const onRequest = getRequestListener((request, bindings) => fetch(request, bindings), {
@@ -53,16 +69,16 @@ export async function listenHttp(options: HttpServerOptions): Promise<HttpServer
   const server = createServer(
     {
       maxHeaderSize: HEAD_BYTES_MAX,
-      headersTimeout: HEAD_MS_MAX,
-      requestTimeout: REQUEST_MS_MAX,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      headersTimeout: patience.head,
+      requestTimeout: patience.request,
+      keepAliveTimeout: patience.keepAlive,
+      connectionsCheckingInterval: patience.check,
       noDelay: true,
     },
     onRequest,
   );
   server.maxConnections = config['connections.max'];
-  server.timeout = SILENCE_MS_MAX;
+  server.timeout = patience.silence;
   // A client that asks first (curl does above 1 MB) learns that its body is too large before it sends it.
   server.on('checkContinue', (incoming, outgoing) => {
     const bytes = Number(incoming.headers['content-length'] ?? 0);

@@ -59,9 +59,14 @@ export async function openDoor(options: DoorOptions = {}): Promise<HttpDoor> {
     readiness: () => ({ ready: true }),
     ...options.context,
   };
-  const http = app(context);
+  // Made when first used: a test that listens on a socket must not find its metrics taken.
+  let application: Hono<HttpEnv> | undefined;
+  const http = () => {
+    application ??= app(context);
+    return application;
+  };
   const request = async (path: string, init: RequestInit): Promise<Answer> => {
-    const { status, headers, body } = await http.request(path, init);
+    const { status, headers, body } = await http().request(path, init);
     const text = await new Response(body).text();
     return {
       status,
@@ -79,7 +84,9 @@ export async function openDoor(options: DoorOptions = {}): Promise<HttpDoor> {
     core,
     context,
     runtime,
-    http,
+    get http() {
+      return http();
+    },
     async createTopic(name, partitions = 1, config = {}) {
       await topics.create({ name, partitions, config });
     },
