@@ -36,7 +36,8 @@ export const createPartitions: Handler<'CreatePartitions'> = {
 };
 
 function checkAssignments({ name, count, assignments }: RequestedTopic, { broker }: Call): void {
-  if (assignments === null) return;
+  // @platformatic/kafka sends an empty list for none.
+  if (assignments === null || assignments.length === 0) return;
   const topic = broker.topics.byName(name);
   if (topic === undefined) throw unknownTopic(name);
   const more = count - topic.partitions.length;

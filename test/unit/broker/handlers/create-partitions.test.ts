@@ -39,6 +39,7 @@ test('validateOnly changes nothing', async () => {
 
 test.each([
   ['as many as there are new partitions', [{ brokerIds: [7] }, { brokerIds: [7] }], 0],
+  ['that are an empty list', [], 0],
   ['too few', [{ brokerIds: [7] }], ERRORS.INVALID_REPLICA_ASSIGNMENT.code],
   ['to no broker', [{ brokerIds: [7] }, { brokerIds: [] }], ERRORS.INVALID_REPLICA_ASSIGNMENT.code],
   ['to a broker that does not exist', [{ brokerIds: [7] }, { brokerIds: [9] }], ERRORS.INVALID_REPLICA_ASSIGNMENT.code],
