@@ -215,7 +215,11 @@ function writeAppended(writer: ByteWriter, command: Appended, context: CodecCont
   } else {
     writer.byte(BATCHES_DESCRIBED);
     writer.uvarint(batches.partitions.length);
-    for (const partition of batches.partitions) writePartitionBatches(writer, partition, context.timestamp);
+    // Positions usually follow one another over all partitions.
+    let position = 0;
+    for (const partition of batches.partitions) {
+      position = writePartitionBatches(writer, partition, position, context.timestamp);
+    }
   }
   writeExceptions(writer, exceptions);
   writer.uvarint(groups.length);
@@ -253,21 +257,31 @@ function readSource(reader: ByteReader): AppendedSource {
   throw new StorageCorruptError(`source type ${type}`);
 }
 
-function readBatches(reader: ByteReader, { journal, timestamp }: CodecContext): AppendedBatches {
+function readBatches(reader: ByteReader, context: CodecContext): AppendedBatches {
   const type = reader.byte();
   if (type === BATCHES_IN_FOOTER) return { type: 'footer', batchCount: reader.uvarint() };
   if (type !== BATCHES_DESCRIBED) throw new StorageCorruptError(`batches of type ${type}`);
-  return {
-    type: 'described',
-    partitions: readMany(reader, () => readPartitionBatches(reader, journal, timestamp)),
-  };
+  let position = 0;
+  const partitions = readMany(reader, () => {
+    const read = readPartitionBatches(reader, position, context);
+    const last = read.batches.at(-1);
+    if (last) position = last.position + last.length;
+    return read;
+  });
+  return { type: 'described', partitions };
 }
 
-function writePartitionBatches(writer: ByteWriter, batches: PartitionBatches, timestamp: number): void {
+/** Returns the position behind the last batch. */
+function writePartitionBatches(
+  writer: ByteWriter,
+  batches: PartitionBatches,
+  start: number,
+  timestamp: number,
+): number {
   writer.uuid(batches.topicId);
   writer.uvarint(batches.partition);
   writer.uvarint(batches.batches.length);
-  let position = 0;
+  let position = start;
   for (const batch of batches.batches) {
     writer.near(batch.position, position);
     writer.uvarint(batch.length);
@@ -282,12 +296,17 @@ function writePartitionBatches(writer: ByteWriter, batches: PartitionBatches, ti
     }
     position = batch.position + batch.length;
   }
+  return position;
 }
 
-function readPartitionBatches(reader: ByteReader, journal: number, timestamp: number): PartitionBatches {
+function readPartitionBatches(
+  reader: ByteReader,
+  start: number,
+  { journal, timestamp }: CodecContext,
+): PartitionBatches {
   const topicId = reader.uuid();
   const partition = reader.uvarint();
-  let expected = 0;
+  let expected = start;
   const batches = readMany(reader, (): BatchDescription => {
     const position = reader.near(expected);
     const length = reader.uvarint();
