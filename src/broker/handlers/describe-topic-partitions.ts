@@ -85,7 +85,12 @@ const describe = ({ name, topicId }: Topic, partitions: Topic['partitions'], cal
   name,
   topicId,
   isInternal: false,
-  partitions: partitions.map((partition) => describePartition(call, partition)),
+  // Java reads the lists of eligible replicas without looking for null.
+  partitions: partitions.map((partition) => ({
+    ...describePartition(call, partition),
+    eligibleLeaderReplicas: [],
+    lastKnownElr: [],
+  })),
 });
 
 const missing = (name: string, call: Call): TopicResponse =>

@@ -43,6 +43,11 @@ test('describes partitions as Metadata does', async () => {
   ]);
 });
 
+test('lists of eligible replicas are empty, never null: the Java client does not look for null', async () => {
+  const answer = await ask(await withTopics(), 'DescribeTopicPartitions', 0, { topics: [{ name: 'c' }] });
+  expect(answer.topics[0]?.partitions[0]).toMatchObject({ eligibleLeaderReplicas: [], lastKnownElr: [] });
+});
+
 test.each([
   [1, [['a-0'], ['a-1'], ['a-2'], ['b-0'], ['b-1'], ['c-0']]],
   [
