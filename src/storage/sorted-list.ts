@@ -33,23 +33,18 @@ export class SortedList<T> {
   /** Adds the value, or replaces the one of the same key and tells that one. */
   set(value: T): T | undefined {
     const key = this.#keyOf(value);
+    if (this.#append(key, value)) return undefined;
     const chunkIndex = Math.min(this.#chunkOf(key), this.#chunks.length - 1);
-    const chunk = this.#chunks[chunkIndex];
-    if (!chunk) {
-      this.#chunks.push([value]);
-      this.#size = 1;
-      return undefined;
-    }
+    const chunk = this.#chunks[chunkIndex]!;
     const index = this.#indexIn(chunk, key);
     const standing = chunk[index];
     if (standing !== undefined && this.#keyOf(standing) === key) {
       chunk[index] = value;
       return standing;
     }
-    if (index === chunk.length) chunk.push(value);
-    else chunk.splice(index, 0, value);
+    chunk.splice(index, 0, value);
     this.#size += 1;
-    if (chunk.length > CHUNK_COUNT_MAX) this.#split(chunkIndex, chunk);
+    if (chunk.length > CHUNK_COUNT_MAX) this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(chunk.length >>> 1));
     return undefined;
   }
 
@@ -134,9 +129,13 @@ export class SortedList<T> {
     return low;
   }
 
-  /** An appended chunk is left full, so that appending alone fills chunks to the brim; others are halved. */
-  #split(chunkIndex: number, chunk: T[]): void {
-    const at = chunkIndex === this.#chunks.length - 1 ? chunk.length - 1 : chunk.length >>> 1;
-    this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(at));
+  /** The usual case, and the cheap one: the key is above all others. Fills chunks to the brim. */
+  #append(key: string, value: T): boolean {
+    const chunk = this.#chunks[this.#chunks.length - 1];
+    if (chunk && this.#compare(this.#keyOf(chunk[chunk.length - 1]!), key) >= 0) return false;
+    if (chunk && chunk.length < CHUNK_COUNT_MAX) chunk.push(value);
+    else this.#chunks.push([value]);
+    this.#size += 1;
+    return true;
   }
 }

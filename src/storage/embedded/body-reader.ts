@@ -15,12 +15,7 @@ const RUN_BYTES_MAX = 2 * 1024 * 1024;
 
 const NO_BODY = Buffer.alloc(0);
 
-export const withoutBody = ({ partitionKey, sortKey, attributes }: IndexEntry): Item => ({
-  partitionKey,
-  sortKey,
-  attributes,
-  body: NO_BODY,
-});
+export const withoutBody = (entry: IndexEntry): Item => entry.item(NO_BODY);
 
 /** The items of the entries, in their order. Holds their files from the call on, so that cleaning may go on meanwhile. */
 export async function readItems(entries: readonly IndexEntry[]): Promise<Item[]> {
@@ -29,7 +24,7 @@ export async function readItems(entries: readonly IndexEntry[]): Promise<Item[]>
   try {
     const bodies = new Map<IndexEntry, Buffer>();
     for (const run of runsOf(entries)) await readBodies(run, bodies);
-    return entries.map((entry) => ({ ...withoutBody(entry), body: bodies.get(entry) ?? NO_BODY }));
+    return entries.map((entry) => entry.item(bodies.get(entry) ?? NO_BODY));
   } finally {
     for (const file of files) file.release();
   }
@@ -48,7 +43,7 @@ async function readBodies(run: readonly IndexEntry[], into: Map<IndexEntry, Buff
 export async function readItem(entry: IndexEntry): Promise<Item> {
   entry.file.hold();
   try {
-    return { ...withoutBody(entry), body: checkedBody(entry, await readRawBody(entry)) };
+    return entry.item(checkedBody(entry, await readRawBody(entry)));
   } finally {
     entry.file.release();
   }

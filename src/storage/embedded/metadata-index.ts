@@ -1,11 +1,15 @@
 import { compareSortKeys } from '../item-rules.ts';
-import type { AttributeValue, ItemKey, ItemRange } from '../metadata-store.ts';
+import type { AttributeValue, Item, ItemKey, ItemRange } from '../metadata-store.ts';
 import { SortedList } from '../sorted-list.ts';
 import type { LogFile } from './log-file.ts';
+import { decodeAttributes } from './log-frame.ts';
 
-/** A durable item: everything but its body, and where that stands. Immutable: an item that moves gets a new one. */
-export interface IndexEntry extends ItemKey {
-  readonly attributes: Readonly<Record<string, AttributeValue>>;
+type Attributes = Readonly<Record<string, AttributeValue>>;
+
+/** A durable item: everything but its body, and where that stands. Immutable: an item that moves gets a new entry. */
+export class IndexEntry implements ItemKey {
+  readonly partitionKey: string;
+  readonly sortKey: string;
   readonly file: LogFile;
   /** In the file. */
   readonly bodyPosition: number;
@@ -13,6 +17,32 @@ export interface IndexEntry extends ItemKey {
   readonly bodyCrc: number;
   /** Room that it takes in the log; never too little, or cleaning would find no end. */
   readonly storedBytes: number;
+  /** As the log has them until someone asks. */
+  #attributes: Attributes | string;
+
+  constructor(
+    key: ItemKey,
+    attributes: Attributes | string,
+    place: Pick<IndexEntry, 'file' | 'bodyPosition' | 'bodyBytes' | 'bodyCrc' | 'storedBytes'>,
+  ) {
+    this.partitionKey = key.partitionKey;
+    this.sortKey = key.sortKey;
+    this.file = place.file;
+    this.bodyPosition = place.bodyPosition;
+    this.bodyBytes = place.bodyBytes;
+    this.bodyCrc = place.bodyCrc;
+    this.storedBytes = place.storedBytes;
+    this.#attributes = attributes;
+  }
+
+  get attributes(): Attributes {
+    if (typeof this.#attributes === 'string') this.#attributes = decodeAttributes(this.#attributes);
+    return this.#attributes;
+  }
+
+  item(body: Uint8Array): Item {
+    return { partitionKey: this.partitionKey, sortKey: this.sortKey, attributes: this.attributes, body };
+  }
 }
 
 /** Every durable item in memory, in order, without bodies; and how much of each log file still counts. */

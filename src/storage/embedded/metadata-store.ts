@@ -25,8 +25,8 @@ import { readItem, readItems, withoutBody } from './body-reader.ts';
 import type { Disk } from './disk.ts';
 import { type Copy, LogCleaner } from './log-cleaner.ts';
 import type { LogFile } from './log-file.ts';
-import { type LogRecord, type LogWrite, recordBytesMax, writeBytesMax } from './log-frame.ts';
-import { type IndexEntry, MetadataIndex } from './metadata-index.ts';
+import { type LogRecord, type LogWrite, writeBytesMax } from './log-frame.ts';
+import { IndexEntry, MetadataIndex } from './metadata-index.ts';
 import { type Appended, MetadataLog } from './metadata-log.ts';
 import { WriteGroup } from './write-group.ts';
 
@@ -205,10 +205,10 @@ export class EmbeddedMetadataStore implements MetadataStore {
       const decision = group.add(waiting.writes);
       if (decision.ok) bytes += waiting.bytes;
       if (decision.ok) members.push({ waiting, outcome: decision });
-      else if (decision.existing === null || 'body' in decision.existing) {
-        members.push({ waiting, outcome: { ok: false, failed: decision.failed, existing: decision.existing } });
-      } else {
+      else if (decision.existing instanceof IndexEntry) {
         this.#answerWithItem(waiting, decision.failed, decision.existing);
+      } else {
+        members.push({ waiting, outcome: { ok: false, failed: decision.failed, existing: decision.existing } });
       }
     }
     if (taken === this.#waiting.length) this.#waiting = [];
@@ -226,17 +226,15 @@ export class EmbeddedMetadataStore implements MetadataStore {
         this.#index.delete(write.key);
         continue;
       }
-      const { partitionKey, sortKey, attributes, body } = write.item;
-      this.#index.set({
-        partitionKey,
-        sortKey,
-        attributes: { ...attributes },
+      const { attributes, body } = write.item;
+      const place = {
         file,
         bodyPosition: bodyPositions[index]!,
         bodyBytes: body.length,
         bodyCrc: bodyCrcs[index]!,
         storedBytes: writeBytesMax(write),
-      });
+      };
+      this.#index.set(new IndexEntry(write.item, { ...attributes }, place));
     }
   }
 }
@@ -265,9 +263,8 @@ function replay(index: MetadataIndex, file: LogFile, record: LogRecord): void {
     index.delete(record);
     return;
   }
-  const { partitionKey, sortKey, attributes, bodyPosition, bodyBytes, bodyCrc } = record;
-  const storedBytes = recordBytesMax(record, attributes, bodyBytes);
-  index.set({ partitionKey, sortKey, attributes, file, bodyPosition, bodyBytes, bodyCrc, storedBytes });
+  const { encodedAttributes, bodyPosition, bodyBytes, bodyCrc, storedBytes } = record;
+  index.set(new IndexEntry(record, encodedAttributes, { file, bodyPosition, bodyBytes, bodyCrc, storedBytes }));
 }
 
 const asWriteOutcome = (outcome: TransactOutcome): WriteOutcome =>

@@ -2,7 +2,7 @@ import { conditionHolds } from '../item-rules.ts';
 import type { Item, ItemKey, Write } from '../metadata-store.ts';
 import type { Copy } from './log-cleaner.ts';
 import type { LogWrite } from './log-frame.ts';
-import type { IndexEntry, MetadataIndex } from './metadata-index.ts';
+import { IndexEntry, type MetadataIndex } from './metadata-index.ts';
 
 /** `existing` is an entry when it is durable already, an item when it stands in this group, null when there is none. */
 export type Decision =
@@ -29,7 +29,7 @@ export class WriteGroup {
   addCopies(copies: readonly Copy[]): void {
     for (const { entry, body } of copies) {
       if (this.#index.get(entry) !== entry) continue;
-      this.writes.push({ type: 'put', item: { ...entry, body }, bodyCrc: entry.bodyCrc });
+      this.writes.push({ type: 'put', item: entry.item(body), bodyCrc: entry.bodyCrc });
     }
   }
 
@@ -39,7 +39,10 @@ export class WriteGroup {
       const existing = this.#find(write.type === 'put' ? write.item : write.key);
       if (conditionHolds(write.condition, existing)) continue;
       // The winner's buffer is the winner's to reuse once it is answered.
-      const kept = existing && 'body' in existing ? { ...existing, body: Buffer.from(existing.body) } : existing;
+      const kept =
+        existing instanceof IndexEntry || existing === null
+          ? existing
+          : { ...existing, body: Buffer.from(existing.body) };
       return { ok: false, failed, existing: kept };
     }
     for (const write of writes) this.#push(write);
