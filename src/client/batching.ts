@@ -82,16 +82,17 @@ export class PartitionQueue {
     this.#open = null;
     return open;
   }
-}
 
-/** For a broker that takes less at once. The batch must have two records. */
-export function halvesOf({ lines, firstNumber, bufferedBytes }: Batch): readonly [Batch, Batch] {
-  const middle = lines.length >> 1;
-  const firstBytes = Math.floor(bufferedBytes / 2);
-  return [
-    { lines: lines.slice(0, middle), firstNumber, bufferedBytes: firstBytes },
-    { lines: lines.slice(middle), firstNumber: firstNumber + middle, bufferedBytes: bufferedBytes - firstBytes },
-  ];
+  /** Puts a batch back in front as two halves, for a broker that takes less at once. It must have two records. */
+  putBackHalves(batch: Batch): void {
+    const { lines, firstNumber, bufferedBytes } = batch;
+    const middle = lines.length >> 1;
+    const firstBytes = Math.floor(bufferedBytes / 2);
+    this.#full.unshift(
+      { lines: lines.slice(0, middle), firstNumber, bufferedBytes: firstBytes },
+      { lines: lines.slice(middle), firstNumber: firstNumber + middle, bufferedBytes: bufferedBytes - firstBytes },
+    );
+  }
 }
 
 /** What a line occupies in memory, roughly: strings are one byte a character, plus their object. */

@@ -1,10 +1,10 @@
 /**
  * Sends records to one topic: in order per partition, each exactly once as far as the broker knows, many per request.
  *
- * The producer chooses partitions itself and numbers what it sends with Kafka's sequence numbers under a producer id of
- * its own. A request whose answer was lost is sent again as it was; the broker recognises it. Several full batches of a
- * partition may be under way; one that overtakes another is refused by its number, and sent again behind it. The buffer is
- * bounded: after `enqueue`, wait for `ready`.
+ * The producer chooses partitions itself and has one request per partition under way, under a producer id of its own
+ * and Kafka's sequence numbers. (Several would travel on several connections and overtake each other: tried, three of four
+ * were refused by their number and had to be sent again, and nothing was faster.) A request whose answer was lost is sent again as it was; the broker recognises it. The
+ * buffer is bounded: after `enqueue`, wait for `ready`.
  */
 import { partitionOfKey } from '../record/partitioner.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
@@ -13,7 +13,6 @@ import {
   type Batch,
   type BatchLimits,
   bufferedBytes,
-  halvesOf,
   PartitionQueue,
   sequenceAfter,
 } from './batching.ts';
@@ -45,8 +44,6 @@ export interface Delivery {
 const LINGER_MS_DEFAULT = 5;
 const BUFFER_BYTES_MAX_DEFAULT = 33_554_432;
 const REQUESTS_IN_FLIGHT_MAX_DEFAULT = 16;
-/** Of one partition: the broker recognises a producer's last five batches. */
-const BATCHES_IN_FLIGHT_MAX = 4;
 /** Batch header and lengths that `storedBytes` of records does not count. */
 const BATCH_OVERHEAD_BYTES = 128;
 
@@ -68,9 +65,7 @@ interface Lane {
   readonly partition: number;
   readonly queue: PartitionQueue;
   nextSequence: number;
-  inFlight: number;
-  /** Settles when the batch that was sent last is done with. Never rejects. */
-  lastDone: Promise<void>;
+  inFlight: boolean;
   /** Records that have waited long enough, or that someone flushes. */
   due: boolean;
 }
@@ -124,8 +119,7 @@ export class Producer {
       partition,
       queue: new PartitionQueue({ ...limits, storedBytesMax }),
       nextSequence: 0,
-      inFlight: 0,
-      lastDone: Promise.resolve(),
+      inFlight: false,
       due: false,
     }));
     this.#bufferBytesMax = options.bufferBytesMax ?? BUFFER_BYTES_MAX_DEFAULT;
@@ -224,33 +218,33 @@ export class Producer {
       if (this.#failure || this.#inFlight >= this.#inFlightMax) return;
       const lane = this.#lanes[this.#next]!;
       this.#next = (this.#next + 1) % this.#lanes.length; // Everyone's turn comes, however busy the others are.
-      // Beside one that is under way only a full batch is worth a request.
-      const mayStart = lane.inFlight === 0 ? lane.due || lane.queue.hasFull : lane.queue.hasFull;
-      if (!mayStart || lane.inFlight >= BATCHES_IN_FLIGHT_MAX) continue;
+      if (lane.inFlight || !(lane.due || lane.queue.hasFull)) continue;
       const batch = lane.queue.take();
       if (batch === null) continue;
       if (lane.queue.isEmpty) lane.due = false;
       if (lane.partition === this.#sticky) this.#sticky = (this.#sticky + 1) % this.#lanes.length;
-      this.#start(lane, batch);
+      lane.inFlight = true;
+      this.#inFlight++;
+      void this.#deliver(lane, batch);
     }
   }
 
-  #start(lane: Lane, batch: Batch): void {
-    const sequence = lane.nextSequence;
-    lane.nextSequence = sequenceAfter(sequence, batch.lines.length);
-    lane.inFlight++;
-    this.#inFlight++;
-    lane.lastDone = this.#deliver(lane, batch, sequence, lane.lastDone);
-  }
-
-  async #deliver(lane: Lane, batch: Batch, sequence: number, before: Promise<void>): Promise<void> {
+  async #deliver(lane: Lane, batch: Batch): Promise<void> {
     try {
-      await this.#sendInOrder(lane, batch, sequence, before);
+      const baseOffset = await this.#send(lane, batch);
+      lane.nextSequence = sequenceAfter(lane.nextSequence, batch.lines.length);
+      this.#delivered += batch.lines.length;
+      this.#bufferedBytes -= batch.bufferedBytes;
+      this.#options.onDelivered?.({ partition: lane.partition, baseOffset, records: batch.lines.length });
     } catch (error) {
-      this.#fail(error as Error);
+      if (batch.lines.length > 1 && isTooLarge(error)) {
+        lane.queue.putBackHalves(batch);
+        lane.due = true;
+      } else {
+        this.#fail(error instanceof ClientError ? new DeliveryError(batch.firstNumber, error) : (error as Error));
+      }
     }
-    this.#bufferedBytes -= batch.bufferedBytes;
-    lane.inFlight--;
+    lane.inFlight = false;
     this.#inFlight--;
     // What came while this was under way has waited long enough.
     lane.due ||= !lane.queue.isEmpty;
@@ -258,37 +252,11 @@ export class Producer {
     this.#wake();
   }
 
-  /** `before` is null when every batch before this one is known to be appended. */
-  async #sendInOrder(lane: Lane, batch: Batch, sequence: number, before: Promise<void> | null): Promise<void> {
-    try {
-      await this.#sendWhole(lane, batch, sequence);
-    } catch (error) {
-      if (!(error instanceof ClientError)) throw error;
-      if (before !== null && OVERTOOK.has(error.code)) {
-        await before;
-        if (this.#failure) throw this.#failure;
-        await this.#sendInOrder(lane, batch, sequence, null);
-      } else if (batch.lines.length > 1 && TOO_LARGE.has(error.code)) {
-        const [first, second] = halvesOf(batch);
-        await this.#sendInOrder(lane, first, sequence, before);
-        await this.#sendInOrder(lane, second, sequenceAfter(sequence, first.lines.length), null);
-      } else {
-        throw new DeliveryError(batch.firstNumber, error);
-      }
-    }
-  }
-
-  async #sendWhole(lane: Lane, batch: Batch, sequence: number): Promise<void> {
-    const baseOffset = await this.#send(lane, batch, sequence);
-    this.#delivered += batch.lines.length;
-    this.#options.onDelivered?.({ partition: lane.partition, baseOffset, records: batch.lines.length });
-  }
-
-  async #send(lane: Lane, batch: Batch, sequence: number): Promise<number> {
+  async #send(lane: Lane, batch: Batch): Promise<number> {
     const answer = await this.#client.transport.request({
       method: 'POST',
       path: `${topicPath(this.#topic)}/partitions/${lane.partition}/records`,
-      headers: { ...this.#headers, 'producer-seq': String(sequence) },
+      headers: { ...this.#headers, 'producer-seq': String(lane.nextSequence) },
       body: batch.lines.join('\n'),
       repeat: 'safe',
       signal: this.#cancel.signal,
@@ -311,6 +279,5 @@ interface Result {
   readonly error?: Readonly<Record<string, unknown>>;
 }
 
-/** How the broker refuses a batch that arrives before the one it follows; the latter code when it is the very first. */
-const OVERTOOK: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID']);
-const TOO_LARGE: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof ClientError && (error.code === 'MESSAGE_TOO_LARGE' || error.code === 'RECORD_LIST_TOO_LARGE');

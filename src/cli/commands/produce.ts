@@ -186,5 +186,5 @@ function asFailure(error: unknown, producer: Producer): unknown {
   if (producer.delivered === 0) return error;
   const isInput = error instanceof DeliveryError || error instanceof InputError;
   if (!isInput) return error;
-  return new InputError(`${error.message} (${producer.delivered} records were appended before)`, true);
+  return new InputError(`${error.message} (at least ${producer.delivered} records were appended)`, true);
 }

@@ -22,8 +22,7 @@ export class StandInBroker {
   /** Decides the fate of each request. */
   fault: () => Fault['type'] = () => 'none';
   recordsMax = Infinity;
-  /** Turns that a request takes to arrive: 1 or more, so that requests may overtake each other. */
-  turns: () => number = () => 1;
+  inFlight = 0;
   inFlightPerPartitionMax = 0;
   readonly #sequences = new Map<string, { next: number; answers: Map<number, number> }>();
   readonly #inFlight = new Map<number, number>();
@@ -48,7 +47,7 @@ export class StandInBroker {
     const busy = (this.#inFlight.get(partition) ?? 0) + 1;
     this.#inFlight.set(partition, busy);
     this.inFlightPerPartitionMax = Math.max(this.inFlightPerPartitionMax, busy);
-    for (let turn = this.turns(); turn > 0; turn--) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
     this.#inFlight.set(partition, busy - 1);
 
     const fault = this.fault();
@@ -73,7 +72,6 @@ export class StandInBroker {
     const state = this.#sequences.get(key) ?? { next: 0, answers: new Map() };
     this.#sequences.set(key, state);
     const log = this.partitions[partition]!;
-    if (state.next === 0 && sequence !== 0) return problem(409, 'UNKNOWN_PRODUCER_ID', false);
     const known = state.answers.get(sequence);
     if (known === undefined) {
       if (sequence !== state.next) return problem(409, 'OUT_OF_ORDER_SEQUENCE_NUMBER', false);
