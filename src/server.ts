@@ -11,6 +11,7 @@ import { type Address, type Config, parseAddress } from './config.ts';
 import { StartupError, StorageCorruptError } from './errors.ts';
 import type { HttpServer } from './http/server.ts';
 import type { Journal } from './journal/journal.ts';
+import type { MaintenanceLimits } from './journal/maintenance.ts';
 import { type OpenedJournal, openJournal } from './journal/open-journal.ts';
 import { Lifecycle } from './lifecycle/lifecycle.ts';
 import { type OpenedLog, openLog } from './log/open-log.ts';
@@ -41,9 +42,13 @@ export interface CoreOptions {
   readonly stores: Pick<Stores, 'objects' | 'metadata'>;
   /** Gives up waiting for stores that are away. */
   readonly signal?: AbortSignal;
+  /** The simulator wants snapshots soon, and buffers that come back overwritten, so that it sees whoever still reads them. */
+  readonly journalLimits?: Partial<MaintenanceLimits>;
+  readonly poison?: boolean;
 }
 
-export async function openCore({ config, runtime, stores, signal }: CoreOptions): Promise<Core> {
+export async function openCore(options: CoreOptions): Promise<Core> {
+  const { config, runtime, stores, signal, journalLimits: limits, poison = false } = options;
   const { objects, metadata } = stores;
   const clusterId = config.cluster;
   const brokerId = config['broker.id'];
@@ -57,7 +62,9 @@ export async function openCore({ config, runtime, stores, signal }: CoreOptions)
   try {
     const identity = { clusterId, brokerId, brokerEpoch, metadata, objects, runtime, ...(signal && { signal }) };
     const ids = Array.from({ length: count }, (_, id) => id);
-    const opened = await Promise.allSettled(ids.map((id) => openJournal({ ...identity, id })));
+    const opened = await Promise.allSettled(
+      ids.map((id) => openJournal({ ...identity, id, ...(limits && { limits }) })),
+    );
     for (const result of opened) if (result.status === 'fulfilled') journals.push(result.value);
     reportUnopened(opened, runtime);
     const defaults = topicDefaults(config);
@@ -77,6 +84,7 @@ export async function openCore({ config, runtime, stores, signal }: CoreOptions)
       metadataPricing,
       topics,
       segmentIds,
+      poison,
     });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
     return {
