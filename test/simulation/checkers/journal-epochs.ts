@@ -1,0 +1,153 @@
+/**
+ * Invariant 3: one writer per journal epoch; epochs only grow; nothing is acknowledged by a fenced leader.
+ *
+ * Looks at the items of the journals as they change: every slot is written once, one after the other, by the process that
+ * wrote the fence of its epoch; the pointer only moves forward, to a snapshot that exists; trimming stays below the floor
+ * and spares fences and what stands before them (rules 1 to 4 of the journal).
+ */
+import type { Entry } from '../../../src/journal/entry.ts';
+import type { Checker, HistoryEvent, LedgerBatch } from '../history.ts';
+import { Violation } from '../history.ts';
+
+interface JournalSeen {
+  lastSeq: number;
+  epoch: number;
+  /** Who wrote the newest fence. */
+  leader: string;
+  readonly fences: Set<number>;
+  /** Trimmed slots that late requests wrote again. */
+  readonly strays: Set<number>;
+  version: number;
+  snapshotSeq: number;
+  floor: number;
+  snapshotKey: string;
+}
+
+export function journalEpochs(): Checker {
+  return new JournalEpochs();
+}
+
+class JournalEpochs implements Checker {
+  readonly name = 'journal epochs';
+  readonly #journals = new Map<number, JournalSeen>();
+  readonly #objects = new Set<string>();
+  /** Who wrote the entry that has a batch, until the answer was seen. */
+  readonly #writers = new Map<number, string>();
+
+  observe(event: HistoryEvent): void {
+    switch (event.type) {
+      case 'entryPut':
+        this.#entryPut(this.#journal(event.journal), event.journal, event.entry, event.process);
+        return;
+      case 'strayEntryPut':
+        this.#strayEntryPut(this.#journal(event.journal), event.journal, event.entry.seq, event.process);
+        return;
+      case 'entryDeleted':
+        this.#entryDeleted(this.#journal(event.journal), event.journal, event.seq);
+        return;
+      case 'pointerPut':
+        this.#pointerPut(this.#journal(event.journal), event);
+        return;
+      case 'objectCreated':
+        this.#objects.add(event.key);
+        return;
+      case 'objectDeleted':
+        this.#objects.delete(event.key);
+        for (const [journal, { snapshotKey }] of this.#journals) {
+          if (snapshotKey === event.key) this.#fail(`the snapshot of journal ${journal} was deleted, ${event.key}`);
+        }
+        return;
+      case 'batchAppended':
+        this.#writers.set(event.batch.batchId, event.batch.process);
+        return;
+      case 'answered':
+        this.#answered(event);
+        return;
+      case 'settled':
+        this.#writers.delete(event.batch.batchId);
+        return;
+      default:
+    }
+  }
+
+  #entryPut(journal: JournalSeen, id: number, entry: Entry, process: string): void {
+    const { seq, epoch, commands } = entry;
+    if (seq !== journal.lastSeq + 1) {
+      this.#fail(`${process} wrote slot ${seq} of journal ${id}, whose last entry is ${journal.lastSeq}`);
+    }
+    journal.lastSeq = seq;
+    const fence = commands.find(({ type }) => type === 'epochStarted');
+    if (fence) {
+      if (epoch !== journal.epoch + 1) {
+        this.#fail(`${process} fenced journal ${id} with epoch ${epoch}, it was in ${journal.epoch}`);
+      }
+      journal.epoch = epoch;
+      journal.leader = process;
+      journal.fences.add(seq);
+    } else if (epoch !== journal.epoch || process !== journal.leader) {
+      const leads = `${journal.leader} leads in ${journal.epoch}`;
+      this.#fail(`${process} wrote entry ${seq} of journal ${id} in epoch ${epoch}, ${leads}`);
+    }
+  }
+
+  #strayEntryPut({ floor, fences, strays }: JournalSeen, id: number, seq: number, process: string): void {
+    if (seq >= floor) this.#fail(`${process} wrote slot ${seq} of journal ${id} again, the floor is ${floor}`);
+    if (fences.has(seq) || fences.has(seq + 1)) {
+      this.#fail(`${process} wrote slot ${seq} of journal ${id} again, which a deposed leader must find taken`);
+    }
+    strays.add(seq);
+  }
+
+  #entryDeleted({ floor, fences }: JournalSeen, id: number, seq: number): void {
+    if (seq >= floor) this.#fail(`entry ${seq} of journal ${id} was deleted, the floor is ${floor}`);
+    if (fences.has(seq) || fences.has(seq + 1)) {
+      this.#fail(`entry ${seq} of journal ${id} was deleted, it is a fence or stands before one`);
+    }
+  }
+
+  #pointerPut(journal: JournalSeen, event: Extract<HistoryEvent, { type: 'pointerPut' }>): void {
+    const { version, snapshotSeq, floor, snapshotKey } = event;
+    const was = `version ${journal.version}, snapshot ${journal.snapshotSeq}, floor ${journal.floor}`;
+    const is = `version ${version}, snapshot ${snapshotSeq}, floor ${floor}`;
+    const forward = version === journal.version + 1 && snapshotSeq >= journal.snapshotSeq && floor >= journal.floor;
+    if (!forward) this.#fail(`the pointer of journal ${event.journal} moved from ${was} to ${is}`);
+    if (floor > snapshotSeq || snapshotSeq > journal.lastSeq) {
+      this.#fail(`the pointer of journal ${event.journal}, ${is}, is ahead of its last entry ${journal.lastSeq}`);
+    }
+    if (!this.#objects.has(snapshotKey)) this.#fail(`the pointer names ${snapshotKey}, which does not exist`);
+    Object.assign(journal, { version, snapshotSeq, floor, snapshotKey });
+  }
+
+  /** A fenced leader cannot have written the entry. */
+  #answered({ batch, outcome, process }: Extract<HistoryEvent, { type: 'answered' }>): void {
+    if (outcome.error !== 'NONE' || !('duplicate' in outcome) || outcome.duplicate) return;
+    const writer: LedgerBatch['process'] | undefined = this.#writers.get(batch.batchId);
+    if (writer !== process) {
+      const by = writer === undefined ? 'no entry has it' : `${writer} wrote its entry`;
+      this.#fail(`${process} acknowledged batch ${batch.batchId} as its own, ${by}`);
+    }
+  }
+
+  #journal(id: number): JournalSeen {
+    let journal = this.#journals.get(id);
+    if (!journal) {
+      journal = {
+        lastSeq: 0,
+        epoch: 0,
+        leader: '',
+        fences: new Set(),
+        strays: new Set(),
+        version: 0,
+        snapshotSeq: 0,
+        floor: 0,
+        snapshotKey: '',
+      };
+      this.#journals.set(id, journal);
+    }
+    return journal;
+  }
+
+  #fail(message: string): never {
+    throw new Violation(this.name, message);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Invariant 6: a referenced segment exists, an unreferenced one is gone within a bounded time. The same for inline bodies
+ * in entries, and for the footers that a recovery would have to read.
+ *
+ * Follows the journals with the fold of the broker itself, entry by entry, and looks whenever something is deleted.
+ */
+import { StateDraft } from '../../../src/journal/draft.ts';
+import type { Command, Entry } from '../../../src/journal/entry.ts';
+import { segmentsNamedBy } from '../../../src/journal/entry.ts';
+import { foldEntry } from '../../../src/journal/fold.ts';
+import { JournalState } from '../../../src/journal/state.ts';
+import type { PartitionBatches } from '../../../src/segment/footer.ts';
+import { openSegment } from '../../../src/segment/read.ts';
+import { segmentIdOfKey } from '../../../src/segment/segment-id.ts';
+import type { Checker, HistoryEvent } from '../history.ts';
+import { Violation } from '../history.ts';
+
+export interface SegmentsOptions {
+  readonly clusterId: string;
+}
+
+interface Followed {
+  readonly state: JournalState;
+  readonly draft: StateDraft;
+  snapshotSeq: number;
+  floor: number;
+  /** Entries whose items exist. */
+  readonly entries: Set<number>;
+  /** Segments whose footers the entries behind the snapshot need, by seq. */
+  readonly footersNeeded: Map<number, readonly string[]>;
+}
+
+export function segments(options: SegmentsOptions): Checker {
+  return new Segments(options);
+}
+
+class Segments implements Checker {
+  readonly name = 'segments';
+  readonly #clusterId: string;
+  readonly #journals = new Map<number, Followed>();
+  /** Footers of the segments that exist. */
+  readonly #existing = new Map<string, readonly PartitionBatches[]>();
+
+  constructor({ clusterId }: SegmentsOptions) {
+    this.#clusterId = clusterId;
+  }
+
+  observe(event: HistoryEvent): void {
+    switch (event.type) {
+      case 'objectCreated': {
+        const segmentId = segmentIdOfKey(this.#clusterId, event.key);
+        if (segmentId !== null) this.#created(segmentId, event.body);
+        return;
+      }
+      case 'objectDeleted': {
+        const segmentId = segmentIdOfKey(this.#clusterId, event.key);
+        if (segmentId !== null) this.#deleted(segmentId);
+        return;
+      }
+      case 'entryPut':
+        this.#entryPut(event.journal, event.entry);
+        return;
+      case 'strayEntryPut':
+        this.#follow(event.journal).entries.add(event.entry.seq);
+        return;
+      case 'entryDeleted':
+        this.#entryDeleted(event.journal, event.seq);
+        return;
+      case 'pointerPut': {
+        const followed = this.#follow(event.journal);
+        followed.snapshotSeq = event.snapshotSeq;
+        followed.floor = event.floor;
+        for (const seq of followed.footersNeeded.keys()) {
+          if (seq <= event.snapshotSeq) followed.footersNeeded.delete(seq);
+        }
+        return;
+      }
+      case 'quiet':
+        this.#quiet();
+        return;
+      default:
+    }
+  }
+
+  #created(segmentId: string, body: Buffer): void {
+    const opened = openSegment(segmentId, body, body.length);
+    if (opened.type === 'opened') this.#existing.set(segmentId, opened.footer.partitions);
+  }
+
+  #entryPut(journal: number, entry: Entry): void {
+    const followed = this.#follow(journal);
+    const footers = new Map<string, readonly PartitionBatches[]>();
+    const needed: string[] = [];
+    for (const command of entry.commands) {
+      for (const segmentId of segmentsNamedBy(command)) {
+        const footer = this.#existing.get(segmentId);
+        if (!footer)
+          this.#fail(`entry ${entry.seq} of journal ${journal} names segment ${segmentId}, which is not there`);
+        footers.set(
+          segmentId,
+          footer.filter((partition) => partition.journal === journal),
+        );
+        if (needsFooter(command)) needed.push(segmentId);
+      }
+    }
+    foldEntry(followed.draft, entry, footers);
+    followed.entries.add(entry.seq);
+    if (needed.length > 0) followed.footersNeeded.set(entry.seq, needed);
+  }
+
+  #entryDeleted(journal: number, seq: number): void {
+    const { state, entries, snapshotSeq } = this.#follow(journal);
+    entries.delete(seq);
+    if (state.inlineUses.has(seq)) this.#fail(`entry ${seq} of journal ${journal} was deleted, extents point into it`);
+    if (seq > snapshotSeq) this.#fail(`entry ${seq} of journal ${journal} was deleted, no snapshot covers it`);
+  }
+
+  #deleted(segmentId: string): void {
+    const named = new Set(this.#existing.get(segmentId)?.map(({ journal }) => journal));
+    this.#existing.delete(segmentId);
+    for (const [journal, { state, footersNeeded }] of this.#journals) {
+      if (state.segment(segmentId)) this.#fail(`segment ${segmentId} was deleted, journal ${journal} refers to it`);
+      for (const [seq, needed] of footersNeeded) {
+        if (needed.includes(segmentId)) {
+          this.#fail(`segment ${segmentId} was deleted, a recovery of entry ${seq} of journal ${journal} needs it`);
+        }
+      }
+      if (named.has(journal) && !isGivenUp(state, segmentId)) {
+        this.#fail(`segment ${segmentId} was deleted, journal ${journal} did not condemn it`);
+      }
+    }
+  }
+
+  /** Background work had its time. */
+  #quiet(): void {
+    const journals = [...this.#journals];
+    for (const segmentId of this.#existing.keys()) {
+      if (!journals.some(([, { state }]) => state.segment(segmentId))) {
+        this.#fail(`segment ${segmentId} is still there, nothing refers to it`);
+      }
+    }
+    for (const [journal, { state, entries, floor }] of journals) {
+      for (const { segmentId } of state.condemned()) {
+        this.#fail(`journal ${journal} still remembers the condemned segment ${segmentId}`);
+      }
+      const fences = new Set(state.fences);
+      for (const seq of entries) {
+        const spared = fences.has(seq) || fences.has(seq + 1) || state.inlineUses.has(seq);
+        if (seq < floor && !spared) this.#fail(`entry ${seq} of journal ${journal} is still there, nothing needs it`);
+      }
+    }
+  }
+
+  #follow(journal: number): Followed {
+    let followed = this.#journals.get(journal);
+    if (!followed) {
+      const state = new JournalState(journal);
+      followed = {
+        state,
+        draft: new StateDraft(state),
+        snapshotSeq: 0,
+        floor: 0,
+        entries: new Set(),
+        footersNeeded: new Map(),
+      };
+      this.#journals.set(journal, followed);
+    }
+    return followed;
+  }
+
+  #fail(message: string): never {
+    throw new Violation(this.name, message);
+  }
+}
+
+const needsFooter = (command: Command): boolean => command.type === 'appended' && command.batches.type === 'footer';
+
+/** Condemned, or condemned and forgotten: a delete may be repeated. */
+const isGivenUp = (state: JournalState, segmentId: string): boolean => new StateDraft(state).isGivenUp(segmentId);

@@ -1,0 +1,149 @@
+/**
+ * A client's connection to one process: requests arrive in the order in which they were sent, answers come back after a
+ * while, and what was under way when the process died, or for too long, gets no answer at all.
+ */
+import { type KafkaError, toKafkaError } from '../../src/errors.ts';
+import type { Core } from '../../src/server.ts';
+import type { BrokerProcess } from './broker-process.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import { describeError } from './simulated-runtime.ts';
+import type { World } from './world.ts';
+
+export type Reply<T> =
+  | { readonly type: 'answered'; readonly value: T }
+  | { readonly type: 'failed'; readonly error: KafkaError }
+  /** Nobody knows whether it was done. */
+  | { readonly type: 'lost' }
+  /** It never arrived. */
+  | { readonly type: 'refused' };
+
+export interface Call<T> {
+  readonly what: string;
+  /** Runs in the process; must call the broker before it returns. */
+  readonly at: (core: Core, process: string, enter: (callback: () => void) => void) => Promise<T>;
+  /** The answer leaves the process: for the history, whether it reaches the client or not. */
+  readonly onAnswer?: (value: T) => void;
+  readonly timeoutMs?: number;
+}
+
+const NETWORK_MS = [0.05, 2] as const;
+const TIMEOUT_MS = 30_000;
+/** A request that takes longer than this although all is well will never be answered. */
+const STUCK_MS = 20_000;
+
+const LOST: Reply<never> = { type: 'lost' };
+const REFUSED: Reply<never> = { type: 'refused' };
+
+export class Connection {
+  readonly process: BrokerProcess;
+  readonly #world: World;
+  readonly #random: SeededRandom;
+  #lastArrival = 0;
+
+  constructor(world: World, process: BrokerProcess, random: SeededRandom) {
+    this.process = process;
+    this.#world = world;
+    this.#random = random;
+  }
+
+  get open(): boolean {
+    return this.process.phase !== 'ended';
+  }
+
+  /** Never rejects. */
+  call<T>(call: Call<T>): Promise<Reply<T>> {
+    const { time } = this.#world;
+    const { process } = this;
+    return new Promise((resolve) => {
+      const sentAt = time.monotonic();
+      const settle = (reply: Reply<T>) => {
+        timeout.cancel();
+        ignoreDeath();
+        resolve(reply);
+      };
+      const timeout = time.after(call.timeoutMs ?? TIMEOUT_MS, () => {
+        this.#reportStuck(call.what, sentAt);
+        settle(LOST);
+      });
+      const ignoreDeath = process.gate.onDeath(() => time.after(this.#latency(), () => settle(LOST)));
+      if (process.gate.state === 'dead') {
+        time.after(this.#latency(), () => settle(REFUSED));
+        return;
+      }
+      this.#lastArrival = Math.max(this.#lastArrival, sentAt + this.#latency());
+      time.after(this.#lastArrival - sentAt, () => {
+        process.gate.enter(() => this.#arrive(call, (reply) => time.after(this.#latency(), () => settle(reply))));
+      });
+    });
+  }
+
+  #arrive<T>({ what, at, onAnswer }: Call<T>, reply: (reply: Reply<T>) => void): void {
+    const { core, name, gate } = this.process;
+    if (core === null) {
+      reply(REFUSED);
+      return;
+    }
+    at(core, name, (callback) => gate.enter(callback)).then(
+      (value) => {
+        onAnswer?.(value);
+        reply({ type: 'answered', value });
+      },
+      (cause: unknown) => {
+        const error = toKafkaError(cause);
+        if (error) reply({ type: 'failed', error });
+        else
+          this.#world.history.add({ type: 'internalError', process: name, what: `${what}: ${describeError(cause)}` });
+      },
+    );
+  }
+
+  #reportStuck(what: string, sentAt: number): void {
+    const { weather, history, time } = this.#world;
+    const wellSince = Math.max(sentAt, weather.calmSince ?? Infinity, this.process.runningSince ?? Infinity);
+    const waitedMs = time.monotonic() - wellSince;
+    if (waitedMs >= STUCK_MS) history.add({ type: 'stuck', what: `${what} at ${this.process.name}`, waitedMs });
+  }
+
+  #latency(): number {
+    const [from, to] = NETWORK_MS;
+    return this.#random.between(from, to);
+  }
+}
+
+/** A client that stays with one process until that is gone or refuses it. */
+export class Client {
+  readonly #world: World;
+  readonly #random: SeededRandom;
+  #connection: Connection | null = null;
+
+  constructor(world: World, random: SeededRandom) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  async call<T>(call: Call<T>): Promise<Reply<T>> {
+    const connection = this.#connect();
+    if (connection === null) {
+      await this.#world.time.sleep(this.#random.between(20, 200));
+      return REFUSED;
+    }
+    const reply = await connection.call(call);
+    const misplaced = reply.type === 'failed' && ELSEWHERE.has(reply.error.error);
+    if (misplaced || reply.type === 'lost' || reply.type === 'refused') this.reconnect(connection);
+    return reply;
+  }
+
+  /** Turns to another process with the next call. */
+  reconnect(connection: Connection | null = this.#connection): void {
+    if (this.#connection === connection) this.#connection = null;
+  }
+
+  #connect(): Connection | null {
+    if (this.#connection?.open) return this.#connection;
+    const process = this.#world.supervisor.pick(this.#random);
+    this.#connection = process && new Connection(this.#world, process, this.#random);
+    return this.#connection;
+  }
+}
+
+const ELSEWHERE: ReadonlySet<string> = new Set(['NOT_LEADER_OR_FOLLOWER', 'STALE_BROKER_EPOCH']);

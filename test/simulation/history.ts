@@ -1,0 +1,192 @@
+/**
+ * What happened in a run, as checkers see it: effects on the stores at the moment they happen, what the journals' entries
+ * mean, and what clients asked and were told. Checkers never look into the broker.
+ */
+import type { ErrorName } from '../../src/errors.ts';
+import type { Command, Entry } from '../../src/journal/entry.ts';
+import type { OffsetAt, ProduceOutcome } from '../../src/log/log.ts';
+import type { SeenRecord } from './payload.ts';
+
+export interface PartitionName {
+  readonly topicId: string;
+  readonly partition: number;
+}
+
+export const nameOf = ({ topicId, partition }: PartitionName): string => `${topicId}-${partition}`;
+
+/** One batch that a client sent, with all attempts to send it. */
+export interface SentBatch extends PartitionName {
+  readonly batchId: number;
+  readonly writer: string;
+  readonly recordCount: number;
+  readonly bytes: number;
+  /** Of the first record, the next ones a millisecond later each; -1: none. */
+  readonly timestamp: number;
+  /** What the writer counts on. */
+  readonly kind: 'plain' | 'idempotent' | 'keyed' | 'conditional';
+  readonly producer?: { readonly id: number; readonly epoch: number; readonly baseSequence: number };
+  readonly expectedOffset?: number;
+}
+
+/** One batch that a journal entry appended. */
+export interface LedgerBatch extends PartitionName {
+  readonly batchId: number;
+  readonly baseOffset: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly maxTimestamp: number;
+  readonly journal: number;
+  readonly seq: number;
+  readonly epoch: number;
+  /** Which process wrote the entry. */
+  readonly process: string;
+  /** By the true clock. */
+  readonly appendedAt: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+  /** All records have `maxTimestamp`. */
+  readonly logAppendTime: boolean;
+}
+
+/** What one partition of a fetch was answered. */
+export interface FetchSeen extends PartitionName {
+  readonly process: string;
+  readonly fetchOffset: number;
+  readonly error: ErrorName;
+  readonly highWatermark: number;
+  readonly logStartOffset: number;
+  readonly records: readonly SeenRecord[];
+  /** Why the bytes of the answer cannot be read; empty when they can. */
+  readonly damage: string;
+  /** What the journals said when the request arrived. */
+  readonly before: Watermarks & {
+    /** The high watermark that the process had to know by then. */
+    readonly visible: number;
+  };
+}
+
+export interface Watermarks {
+  readonly logStartOffset: number;
+  readonly nextOffset: number;
+}
+
+export interface OffsetSeen extends PartitionName {
+  readonly process: string;
+  readonly at: OffsetAt;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly before: Watermarks;
+}
+
+export type HistoryEvent =
+  // Effects on the stores, each with the process that asked for it. Nobody may have been told of them yet.
+  | { readonly type: 'entryPut'; readonly journal: number; readonly entry: Entry; readonly process: string }
+  /**
+   * A slot was written that was written, and trimmed, before: a request that was under way for long. Only trimmed slots can
+   * be empty again, and nobody reads those; the next leader sweeps them.
+   */
+  | { readonly type: 'strayEntryPut'; readonly journal: number; readonly entry: Entry; readonly process: string }
+  | { readonly type: 'entryDeleted'; readonly journal: number; readonly seq: number; readonly process: string }
+  | {
+      readonly type: 'pointerPut';
+      readonly journal: number;
+      readonly version: number;
+      readonly snapshotSeq: number;
+      readonly floor: number;
+      readonly snapshotKey: string;
+      readonly process: string;
+    }
+  | { readonly type: 'objectCreated'; readonly key: string; readonly body: Buffer; readonly process: string }
+  | { readonly type: 'objectDeleted'; readonly key: string; readonly process: string }
+  // What the entries mean, in their order.
+  | ({ readonly type: 'partitionCreated' } & PartitionName)
+  | ({ readonly type: 'partitionDeleted' } & PartitionName)
+  | { readonly type: 'batchAppended'; readonly batch: LedgerBatch }
+  | ({
+      readonly type: 'logStartAdvanced';
+      readonly logStartOffset: number;
+      readonly dropped: readonly LedgerBatch[];
+      readonly bytesLeft: number;
+      readonly now: number;
+    } & PartitionName)
+  // Clients. `sent` and `answered` are seen at the process: an answer may still get lost on its way.
+  | { readonly type: 'sent'; readonly batch: SentBatch; readonly process: string }
+  | {
+      readonly type: 'answered';
+      readonly batch: SentBatch;
+      readonly process: string;
+      readonly outcome: ProduceOutcome;
+    }
+  /** The writer will not send it again, nor hear of it. */
+  | { readonly type: 'settled'; readonly batch: SentBatch }
+  | { readonly type: 'producerIdGiven'; readonly id: number }
+  /** A batch was refused as out of order although its writer knows of nothing before it that is not there. */
+  | { readonly type: 'sequenceLost'; readonly batch: SentBatch }
+  | ({ readonly type: 'fetched' } & FetchSeen)
+  | ({ readonly type: 'offsetListed' } & OffsetSeen)
+  | ({ readonly type: 'deleteRecordsAsked'; readonly beforeOffset: number } & PartitionName)
+  | ({
+      readonly type: 'recordsDeleted';
+      readonly beforeOffset: number;
+      readonly logStartOffset: number;
+    } & PartitionName)
+  | { readonly type: 'topicDeleteAsked'; readonly topicId: string }
+  | { readonly type: 'topicDeleted'; readonly topicId: string }
+  /** Effective from now on; the loosest of all that were ever asked for counts. */
+  | {
+      readonly type: 'retentionAsked';
+      readonly topicId: string;
+      readonly retentionMs: number;
+      readonly retentionBytes: number;
+    }
+  | { readonly type: 'processStarted'; readonly process: string }
+  | { readonly type: 'processLeads'; readonly process: string }
+  | { readonly type: 'processEnded'; readonly process: string }
+  /** A request was answered with something that no client can be told, or a process complained of a broken assumption. */
+  | { readonly type: 'internalError'; readonly process: string; readonly what: string }
+  /** Tried for long while all was well. */
+  | ({ readonly type: 'unreadable'; readonly offset: number; readonly what: string } & PartitionName)
+  /** A request got no answer although all was well for that long. */
+  | { readonly type: 'stuck'; readonly what: string; readonly waitedMs: number }
+  /** Faults ended, the workload ended, all background work had its time. */
+  | { readonly type: 'quiet' };
+
+export type { Command };
+
+/** What a checker found. The run ends with it. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  readonly checker: string;
+
+  constructor(checker: string, message: string) {
+    super(`${checker}: ${message}`);
+    this.checker = checker;
+  }
+}
+
+export interface Checker {
+  readonly name: string;
+  /** Throws Violation. */
+  observe(event: HistoryEvent): void;
+}
+
+/** Tells every checker of every event, and keeps the first violation. */
+export class History {
+  readonly #checkers: readonly Checker[];
+  readonly #onViolation: (violation: unknown) => void;
+
+  constructor(checkers: readonly Checker[], onViolation: (violation: unknown) => void) {
+    this.#checkers = checkers;
+    this.#onViolation = onViolation;
+  }
+
+  /** Never throws: events come from the middle of the broker's own promises. */
+  add(event: HistoryEvent): void {
+    try {
+      for (const checker of this.#checkers) checker.observe(event);
+    } catch (violation) {
+      this.#onViolation(violation);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/** What a seed decides before anything runs: configuration, costs, latencies, how much is asked and how much goes wrong. */
+import { type Config, parseConfig } from '../../src/config.ts';
+import type { MaintenanceLimits } from '../../src/journal/maintenance.ts';
+import type { FaultRates } from '../../src/storage/faulty.ts';
+import type { MetadataPricing } from '../../src/storage/metadata-store.ts';
+import type { ObjectPricing } from '../../src/storage/object-store.ts';
+import { SeededRandom } from './seeded-random.ts';
+
+export interface Scenario {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly journals: number;
+  /** Free requests flush at once, as the embedded stores do; paid ones linger and hedge. */
+  readonly pricing: 'free' | 'paid';
+  readonly objectPricing: ObjectPricing;
+  readonly metadataPricing: MetadataPricing;
+  readonly config: Config;
+  readonly journalLimits: MaintenanceLimits;
+  readonly metadata: StoreWeather;
+  readonly objects: StoreWeather;
+  readonly nemesis: NemesisRates;
+  readonly load: Load;
+}
+
+/** Calm has latency only; a storm adds faults. */
+export interface StoreWeather {
+  readonly calm: FaultRates;
+  readonly storm: FaultRates;
+}
+
+/** Mean milliseconds between events of a kind; null: never. */
+export interface NemesisRates {
+  readonly stormEveryMs: number;
+  readonly stormMs: number;
+  readonly killEveryMs: number | null;
+  readonly restartEveryMs: number | null;
+  readonly freezeEveryMs: number | null;
+  readonly clockJumpEveryMs: number | null;
+  /** Farthest that a wall clock gets from the true one. */
+  readonly clockSkewMsMax: number;
+}
+
+export interface Load {
+  readonly topicsMax: number;
+  readonly partitionsMax: number;
+  readonly plainWriters: number;
+  readonly idempotentWriters: number;
+  readonly keyedWriters: number;
+  readonly conditionalWriters: number;
+  readonly tailReaders: number;
+  readonly randomReaders: number;
+  /** Mean pause of a writer between two batches. */
+  readonly pauseMs: number;
+  /** Mean time between changes of topics. */
+  readonly topicChangeMs: number;
+  readonly deleteRecordsEveryMs: number;
+}
+
+export interface ScenarioOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  /** By chance when absent. */
+  readonly journals?: number;
+}
+
+const FREE_OBJECTS: ObjectPricing = { create: 0, read: 0, list: 0 };
+const FREE_METADATA: MetadataPricing = { writeUnit: 0, readUnit: 0 };
+/** Those of S3 and DynamoDB: only their relation matters. */
+const PAID_OBJECTS: ObjectPricing = { create: 0.000005, read: 0.0000004, list: 0.000005 };
+const PAID_METADATA: MetadataPricing = { writeUnit: 0.625, readUnit: 0.125 };
+
+export function drawScenario({ seed, minutes, journals }: ScenarioOptions): Scenario {
+  const random = new SeededRandom(seed, '/scenario');
+  const drawnJournals = random.pick([1, 1, 4, 2]);
+  const pricing = random.pick(['free', 'paid'] as const);
+  const paid = pricing === 'paid';
+  return {
+    seed,
+    minutes,
+    journals: journals ?? drawnJournals,
+    pricing,
+    objectPricing: paid ? PAID_OBJECTS : FREE_OBJECTS,
+    metadataPricing: paid ? PAID_METADATA : FREE_METADATA,
+    config: drawConfig(random.fork('config'), journals ?? drawnJournals),
+    journalLimits: {
+      snapshotEntryBytes: random.pick([4, 16, 64, 256]) * 1024,
+      snapshotReferences: random.pick([5, 20, 200]),
+    },
+    metadata: drawWeather(random.fork('metadata'), paid ? [1, 8] : [0.1, 1]),
+    objects: drawWeather(random.fork('objects'), paid ? [10, 80] : [0.2, 4]),
+    nemesis: drawNemesis(random.fork('nemesis')),
+    load: drawLoad(random.fork('load')),
+  };
+}
+
+function drawConfig(random: SeededRandom, journals: number): Config {
+  return parseConfig({
+    cluster: 'sim',
+    journals: String(journals),
+    'segment.bytes.max': String(random.pick([64, 256, 1024]) * 1024),
+    'segment.linger.ms': String(random.pick([20, 100, 250])),
+    'ingest.uploads.max': String(random.pick([1, 2, 6])),
+    'ingest.buffer.bytes.max': String(random.pick([1, 4]) * 1024 * 1024),
+    'fetch.cache.bytes.max': String(random.pick([1, 4]) * 1024 * 1024),
+    'fetch.reads.max': String(random.pick([1, 4, 16])),
+    'merge.interval.ms': String(random.pick([100, 500, 2_000])),
+    'merge.segment.bytes': String(random.pick([64, 512, 4_096]) * 1024),
+    'merge.bytes.per.second': String(random.pick([1, 64]) * 1024 * 1024),
+    'merge.inline.age.ms': String(random.pick([1_000, 5_000, 20_000])),
+    'retention.interval.ms': String(random.pick([200, 1_000, 5_000])),
+    'reclaim.interval.ms': String(random.pick([200, 1_000, 5_000])),
+    'reclaim.delay.ms': String(random.pick([100, 1_000, 5_000])),
+    'reclaim.orphan.age.ms': String(random.pick([1_000, 5_000, 20_000])),
+    'producer.id.expiration.ms': String(random.pick([600_000, 86_400_000])),
+  });
+}
+
+function drawWeather(random: SeededRandom, latencyMs: readonly [number, number]): StoreWeather {
+  const slowMs = [latencyMs[1], latencyMs[1] * 20] as const;
+  const lateMs = [1, random.pick([100, 2_000, 20_000])] as const;
+  const calm: FaultRates = { latencyMs, slow: 0.01, slowMs };
+  const fault = () => (random.chance(0.6) ? random.between(0, 0.12) : 0);
+  const faults = {
+    throttled: fault(),
+    'error-before': fault(),
+    'answer-lost': fault(),
+    'late-effect': fault(),
+  };
+  return { calm, storm: { ...calm, slow: 0.1, faults, lateMs } };
+}
+
+function drawNemesis(random: SeededRandom): NemesisRates {
+  const sometimes = (meanMs: number) => (random.chance(0.7) ? meanMs * random.between(0.5, 2) : null);
+  return {
+    stormEveryMs: random.between(3_000, 20_000),
+    stormMs: random.between(500, 10_000),
+    killEveryMs: sometimes(12_000),
+    restartEveryMs: sometimes(20_000),
+    freezeEveryMs: sometimes(15_000),
+    clockJumpEveryMs: sometimes(10_000),
+    clockSkewMsMax: random.pick([0, 2_000, 60_000, 900_000]),
+  };
+}
+
+function drawLoad(random: SeededRandom): Load {
+  return {
+    topicsMax: random.integer(1, 5),
+    partitionsMax: random.integer(1, 5),
+    plainWriters: random.integer(1, 3),
+    idempotentWriters: random.integer(1, 4),
+    keyedWriters: random.integer(0, 3),
+    conditionalWriters: random.integer(0, 3),
+    tailReaders: random.integer(1, 3),
+    randomReaders: 1,
+    pauseMs: random.pick([20, 60, 200]),
+    topicChangeMs: random.pick([3_000, 15_000]),
+    deleteRecordsEveryMs: random.pick([2_000, 10_000]),
+  };
+}

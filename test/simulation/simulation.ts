@@ -1,0 +1,291 @@
+/**
+ * One run: a broker on memory stores, clients, and everything that can go wrong, all on one simulated clock.
+ *
+ *   storms and crashes, workload ──► calm, workload ends ──► every record read ──► background work ends ──► checked at rest
+ */
+import { Acknowledgements } from './acknowledgements.ts';
+import { acknowledgedRecords } from './checkers/acknowledged-records.ts';
+import { idempotence } from './checkers/idempotence.ts';
+import { journalEpochs } from './checkers/journal-epochs.ts';
+import { liveness } from './checkers/liveness.ts';
+import { offsets } from './checkers/offsets.ts';
+import { segments } from './checkers/segments.ts';
+import { Client } from './connection.ts';
+import { type Checker, History, Violation } from './history.ts';
+import { Ledger } from './ledger.ts';
+import { Nemesis } from './nemesis.ts';
+import { SharedStores } from './observed-stores.ts';
+import { drawScenario, type Scenario, type ScenarioOptions } from './scenario.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { describeError } from './simulated-runtime.ts';
+import { SimulatedTime } from './simulated-time.ts';
+import { Supervisor } from './supervisor.ts';
+import { TopicDirectory } from './topic-directory.ts';
+import { Trace, type TraceSummary } from './trace.ts';
+import { Weather } from './weather.ts';
+import { conditionalWriter } from './workload/conditional-writer.ts';
+import { finalReader } from './workload/final-reader.ts';
+import { idempotentWriter } from './workload/idempotent-writer.ts';
+import { keyedWriter } from './workload/keyed-writer.ts';
+import { plainWriter } from './workload/plain-writer.ts';
+import { randomReader } from './workload/random-reader.ts';
+import { recordDeleter } from './workload/record-deleter.ts';
+import { tailReader } from './workload/tail-reader.ts';
+import { topicAdmin } from './workload/topic-admin.ts';
+import type { World } from './world.ts';
+
+export interface SimulationOptions extends ScenarioOptions {
+  /** Gets every line of the trace. */
+  readonly onTrace?: (line: string) => void;
+  /** Called now and then with the simulated milliseconds that passed. */
+  readonly onProgress?: (elapsedMs: number) => void;
+}
+
+export interface SimulationReport {
+  readonly scenario: Scenario;
+  readonly trace: TraceSummary;
+  readonly events: number;
+  readonly processes: number;
+  readonly batchesAppended: number;
+  readonly acknowledged: number;
+  readonly faults: number;
+}
+
+/** A violation, with what it takes to see it again. */
+export class SimulationFailure extends Error {
+  override readonly name = 'SimulationFailure';
+
+  constructor(cause: unknown, { seed, minutes, journals }: Scenario, tail: readonly string[]) {
+    const replay = `npm run simulate -- --seed ${seed} --minutes ${minutes} --journals ${journals}`;
+    super(`${describeError(cause)}\nreplay: ${replay}\nlast events:\n  ${tail.join('\n  ')}`, { cause });
+  }
+}
+
+const TAIL_LINES = 40;
+/** How long the workload may take to end once nothing goes wrong any more. */
+const DRAIN_MS_MAX = 180_000;
+const PROGRESS_EVERY_EVENTS = 20_000;
+
+/** Rejects with SimulationFailure when a checker finds something. */
+export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
+  return new Simulation(options).run();
+}
+
+class Simulation {
+  readonly #options: SimulationOptions;
+  readonly #scenario: Scenario;
+  readonly #time = new SimulatedTime();
+  readonly #trace: Trace;
+  readonly #history: History;
+  readonly #world: World & { draining: boolean };
+  readonly #workload: Promise<void>[] = [];
+  readonly #counts = { batchesAppended: 0, acknowledged: 0 };
+  #violation: unknown = null;
+  #phase = 'faults';
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    this.#scenario = drawScenario(options);
+    const { seed, journals, config, objectPricing, metadataPricing } = this.#scenario;
+    const time = this.#time;
+    const random = new SeededRandom(seed);
+    this.#trace = new Trace(() => time.monotonic(), options.onTrace ?? null);
+    const trace = this.#trace;
+    const onViolation = (violation: unknown) => {
+      this.#violation ??= violation;
+    };
+    const history = () => this.#history;
+    const ledger = new Ledger({ now: () => time.now(), history });
+    const clusterId = config.cluster;
+    const stores = new SharedStores({
+      clusterId,
+      journals,
+      time,
+      trace,
+      history,
+      ledger,
+      objectPricing,
+      metadataPricing,
+      onViolation,
+    });
+    const weather = new Weather(this.#scenario, time, random.fork('weather'));
+    const supervisor = new Supervisor({
+      scenario: this.#scenario,
+      time,
+      random: random.fork('processes'),
+      trace,
+      history,
+      stores,
+      weather,
+    });
+    const acknowledgements = new Acknowledgements(ledger);
+    const { clockSkewMsMax } = this.#scenario.nemesis;
+    this.#history = new History(
+      [
+        this.#counter(),
+        acknowledgements,
+        journalEpochs(),
+        acknowledgedRecords({ ledger, clockSkewMsMax }),
+        offsets({ ledger }),
+        idempotence(),
+        segments({ clusterId }),
+        liveness(),
+      ],
+      onViolation,
+    );
+    let lastId = 0;
+    this.#world = {
+      scenario: this.#scenario,
+      time,
+      random,
+      trace,
+      history: this.#history,
+      ledger,
+      acknowledgements,
+      supervisor,
+      weather,
+      topics: new TopicDirectory(),
+      nextId: () => ++lastId,
+      draining: false,
+    };
+  }
+
+  async run(): Promise<SimulationReport> {
+    const { supervisor, weather } = this.#world;
+    const nemesis = new Nemesis(this.#world);
+    supervisor.start();
+    this.#startWorkload();
+    nemesis.start();
+    void this.#conduct(nemesis);
+    try {
+      await this.#time.run(() => this.#look());
+    } catch (cause) {
+      this.#violation ??= cause;
+    }
+    if (this.#phase !== 'over') this.#violation ??= new Violation('liveness', `all came to rest while ${this.#phase}`);
+    if (this.#violation !== null) {
+      throw new SimulationFailure(this.#violation, this.#scenario, this.#trace.tail(TAIL_LINES));
+    }
+    return {
+      scenario: this.#scenario,
+      trace: this.#trace.summary(),
+      events: this.#time.eventCount,
+      processes: supervisor.count,
+      faults: weather.metadata.count + weather.objects.count,
+      ...this.#counts,
+    };
+  }
+
+  /** Asked after each event. */
+  #look(): boolean {
+    if (this.#time.eventCount % PROGRESS_EVERY_EVENTS === 0) this.#options.onProgress?.(this.#time.monotonic());
+    return this.#violation !== null || this.#phase === 'over';
+  }
+
+  /** The phases of the run, one after the other. */
+  async #conduct(nemesis: Nemesis): Promise<void> {
+    const world = this.#world;
+    await this.#time.sleep(this.#scenario.minutes * 60_000);
+    this.#enter('the workload ends');
+    nemesis.end();
+    world.draining = true;
+    const late = this.#time.after(DRAIN_MS_MAX, () => {
+      this.#violation ??= new Violation('liveness', `${this.#phase} takes longer than ${DRAIN_MS_MAX} ms`);
+    });
+    await Promise.all(this.#workload);
+    this.#enter('every record is read');
+    await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
+    late.cancel();
+    this.#enter('background work ends');
+    await this.#time.sleep(restMs(this.#scenario));
+    await this.#guarded(this.#stopInOrder());
+    this.#enter('a new life reads every record again');
+    await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
+    await this.#time.sleep(restMs(this.#scenario));
+    world.history.add({ type: 'quiet' });
+    this.#phase = 'over';
+  }
+
+  async #stopInOrder(): Promise<void> {
+    const { supervisor, time } = this.#world;
+    this.#enter('the broker stops');
+    const process = supervisor.newest;
+    process?.stop();
+    for (let waited = 0; process?.phase !== 'ended'; waited += 100) {
+      if (waited > 30_000) throw new Violation('liveness', 'a stop in order takes longer than 30 s');
+      await time.sleep(100);
+    }
+  }
+
+  #startWorkload(): void {
+    const { load } = this.#scenario;
+    const world = this.#world;
+    const named = (name: string) => world.random.fork(name);
+    const many = (count: number, kind: string, start: (name: string) => Promise<void>) => {
+      for (let index = 0; index < count; index++) this.#workload.push(this.#guarded(start(`${kind}-${index}`)));
+    };
+    many(1, 'admin', (name) => topicAdmin(world, named(name)));
+    many(load.plainWriters, 'plain', (name) => plainWriter(world, name, named(name)));
+    many(load.idempotentWriters, 'idempotent', (name) => idempotentWriter(world, name, named(name)));
+    many(load.keyedWriters, 'keyed', (name) => keyedWriter(world, name, named(name)));
+    many(load.conditionalWriters, 'conditional', (name) => conditionalWriter(world, name, named(name)));
+    many(load.tailReaders, 'tail', (name) => tailReader(world, named(name)));
+    many(load.randomReaders, 'random', (name) => randomReader(world, named(name)));
+    many(1, 'deleter', (name) => recordDeleter(world, named(name)));
+  }
+
+  /** What a client of the simulation itself throws is a bug of the simulation, and ends the run as well. */
+  async #guarded(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (cause) {
+      this.#violation ??= cause;
+    }
+  }
+
+  #enter(phase: string): void {
+    this.#phase = phase;
+    this.#trace.add('simulation', phase);
+  }
+
+  #counter(): Checker {
+    return {
+      name: 'counter',
+      observe: (event) => {
+        if (event.type === 'batchAppended') this.#counts.batchesAppended++;
+        if (event.type === 'answered' && event.outcome.error === 'NONE') this.#counts.acknowledged++;
+        this.#traceEvent(event.type, event);
+      },
+    };
+  }
+
+  #traceEvent(type: string, event: Parameters<Checker['observe']>[0]): void {
+    switch (event.type) {
+      case 'answered':
+        this.#trace.add(event.process, `answers batch ${event.batch.batchId} ${JSON.stringify(event.outcome)}`);
+        return;
+      case 'sent':
+        this.#trace.add(event.process, `gets batch ${event.batch.batchId} of ${event.batch.writer}`);
+        return;
+      case 'fetched': {
+        const { process, topicId, partition, fetchOffset, error, highWatermark, logStartOffset, records } = event;
+        const what = `${error} ${logStartOffset}..${highWatermark} ${records.length > 0 ? `${records[0]!.offset}-${records.at(-1)!.offset}` : ''}`;
+        this.#trace.add(process, `answers fetch of ${topicId}-${partition} from ${fetchOffset}: ${what}`);
+        return;
+      }
+      case 'offsetListed':
+        this.#trace.add(event.process, `answers offset ${JSON.stringify(event.at)} ${event.offset}`);
+        return;
+      default:
+        void type;
+    }
+  }
+}
+
+/** Long enough for retention, merging and reclaim to have done all there is to do. */
+function restMs({ config }: Scenario): number {
+  const orphan = config['reclaim.orphan.age.ms'] * 1.6;
+  const reclaim = 4 * config['reclaim.interval.ms'] + config['reclaim.delay.ms'] + orphan;
+  const merge = config['merge.inline.age.ms'] + 4 * config['merge.interval.ms'];
+  return 5_000 + reclaim + merge + 4 * config['retention.interval.ms'];
+}

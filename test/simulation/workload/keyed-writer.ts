@@ -1,0 +1,50 @@
+import { Client } from '../connection.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+import type { World } from '../world.ts';
+import { buildBatch, isAcked, type Outgoing, send } from './sending.ts';
+
+/** Well within `http.idempotency.window.ms`. */
+const GIVE_UP_AFTER_MS = 60_000;
+const REPEAT_AFTER_SUCCESS_CHANCE = 0.2;
+
+/**
+ * An HTTP client that sends each request under an Idempotency-Key and repeats it until it is answered, and now and then
+ * once more: every batch of it may be there once at most, at the offset of the first answer.
+ */
+export async function keyedWriter(world: World, name: string, random: SeededRandom): Promise<void> {
+  const client = new Client(world, random.fork('client'));
+  while (!world.draining) {
+    await world.time.sleep(random.exponential(world.scenario.load.pauseMs));
+    const outgoing = request(world, name, random);
+    if (outgoing.length > 0) await sendUntilKnown(world, client, outgoing, random);
+  }
+}
+
+/** Batches for some partitions of one topic, each partition once. */
+function request(world: World, writer: string, random: SeededRandom): Outgoing[] {
+  const topic = world.topics.pickTopic(random);
+  if (!topic) return [];
+  const outgoing: Outgoing[] = [];
+  for (let partition = 0; partition < topic.partitions; partition++) {
+    if (outgoing.length > 0 && random.chance(0.6)) continue;
+    outgoing.push(buildBatch(world, random, { topicId: topic.topicId, partition, writer, kind: 'keyed' }));
+  }
+  return outgoing;
+}
+
+async function sendUntilKnown(
+  world: World,
+  client: Client,
+  outgoing: readonly Outgoing[],
+  random: SeededRandom,
+): Promise<void> {
+  const idempotency = { key: `key-${world.nextId()}`, fingerprint: outgoing[0]!.batch.batchId };
+  const began = world.time.monotonic();
+  let repeats = random.chance(REPEAT_AFTER_SUCCESS_CHANCE) ? 1 : 0;
+  while (world.topics.knows(outgoing[0]!.batch.topicId) && world.time.monotonic() - began < GIVE_UP_AFTER_MS) {
+    const reply = await send(world, client, outgoing, { origin: 'http', idempotency });
+    if (reply.type === 'answered' && reply.value.every(isAcked) && repeats-- === 0) break;
+    await world.time.sleep(random.between(5, 300));
+  }
+  for (const { batch } of outgoing) world.history.add({ type: 'settled', batch });
+}
