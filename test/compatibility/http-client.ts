@@ -6,7 +6,7 @@ const PATIENCE_MS = 60_000;
 const PAUSE_MS = 50;
 
 interface Page {
-  readonly records: readonly { readonly offset: number; readonly key: string; readonly value: string }[];
+  readonly records: readonly { readonly offset: number; readonly key: string | null; readonly value: string }[];
   readonly next: number;
   readonly high_watermark: number;
 }
@@ -51,6 +51,7 @@ export class HttpClient {
     return details.reduce((sum, { high_watermark: count }) => sum + (count ?? 0), 0);
   }
 
+  /** A null key comes as an empty one. */
   async *readPartition(topic: string, partition: number): AsyncGenerator<ReadRecord> {
     for (let from = 0; ; ) {
       const path = `/v1/topics/${topic}/partitions/${partition}/records?from=${from}&limit=5000&max_bytes=4194304`;
@@ -58,7 +59,7 @@ export class HttpClient {
       if (response.status !== 200) throw new Error(`reading: ${response.status} ${await response.text()}`);
       const page = (await response.json()) as Page;
       for (const { offset, key, value } of page.records) {
-        yield { partition, offset, key: Buffer.from(key, 'base64'), value: Buffer.from(value, 'base64') };
+        yield { partition, offset, key: Buffer.from(key ?? '', 'base64'), value: Buffer.from(value, 'base64') };
       }
       if (page.next === page.high_watermark) return;
       from = page.next;
