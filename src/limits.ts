@@ -31,6 +31,8 @@ export const PRODUCER_BATCHES_KEPT = 5;
 /** Answers remembered per lane: more than the appends that a lane ever has in flight. */
 export const LANE_ANSWERS_KEPT = 64;
 export const LANE_IN_FLIGHT_MAX = 16;
+/** Batches of one append: bounds what its refusals and duplicates can add to an entry. Ingest flushes earlier. */
+export const APPEND_BATCHES_MAX = 10_000;
 
 /** RecordBatch v2 header up to and including the record count. */
 export const BATCH_HEADER_BYTES = 61;

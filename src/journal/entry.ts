@@ -186,6 +186,3 @@ export const REFUSAL_MESSAGES: Readonly<Record<Refusal, string>> = {
   KAFKA_STORAGE_ERROR: 'the segment was given up before it was appended; send it again',
   INVALID_REQUEST: 'an Idempotency-Key occurs twice in one append, in different orders',
 };
-
-/** Batches of one append. Bounds what its exceptions can add to an entry. */
-export const APPEND_BATCHES_MAX = 10_000;

@@ -5,14 +5,13 @@
  * What an answer of the store means is decided by `leadership.ts`; this file performs it.
  */
 import { KafkaError, toKafkaError } from '../errors.ts';
-import { ENTRY_BYTES_MAX } from '../limits.ts';
+import { APPEND_BATCHES_MAX, ENTRY_BYTES_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Backoff } from './backoff.ts';
 import { Confirmations } from './confirmations.ts';
 import type { StateDraft } from './draft.ts';
-import { APPEND_BATCHES_MAX } from './entry.ts';
 import { type BuiltEntry, EntryBuilder, notLeader } from './entry-builder.ts';
 import type { EntryWriter } from './entry-writer.ts';
 import type { InlineBodies } from './inline-bodies.ts';

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { advanceLane, checkLane, type LaneState } from '../../../src/journal/lanes.ts';
+import { LANE_ANSWERS_KEPT } from '../../../src/limits.ts';
+import { lane } from './harness.ts';
+
+function having(brokerEpoch: number, last: number): LaneState {
+  let state: LaneState | undefined;
+  for (let number = 0; number <= last; number++) {
+    state = advanceLane(state, lane(brokerEpoch), { type: 'skipped', number });
+  }
+  return state!;
+}
+
+const verdictOf = (known: LaneState | undefined, session: number | undefined, brokerEpoch: number, number: number) => {
+  const verdict = checkLane(known, session, lane(brokerEpoch), number);
+  if (verdict.type === 'gap') return `gap, ${verdict.expected} expected`;
+  return verdict.type === 'repeat' ? `repeat of ${verdict.answer?.number}` : verdict.type;
+};
+
+describe('a number of a lane', () => {
+  test.each<
+    [
+      what: string,
+      verdict: string,
+      known: LaneState | undefined,
+      session: number | undefined,
+      epoch: number,
+      number: number,
+    ]
+  >([
+    ['0 of a new lane', 'next', undefined, undefined, 5, 0],
+    ['1 of a new lane', 'gap, 0 expected', undefined, undefined, 5, 1],
+    ['that follows', 'next', having(5, 3), 5, 5, 4],
+    ['that leaves one out', 'gap, 4 expected', having(5, 3), 5, 5, 5],
+    ['that comes again', 'repeat of 2', having(5, 3), 5, 5, 2],
+    ['that comes again too late', 'repeat of undefined', having(5, 100), 5, 5, 2],
+    ['of an older life of the broker', 'superseded', having(5, 3), 5, 4, 4],
+    ['of an older life in a lane that the new one did not use yet', 'superseded', undefined, 5, 4, 0],
+    ['0 of a newer life', 'next', having(5, 3), 5, 6, 0],
+    ['of a newer life that goes on', 'gap, 0 expected', having(5, 3), 5, 6, 4],
+  ])('%s: %s', (_what, verdict, known, session, epoch, number) => {
+    expect(verdictOf(known, session, epoch, number)).toBe(verdict);
+  });
+
+  test('keeps a bounded window of answers', () => {
+    const state = having(5, 200);
+    expect(state.answers).toHaveLength(LANE_ANSWERS_KEPT);
+    expect(state.answers[0]?.number).toBe(201 - LANE_ANSWERS_KEPT);
+  });
+});
