@@ -84,7 +84,7 @@ function addServe(program: Command, terminal: Terminal, setStatus: SetStatus): v
 function addTopic(program: Command, terminal: Terminal): void {
   const topic = program.command('topic').description('Create, list, describe, alter and delete topics.');
   const add = (usage: string, description: string) =>
-    addClientOptions(topic.command(usage).description(description), terminal, 10_000);
+    addClientOptions(topic.command(usage).description(description), terminal, 5_000);
   const commands = () => import('./commands/topic.ts');
 
   add('create <name>', 'Create a topic.')

@@ -1,10 +1,10 @@
 /**
  * Sends records to one topic: in order per partition, each exactly once as far as the broker knows, many per request.
  *
- * The producer chooses partitions itself and has one request per partition under way, under a producer id of its own
- * and Kafka's sequence numbers. (Several would travel on several connections and overtake each other: tried, three of four
- * were refused by their number and had to be sent again, and nothing was faster.) A request whose answer was lost is sent again as it was; the broker recognises it. The
- * buffer is bounded: after `enqueue`, wait for `ready`.
+ * The producer chooses partitions itself and has one request per partition under way, under a producer id of its own and
+ * Kafka's sequence numbers. (Several at once travel on several connections and overtake each other: tried, three of four
+ * were refused by their number and sent again, and nothing was faster.) A request whose answer was lost is sent again as
+ * it was; the broker recognises it. The buffer is bounded: after `enqueue`, wait for `ready`.
  */
 import { partitionOfKey } from '../record/partitioner.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
