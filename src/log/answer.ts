@@ -39,13 +39,18 @@ export class AnswerCutter {
     this.#left = bytesMax;
   }
 
-  /** Runs are contiguous from the fetch offset on. */
+  /**
+   * Runs leave nothing out from the fetch offset on. One may begin before its predecessor ends: what is in memory is not
+   * cut where extents are.
+   */
   cut({ fetchOffset, maxBytes }: FetchPartition, runs: readonly FoundRun[]): CutRecords {
     let budget = Math.min(maxBytes, this.#left);
     const slices = new Slices();
+    let wantedOffset = fetchOffset;
     let nextOffset = -1;
     for (const { run, source } of runs) {
-      const from = positionOf(run, fetchOffset);
+      const from = positionOf(run, wantedOffset);
+      wantedOffset = run.endOffset;
       if (from === run.end) continue; // Compaction took what was at and after the offset in this run.
       let end = cutAt(run, from, budget);
       if (end === from && this.#mayExceed) end = firstBatchEnd(run, from);
