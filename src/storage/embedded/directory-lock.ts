@@ -16,6 +16,9 @@ export interface DirectoryLock {
 
 const SQLITE_BUSY = 5;
 
+/** A database that nobody refers to is closed by the garbage collector, and with it the lock. */
+const held = new Set<DatabaseSync>();
+
 /** Throws StartupError naming directory and owner when another broker has it open. */
 export function lockDirectory(directory: string): DirectoryLock {
   const owner = `${directory}/owner`;
@@ -34,7 +37,11 @@ export function lockDirectory(directory: string): DirectoryLock {
     throw new StartupError(`the data directory ${directory} cannot be locked: ${String(error)}`, { cause: error });
   }
   const locked = database;
-  return { release: () => locked.close() };
+  held.add(locked);
+  const release = () => {
+    if (held.delete(locked)) locked.close();
+  };
+  return { release };
 }
 
 /** Nothing decides by this: the other broker may be starting just now. */

@@ -2,6 +2,18 @@
  * The embedded MetadataStore: an index in memory over an append-only log. Everything that waits is written as one frame
  * with one durable write, while more gathers; conditions are decided when a frame is put together, against what is
  * durable and what stands earlier in the same frame, so every outcome follows from the order of the log alone.
+ *
+ * Why a log of our own, measured on two shared vCPUs with ext4 (bodies of 1 KiB; `test/bench/metadata-store.bench.ts`):
+ *
+ *                                      this log        node:sqlite in a worker   lmdb, overlappingSync off
+ *   one durable put, idle, p50 / p99   0.28 / 1.8 ms   0.55 / 2.5 ms             0.58 / 4 ms
+ *   CPU of it                          0.25 ms         0.42 ms                   0.40 ms
+ *   64 writers                         62-73,000/s     7-14,000/s                45-49,000/s
+ *   CPU of each put of these           13 µs           52 µs                     15 µs
+ *   open with 100,000 items            0.25 s          0.10 s                    0.01 s
+ *
+ * 0.2 ms of the first line are the write itself (O_DSYNC into allocated blocks; write and fdatasync one after the other
+ * take 0.26 ms, a file that grows 0.35 ms). The price is the start, which reads the log: cleaning keeps it small.
  */
 
 import { StorageThrottledError, StorageUnavailableError } from '../../errors.ts';
