@@ -75,7 +75,6 @@ async function follow(log: OpenedLog, topic: Topic, runtime: VirtualRuntime, fol
       const bytes = Buffer.concat(fetched.records);
       for (const { position, header } of iterateBatches(bytes)) {
         expect(hasValidCrc(bytes, position, header.length), 'CRC').toBe(true);
-        if (header.baseOffset + header.lastOffsetDelta < offsets[partition]!) continue;
         expect(header.baseOffset, 'the next offset').toBe(offsets[partition]);
         const records = await decodeBatch(bytes.subarray(position), { decompressedBytesMax: 1 << 20 });
         const place = /^\d+/.exec(String(records[0]!.value))![0];
