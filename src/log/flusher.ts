@@ -3,7 +3,7 @@
  * `sealed`, and its partitions count as behind a segment from that moment.
  */
 
-import { APPEND_BATCHES_MAX } from '../journal/entry.ts';
+import { APPEND_BATCHES_MAX } from '../limits.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Cadence, Decision, FlushReason } from './cadence.ts';
