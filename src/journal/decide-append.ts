@@ -34,8 +34,9 @@ export function decideAppend(draft: StateDraft, request: AppendRequest, source: 
   const found = findInLane(draft, lane, number);
   if (found.type === 'reject') return found;
   if (found.type === 'repeat') {
-    if (found.answer.type === 'appended') return { type: 'repeat', answer: found.answer };
-    return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} was skipped before`) };
+    if (found.answer?.type === 'appended') return { type: 'repeat', answer: found.answer };
+    const fate = found.answer ? 'was skipped before' : 'was answered long ago';
+    return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} ${fate}`) };
   }
   const decider = new AppendDecider(draft, request, source);
   const append = { lane, number, source, partitions };
@@ -52,20 +53,21 @@ export function decideAppend(draft: StateDraft, request: AppendRequest, source: 
   return { type: 'append', command, answer };
 }
 
+/**
+ * A number that is settled needs no skip, whatever became of it: a sender whose append was rejected, and who does not
+ * know whether it arrived all the same, skips it to find the lane in order again.
+ */
 export function decideSkip(draft: StateDraft, lane: Lane, number: number): SkipDecision {
   const found = findInLane(draft, lane, number);
-  if (found.type === 'reject') return found;
-  if (found.type === 'repeat') {
-    if (found.answer.type === 'skipped') return { type: 'repeat' };
-    return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} was appended before`) };
-  }
+  if (found.type === 'reject' || found.type === 'repeat') return found;
   draft.setLaneAnswer(lane, { type: 'skipped', number });
   return { type: 'skip' };
 }
 
 type LaneFinding =
   | { readonly type: 'next' }
-  | { readonly type: 'repeat'; readonly answer: LaneAnswer }
+  /** Undefined: settled so long ago that the answer is not kept. */
+  | { readonly type: 'repeat'; readonly answer: LaneAnswer | undefined }
   | { readonly type: 'reject'; readonly error: KafkaError };
 
 function findInLane(draft: StateDraft, lane: Lane, number: number): LaneFinding {
@@ -73,6 +75,7 @@ function findInLane(draft: StateDraft, lane: Lane, number: number): LaneFinding 
   const verdict = checkLane(known, draft.sessions.get(lane.brokerId), lane, number);
   switch (verdict.type) {
     case 'next':
+    case 'repeat':
       return verdict;
     case 'gap': {
       const message = `append ${number} of ${describe(lane)} came before ${verdict.expected}`;
@@ -80,9 +83,6 @@ function findInLane(draft: StateDraft, lane: Lane, number: number): LaneFinding 
     }
     case 'superseded':
       return { type: 'reject', error: new KafkaError('STALE_BROKER_EPOCH', `${describe(lane)} was superseded`) };
-    case 'repeat':
-      if (verdict.answer) return { type: 'repeat', answer: verdict.answer };
-      return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} was answered long ago`) };
   }
 }
 

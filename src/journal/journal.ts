@@ -21,7 +21,10 @@ export interface Journal {
 
   /** Appends batches in lane order. Rejects with KafkaError NOT_LEADER_OR_FOLLOWER when this broker cannot lead. */
   append(request: AppendRequest): Promise<AppendAnswer>;
-  /** Records that number `number` of a lane will never come (its upload failed), so that later ones may pass. */
+  /**
+   * Records that number `number` of a lane will never come (its upload failed), so that later ones may pass. Does nothing
+   * when that number was appended or skipped before. Rejects as `append` does.
+   */
   skip(lane: Lane, number: number): Promise<void>;
   propose(change: Change): Promise<ChangeOutcome>;
 

@@ -314,8 +314,16 @@ describe('lanes', () => {
     const late = segmentAppend(next(), [{ batches: [{}] }]);
     expect(await send([{ batches: [{}] }])).toBe('@0');
     await expect(journal.append(late)).rejects.toMatchObject({ error: 'UNKNOWN_SERVER_ERROR' });
-    await expect(journal.skip(lane(EPOCH), 1)).rejects.toMatchObject({ error: 'UNKNOWN_SERVER_ERROR' });
     await expect(journal.skip(lane(EPOCH), 9)).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
+  });
+
+  test('skipping what was appended all the same settles it, and takes nothing away', async () => {
+    expect(await send([{ batches: [{}] }])).toBe('@0');
+    const seq = journal.state.lastSeq;
+    await journal.skip(lane(EPOCH), 0);
+    expect(journal.state.lastSeq).toBe(seq);
+    expect(journal.state.partition(TOPIC, 0)!.nextOffset).toBe(1);
+    expect(await send([{ batches: [{}] }])).toBe('@1');
   });
 
   test('an older life of the broker is refused from the first sign of the newer one', async () => {
