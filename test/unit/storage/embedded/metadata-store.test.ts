@@ -183,6 +183,6 @@ test('any sequence of writes and restarts gives what the memory store gives', as
       }
       await stores.close();
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   );
 });
