@@ -62,17 +62,32 @@ export class Offsets {
         };
       case 'latest':
         return { offset: state.nextOffset, timestamp: -1, leaderEpoch: journal.epoch };
-      case 'maxTimestamp': {
-        const largest = largestTimestamp(state);
-        return largest < 0
-          ? NOT_FOUND
-          : this.#search(led, { mayHold: (max) => max >= largest, isIt: (t) => t >= largest });
-      }
-      case 'timestamp': {
-        const { timestamp } = at;
-        return this.#search(led, { mayHold: (max) => max >= timestamp, isIt: (t) => t >= timestamp });
-      }
+      case 'maxTimestamp':
+        return this.#searchLargest(led);
+      case 'timestamp':
+        return this.#search(led, atOrAfter(at.timestamp));
     }
+  }
+
+  /** The first record with the largest timestamp. */
+  async #searchLargest(led: Led): Promise<FoundOffset> {
+    const { extents, logStartOffset } = led.state;
+    const promised = largestTimestamp(extents);
+    if (promised < 0) return NOT_FOUND;
+    const found = await this.#search(led, atOrAfter(promised));
+    const first = extents.at(0)!;
+    if (found !== NOT_FOUND || first.baseOffset >= logStartOffset) return found;
+    // The first extent reaches below the log start, and its largest timestamp is that of a deleted record.
+    const least = Math.max(0, largestTimestamp([...extents].slice(1)));
+    let largest = -1;
+    await this.#search(led, {
+      mayHold: (max) => max >= least,
+      isIt(timestamp) {
+        largest = Math.max(largest, timestamp);
+        return false;
+      },
+    });
+    return largest < 0 ? NOT_FOUND : this.#search(led, atOrAfter(largest));
   }
 
   /** The first record in order of offsets that is wanted. */
@@ -146,8 +161,9 @@ export class Offsets {
   async #lookInBatch(batch: Buffer, header: BatchHeader, from: number, wanted: Wanted): Promise<FoundOffset | null> {
     const { leaderEpoch, baseOffset, maxTimestamp, attributes } = header;
     // Every record has the time of the append.
-    if (attributes & LOG_APPEND_TIME_FLAG && baseOffset >= from)
-      return { offset: baseOffset, timestamp: maxTimestamp, leaderEpoch };
+    if (attributes & LOG_APPEND_TIME_FLAG && baseOffset >= from) {
+      return wanted.isIt(maxTimestamp) ? { offset: baseOffset, timestamp: maxTimestamp, leaderEpoch } : null;
+    }
     const decompressedBytesMax = this.#options.config['http.decompressed.bytes.max'];
     for (const { offset, timestamp } of await decodeBatch(batch, { decompressedBytesMax })) {
       if (offset >= from && wanted.isIt(timestamp)) return { offset, timestamp, leaderEpoch };
@@ -155,6 +171,11 @@ export class Offsets {
     return null;
   }
 }
+
+const atOrAfter = (timestamp: number): Wanted => ({
+  mayHold: (max) => max >= timestamp,
+  isIt: (t) => t >= timestamp,
+});
 
 type Look = { readonly type: 'found'; readonly offset: FoundOffset } | { readonly type: 'next'; readonly next: number };
 
@@ -166,7 +187,7 @@ function nextExtent({ extents }: PartitionState, from: number, { mayHold }: Want
   return undefined;
 }
 
-function largestTimestamp({ extents }: PartitionState): number {
+function largestTimestamp(extents: Iterable<Extent>): number {
   let largest = -1;
   for (const { maxTimestamp } of extents) largest = Math.max(largest, maxTimestamp);
   return largest;
