@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** The only door for chance. The simulator replaces it with a seeded generator. */
 export interface Random {
@@ -8,8 +8,25 @@ export interface Random {
   float(): number;
 }
 
+/** Asking the generator costs microseconds whatever the length, so small wishes are served from a drawn supply. */
+const SUPPLY_BYTES = 4_096;
+const supply = Buffer.alloc(SUPPLY_BYTES);
+let supplyAt = SUPPLY_BYTES;
+
+function drawBytes(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  if (length > SUPPLY_BYTES) return randomFillSync(bytes);
+  if (supplyAt + length > SUPPLY_BYTES) {
+    randomFillSync(supply);
+    supplyAt = 0;
+  }
+  supply.copy(bytes, 0, supplyAt, supplyAt + length);
+  supplyAt += length;
+  return bytes;
+}
+
 export const systemRandom: Random = {
-  bytes: (length) => randomBytes(length),
+  bytes: drawBytes,
   float: () => Math.random(),
 };
 
