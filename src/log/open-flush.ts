@@ -8,10 +8,10 @@ import { assert } from '../runtime/assert.ts';
 import type { PendingBatch } from './pending.ts';
 
 /** Inline bodies, descriptions of at most 72 bytes, and keys share an entry of 128 KiB. */
-export const INLINE_BYTES_MAX = 64 * 1024;
-export const INLINE_BATCHES_MAX = 384;
+export const INLINE_BYTES_MAX = 88 * 1024;
+export const INLINE_BATCHES_MAX = 256;
 /** Idempotency keys also go into the entry, whichever way their records go. */
-export const KEY_BYTES_MAX = 32 * 1024;
+export const KEY_BYTES_MAX = 16 * 1024;
 
 /** The waiting batches of one partition. */
 export class Line {

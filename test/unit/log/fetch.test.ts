@@ -41,7 +41,7 @@ async function restart(world: World, options: WorldOptions = {}): Promise<World>
   return open({ metadata, objects, ...options });
 }
 
-const large = (name: string, bytes = 80_000) => name.padEnd(bytes, '.');
+const large = (name: string, bytes = 100_000) => name.padEnd(bytes, '.');
 const names = (read: readonly string[]) => read.map((record) => record.replace(/\.+$/, ''));
 
 async function values(world: World, topic: Topic, offset: number, limits = {}, wish = {}): Promise<string[]> {

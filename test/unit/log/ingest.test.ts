@@ -30,7 +30,7 @@ afterEach(async () => {
   worlds = [];
 });
 
-const large = (name: string) => name.padEnd(80_000, '.');
+const large = (name: string) => name.padEnd(100_000, '.');
 const values = (read: readonly string[]) => read.map((record) => record.replace(/^\d+:/, '').replace(/\.+$/, ''));
 
 describe('a batch is refused', () => {
