@@ -1,13 +1,12 @@
 /** Reads one partition for HTTP: from a position in words to a page of records in JSON. */
 import { KafkaError } from '../errors.ts';
+import type { Gate } from '../log/gate.ts';
 import type { FetchedPartition, OffsetAt, PartitionId } from '../log/log.ts';
-import { type BatchHeader, CONTROL_FLAG, hasValidCrc, iterateBatches } from '../record/batch.ts';
-import { type DecodedRecord, decodeBatch } from '../record/records.ts';
 import type { Holding } from './byte-budget.ts';
 import type { HttpContext } from './context.ts';
 import { HttpError } from './problem.ts';
 import type { RecordFormat } from './record-format.ts';
-import { payloadBytes, RecordWriter } from './record-writer.ts';
+import { RecordsPage } from './records-page.ts';
 
 export interface ReadRequest {
   readonly partition: PartitionId;
@@ -35,6 +34,7 @@ export async function readRecords(
   context: HttpContext,
   request: ReadRequest,
   holding: Holding,
+  decompressing: Gate,
   signal: AbortSignal,
 ): Promise<RecordsRead> {
   const { log, config } = context;
@@ -54,10 +54,16 @@ export async function readRecords(
     const partition = fetched.partitions[0]!;
     if (partition.error !== 'NONE') throw fetchFailure(partition, offset);
     holding.take(partition.bytes); // Before the work, and then the rest of what it became.
-    const page = new Page(request, offset, maxBytes);
-    await page.fill(partition.records, config['http.decompressed.bytes.max']);
+    const page = new RecordsPage({
+      ...request,
+      maxBytes,
+      offset,
+      decompressedBytesMax: config['http.decompressed.bytes.max'],
+      decompressing,
+    });
+    await page.fill(partition.records);
     const { highWatermark } = partition;
-    const body = page.writer.finish(page.next, highWatermark);
+    const body = page.finish(highWatermark);
     holding.take(Math.max(0, body.length - partition.bytes));
     return { body, next: page.next, highWatermark };
   } finally {
@@ -87,70 +93,4 @@ function fetchFailure({ error, message, logStartOffset, highWatermark }: Fetched
   return new HttpError(error, detail, {
     members: { log_start_offset: logStartOffset, high_watermark: highWatermark },
   });
-}
-
-/** The records of one answer. `next` always moves past what can never be answered: gaps and control batches. */
-class Page {
-  readonly writer: RecordWriter;
-  next: number;
-  readonly #limit: number;
-  readonly #bytesMax: number;
-  #bytes = 0;
-
-  constructor({ format, lines, limit }: ReadRequest, offset: number, bytesMax: number) {
-    this.writer = new RecordWriter(format, lines);
-    this.next = offset;
-    this.#limit = limit;
-    this.#bytesMax = bytesMax;
-  }
-
-  async fill(fetched: readonly Buffer[], decompressedBytesMax: number): Promise<void> {
-    for (const bytes of fetched) {
-      for (const { position, header } of iterateBatches(bytes)) {
-        const end = header.baseOffset + header.lastOffsetDelta + 1;
-        if (end <= this.next) continue; // The fetch began in the middle of a batch.
-        if (!(header.attributes & CONTROL_FLAG)) {
-          if (this.writer.count === this.#limit) return;
-          const records = await this.#decode(bytes, position, header, decompressedBytesMax);
-          if (records === null || !this.#write(records)) return;
-        }
-        this.next = end;
-      }
-    }
-  }
-
-  /** Null when the page ends before this batch: its problem is the answer to the next request. */
-  async #decode(
-    bytes: Buffer,
-    position: number,
-    header: BatchHeader,
-    decompressedBytesMax: number,
-  ): Promise<readonly DecodedRecord[] | null> {
-    try {
-      if (!hasValidCrc(bytes, position, header.length)) {
-        throw new KafkaError('CORRUPT_MESSAGE', 'a stored record batch does not match its CRC');
-      }
-      return await decodeBatch(bytes.subarray(position, position + header.length), { decompressedBytesMax });
-    } catch (cause) {
-      if (!(cause instanceof KafkaError)) throw cause;
-      if (this.writer.count > 0) return null;
-      const next = header.baseOffset + header.lastOffsetDelta + 1;
-      const detail = `records from offset ${header.baseOffset} cannot be shown: ${cause.message}. from=${next} reads on behind them`;
-      throw new HttpError(cause.error, detail, { cause, status: 422, members: { next } });
-    }
-  }
-
-  /** False when the page is full before the last record. */
-  #write(records: readonly DecodedRecord[]): boolean {
-    for (const record of records) {
-      if (record.offset < this.next) continue;
-      const bytes = payloadBytes(record);
-      const full = this.writer.count === this.#limit || this.#bytes + bytes > this.#bytesMax;
-      if (full && this.writer.count > 0) return false;
-      this.writer.write(record);
-      this.#bytes += bytes;
-      this.next = record.offset + 1;
-    }
-    return true;
-  }
 }

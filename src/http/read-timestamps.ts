@@ -30,8 +30,8 @@ export async function readTimestamps(
           return new Array<number>(header.recordCount).fill(header.maxTimestamp);
         const batch = bytes.subarray(position, position + header.length);
         const decompressedBytesMax = config['http.decompressed.bytes.max'];
-        const records = await decodeBatch(batch, { decompressedBytesMax });
-        return records.filter(({ offset }) => offset >= baseOffset).map(({ timestamp }) => timestamp);
+        const records = await decodeBatch(batch, { decompressedBytesMax, fromOffset: baseOffset });
+        return records.map(({ timestamp }) => timestamp);
       }
     }
     return [];

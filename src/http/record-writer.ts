@@ -136,6 +136,6 @@ export class RecordWriter {
 /** What `max_bytes` counts. */
 export function payloadBytes({ key, value, headers }: DecodedRecord): number {
   let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-  for (const [name, headerValue] of headers) bytes += name.length + (headerValue?.length ?? 0);
+  for (const [name, headerValue] of headers) bytes += 2 + name.length + (headerValue?.length ?? 0);
   return bytes;
 }

@@ -28,15 +28,21 @@ export type RecordHeader = readonly [name: string, value: Buffer | null];
 
 const NO_HEADERS: readonly RecordHeader[] = Object.freeze([]);
 
+export interface DecodeOptions {
+  readonly decompressedBytesMax: number;
+  /** Leaves out the records below. */
+  readonly fromOffset?: number;
+  /** Stops after so many records, or once they have so many headers: what follows is not looked at. */
+  readonly recordsMax?: number;
+  readonly headersMax?: number;
+}
+
 /**
  * All records of one batch, which must be whole and have passed its CRC; offsets count from its `baseOffset`. Throws
- * KafkaError: INVALID_RECORD for records that contradict the header, RECORD_LIST_TOO_LARGE for a decompression bomb.
- * Uncompressed, snappy and lz4 batches are decoded before it returns.
+ * KafkaError: INVALID_RECORD for records that contradict the header, RECORD_LIST_TOO_LARGE for a decompression bomb or a
+ * record with more than `headersMax` headers. Uncompressed, snappy and lz4 batches are decoded before it returns.
  */
-export async function decodeBatch(
-  batch: Uint8Array,
-  { decompressedBytesMax }: { readonly decompressedBytesMax: number },
-): Promise<readonly DecodedRecord[]> {
+export async function decodeBatch(batch: Uint8Array, options: DecodeOptions): Promise<readonly DecodedRecord[]> {
   if (batch.length < BATCH_HEADER_BYTES) throw new KafkaError('CORRUPT_MESSAGE', 'record batch cut short');
   const header = readBatchHeader(batch, 0);
   const codec = CODECS[header.attributes & CODEC_MASK];
@@ -45,28 +51,40 @@ export async function decodeBatch(
   }
   if (header.length > batch.length) throw new KafkaError('CORRUPT_MESSAGE', 'record batch cut short');
   const payload = batch.subarray(BATCH_HEADER_BYTES, header.length);
-  if (codec === 'none') return decodeRecords(header, asBuffer(payload));
-  return decodeRecords(header, await decompress(codec, payload, decompressedBytesMax));
+  if (codec === 'none') return decodeRecords(header, asBuffer(payload), options);
+  return decodeRecords(header, await decompress(codec, payload, options.decompressedBytesMax), options);
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-function decodeRecords(header: BatchHeader, payload: Buffer): readonly DecodedRecord[] {
+function decodeRecords(header: BatchHeader, payload: Buffer, options: DecodeOptions): readonly DecodedRecord[] {
+  const { fromOffset = 0, recordsMax = Infinity, headersMax = Infinity } = options;
   const reader = new VarintReader(payload);
   const records: DecodedRecord[] = [];
+  let previousOffset = header.baseOffset - 1;
+  let headerCount = 0;
   for (let index = 0; index < header.recordCount; index++) {
     const length = reader.varint();
     const end = reader.position + length;
     if (length < 0 || end > payload.length) throw contradiction(`record ${index} has ${length} bytes`, reader);
-    records.push(decodeRecord(header, payload, reader));
+    const record = decodeRecord(header, payload, reader, headersMax);
     if (reader.position !== end) throw contradiction(`record ${index} does not end at byte ${end}`, reader);
+    const { offset } = record;
+    if (offset <= previousOffset || offset > header.baseOffset + header.lastOffsetDelta) {
+      throw contradiction(`record ${index} has offset ${offset}`, reader);
+    }
+    previousOffset = offset;
+    if (offset < fromOffset) continue;
+    records.push(record);
+    headerCount += record.headers.length;
+    if (records.length >= recordsMax || headerCount >= headersMax) return records;
   }
   if (reader.remaining > 0) throw contradiction(`${header.recordCount} records end early`, reader);
   return records;
 }
 
-function decodeRecord(header: BatchHeader, payload: Buffer, reader: VarintReader): DecodedRecord {
+function decodeRecord(header: BatchHeader, payload: Buffer, reader: VarintReader, headersMax: number): DecodedRecord {
   reader.position++; // Attributes: none are defined.
   const timestampDelta = reader.varint();
   const offsetDelta = reader.varint();
@@ -78,15 +96,16 @@ function decodeRecord(header: BatchHeader, payload: Buffer, reader: VarintReader
     timestamp: appendTime ? header.maxTimestamp : header.baseTimestamp + timestampDelta,
     key,
     value,
-    headers: readHeaders(payload, reader),
+    headers: readHeaders(payload, reader, headersMax),
   };
 }
 
-function readHeaders(payload: Buffer, reader: VarintReader): readonly RecordHeader[] {
+function readHeaders(payload: Buffer, reader: VarintReader, headersMax: number): readonly RecordHeader[] {
   const count = reader.varint();
   if (count === 0) return NO_HEADERS;
   // A header takes two bytes at least: a count beyond that is a lie.
   if (count < 0 || count * 2 > reader.remaining) throw contradiction(`${count} headers`, reader);
+  if (count > headersMax) throw new KafkaError('RECORD_LIST_TOO_LARGE', `a record with ${count} headers`);
   const headers: RecordHeader[] = [];
   for (let index = 0; index < count; index++) {
     const name = readNullable(payload, reader);

@@ -1,6 +1,7 @@
 /** `/v1/topics/{topic}/records` and `/v1/topics/{topic}/partitions/{partition}/records`: produce, read, delete. */
 import { z } from '@hono/zod-openapi';
 import { KafkaError } from '../../errors.ts';
+import { Gate } from '../../log/gate.ts';
 import type { Api } from '../endpoint.ts';
 import { findPartition, findTopic, requireExisting } from '../find-topic.ts';
 import { type ProducerPlace, produceToPartition, produceToTopic } from '../produce.ts';
@@ -136,8 +137,12 @@ function producerPlace(headers: z.output<typeof ProduceToPartitionHeaders>): Pro
   return { producerId, producerEpoch, baseSequence };
 }
 
+/** Each may take `http.decompressed.bytes.max`. */
+const DECOMPRESSING_MAX = 2;
+
 function readRoute(api: Api): void {
   const { context } = api;
+  const decompressing = new Gate(DECOMPRESSING_MAX);
   api.add(
     {
       method: 'get',
@@ -173,7 +178,7 @@ function readRoute(api: Api): void {
       const request = { partition, from, limit, maxBytes, waitMs, format: headers['Record-Format'], lines };
       const signal =
         waitMs > 0 && context.closing ? AbortSignal.any([c.req.raw.signal, context.closing]) : c.req.raw.signal;
-      const { body, next, highWatermark } = await readRecords(context, request, holding, signal);
+      const { body, next, highWatermark } = await readRecords(context, request, holding, decompressing, signal);
       return replyWith(200, lines ? NDJSON : 'application/json', body, {
         'Next-Offset': String(next),
         'High-Watermark': String(highWatermark),

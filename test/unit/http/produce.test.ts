@@ -257,6 +257,20 @@ describe('an idempotent producer', () => {
   });
 });
 
+test('an Idempotency-Key holds for a request over the partitions of several journals', async () => {
+  const other = await openDoor({ given: { journals: '4' } });
+  await other.createTopic('spread', 8);
+  const records = Array.from({ length: 40 }, (_, index) => ({ key: `key-${index}`, value: index }));
+  const send = () => other.post('/v1/topics/spread/records', { records }, { 'idempotency-key': 'k' });
+  const first = await send();
+  expect(first.status).toBe(200);
+  const again = await send();
+  expect([again.status, again.headers.get('duplicate'), again.text]).toEqual([200, 'true', first.text]);
+  const { partition_details: partitions } = (await other.get('/v1/topics/spread')).json;
+  expect(partitions.reduce((sum: number, each: any) => sum + each.high_watermark, 0)).toBe(40);
+  await other.close();
+});
+
 describe('a request with an Idempotency-Key', () => {
   test('gets the first answer when it is repeated, over all of its partitions', async () => {
     const { path, values } = await topic(3);
