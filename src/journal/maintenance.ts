@@ -38,6 +38,9 @@ export interface MaintenanceContext {
 }
 
 const DELETES_IN_FLIGHT_MAX = 16;
+const ENTRY_BYTES_PER_SNAPSHOT_BYTE = 4;
+/** What a takeover may have to read behind a snapshot. */
+const AMORTIZED_BYTES_MAX = 64 * 1024 * 1024;
 /** Beyond this, released entries wait for the sweep of the next start. */
 const RELEASED_MAX = 100_000;
 
@@ -85,7 +88,10 @@ export class Maintenance {
   #isSnapshotDue(): boolean {
     const { uncovered, limits } = this.#context;
     if (this.#requested) return true;
-    return uncovered.bytes >= limits.snapshotEntryBytes || uncovered.references >= limits.snapshotReferences;
+    // A large state is not written again for every few entries: writing it stays a small part of what entries cost.
+    const amortizedBytes = ENTRY_BYTES_PER_SNAPSHOT_BYTE * (this.#pointer.snapshot?.bytes ?? 0);
+    const entryBytes = Math.max(limits.snapshotEntryBytes, Math.min(amortizedBytes, AMORTIZED_BYTES_MAX));
+    return uncovered.bytes >= entryBytes || uncovered.references >= limits.snapshotReferences;
   }
 
   #run(): void {
