@@ -63,20 +63,28 @@ export class Offsets {
       case 'latest':
         return { offset: state.nextOffset, timestamp: -1, leaderEpoch: journal.epoch };
       case 'maxTimestamp':
-        return this.#searchLargest(led);
+        return this.#searchLargest(id);
       case 'timestamp':
         return this.#search(led, atOrAfter(at.timestamp));
     }
   }
 
-  /** The first record with the largest timestamp. */
-  async #searchLargest(led: Led): Promise<FoundOffset> {
+  /** The first record with the largest timestamp. Looks again when records were deleted while it looked. */
+  async #searchLargest(id: PartitionId): Promise<FoundOffset> {
+    const { locator } = this.#options;
+    for (;;) {
+      const led = locator.mustLead(id);
+      const found = await this.#searchLargestOf(led);
+      if (found !== NOT_FOUND || locator.mustLead(id).state.logStartOffset === led.state.logStartOffset) return found;
+    }
+  }
+
+  async #searchLargestOf(led: Led): Promise<FoundOffset> {
     const { extents, logStartOffset } = led.state;
     const promised = largestTimestamp(extents);
     if (promised < 0) return NOT_FOUND;
     const found = await this.#search(led, atOrAfter(promised));
-    const first = extents.at(0)!;
-    if (found !== NOT_FOUND || first.baseOffset >= logStartOffset) return found;
+    if (found !== NOT_FOUND || extents.at(0)!.baseOffset >= logStartOffset) return found;
     // The first extent reaches below the log start, and its largest timestamp is that of a deleted record.
     const least = Math.max(0, largestTimestamp([...extents].slice(1)));
     let largest = -1;
