@@ -20,6 +20,17 @@ const FATAL: ReadonlySet<string> = new Set([
   'INVALID_PRODUCER_ID_MAPPING',
 ]);
 
+/** What is not settled of one partition, oldest first. */
+class Window {
+  pending: Pending[] = [];
+  /** Something failed: nothing is sent until all that is under way was heard of, then all of it again, in order. */
+  recovering = false;
+
+  get underWay(): boolean {
+    return this.pending.some(({ inFlight }) => inFlight);
+  }
+}
+
 interface Pending {
   readonly outgoing: Outgoing;
   readonly since: number;
@@ -48,7 +59,7 @@ class Producer {
   #epoch = 0;
   /** Next sequence per partition. */
   readonly #sequences = new Map<string, number>();
-  readonly #windows = new Map<string, Pending[]>();
+  readonly #windows = new Map<string, Window>();
   #changed: (() => void)[] = [];
 
   constructor(world: World, name: string, random: SeededRandom, client: Client) {
@@ -62,9 +73,9 @@ class Producer {
   async write(target: PartitionName): Promise<void> {
     if (this.#id < 0) await this.#begin();
     const key = nameOf(target);
-    const window = this.#windows.get(key) ?? [];
+    const window = this.#windows.get(key) ?? new Window();
     this.#windows.set(key, window);
-    while (window.length >= WINDOW) await this.#change();
+    while (window.pending.length >= WINDOW) await this.#change();
     if (this.#id < 0) return; // It ended while this waited.
     const baseSequence = this.#sequences.get(key) ?? 0;
     const producer = { id: this.#id, epoch: this.#epoch, baseSequence };
@@ -72,12 +83,12 @@ class Producer {
     const outgoing = buildBatch(this.#world, this.#random, wanted);
     this.#sequences.set(key, baseSequence + outgoing.batch.recordCount);
     const pending = { outgoing, since: this.#world.time.monotonic(), inFlight: false, first: false };
-    window.push(pending);
-    this.#send(window, pending);
+    window.pending.push(pending);
+    if (!window.recovering) this.#send(window, pending);
   }
 
   async drain(): Promise<void> {
-    while ([...this.#windows.values()].some((window) => window.length > 0)) await this.#change();
+    while ([...this.#windows.values()].some((window) => window.pending.length > 0)) await this.#change();
   }
 
   async #begin(): Promise<void> {
@@ -94,24 +105,26 @@ class Producer {
     }
   }
 
-  #send(window: Pending[], pending: Pending): void {
+  #send(window: Window, pending: Pending): void {
     pending.inFlight = true;
-    pending.first = window[0] === pending;
+    pending.first = window.pending[0] === pending;
     void send(this.#world, this.#client, [pending.outgoing], { origin: 'kafka' }).then((reply) => {
       pending.inFlight = false;
-      if (!window.includes(pending)) return; // Given up meanwhile.
-      this.#heard(window, pending, reply.type === 'answered' ? reply.value[0]! : null);
+      // Otherwise given up meanwhile.
+      if (window.pending.includes(pending))
+        this.#heard(window, pending, reply.type === 'answered' ? reply.value[0]! : null);
+      if (window.recovering && !window.underWay) this.#recover(window);
       this.#wake();
     });
   }
 
-  #heard(window: Pending[], pending: Pending, outcome: ProduceOutcome | null): void {
+  #heard(window: Window, pending: Pending, outcome: ProduceOutcome | null): void {
     const { batch } = pending.outgoing;
     const error = outcome?.error ?? 'NETWORK_EXCEPTION';
     if (error === 'NONE') {
       this.#settle(window, pending);
     } else if (error === 'UNKNOWN_TOPIC_OR_PARTITION' && !this.#world.topics.knows(batch.topicId)) {
-      for (const each of [...window]) this.#settle(window, each);
+      for (const each of [...window.pending]) this.#settle(window, each);
     } else if (FATAL.has(error)) {
       this.#beginAnew();
     } else if (error === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && pending.first) {
@@ -120,23 +133,29 @@ class Producer {
     } else if (this.#world.time.monotonic() - pending.since > GIVE_UP_AFTER_MS && this.#random.chance(0.3)) {
       this.#beginAnew();
     } else {
-      this.#world.time.after(this.#random.between(5, 150), () => this.#sendIdle(window));
+      window.recovering = true;
     }
   }
 
-  /** All that is not under way, oldest first. */
-  #sendIdle(window: Pending[]): void {
-    for (const pending of window) if (!pending.inFlight) this.#send(window, pending);
+  #recover(window: Window): void {
+    this.#world.time.after(this.#random.between(5, 150), () => {
+      if (!window.recovering || window.underWay) return;
+      window.recovering = false;
+      for (const pending of window.pending) this.#send(window, pending);
+    });
   }
 
-  #settle(window: Pending[], pending: Pending): void {
-    window.splice(window.indexOf(pending), 1);
+  #settle(window: Window, pending: Pending): void {
+    window.pending.splice(window.pending.indexOf(pending), 1);
     this.#world.history.add({ type: 'settled', batch: pending.outgoing.batch });
   }
 
   /** What is not acknowledged is given up: it may be there or not, but no more than once. */
   #beginAnew(): void {
-    for (const window of this.#windows.values()) for (const each of [...window]) this.#settle(window, each);
+    for (const window of this.#windows.values()) {
+      for (const each of [...window.pending]) this.#settle(window, each);
+      window.recovering = false;
+    }
     this.#sequences.clear();
     if (this.#id >= 0 && this.#random.chance(0.5)) this.#epoch++;
     else this.#id = -1;
