@@ -104,8 +104,7 @@ export class EntryBuilder {
   }
 
   #add(command: Command, commands: Command[]): void {
-    this.#encoder.add(command);
-    commands.push(command);
+    commands.push(this.#encoder.add(command));
     for (const segmentId of segmentsNamedBy(command)) this.#named.add(segmentId);
   }
 }

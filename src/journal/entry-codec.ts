@@ -62,16 +62,22 @@ export class EntryEncoder {
     return this.#bodyBytes;
   }
 
-  /** Adds a command. An append from a segment whose description would make the entry long refers to the footer instead. */
-  add(command: Command): void {
+  /**
+   * Adds a command and returns it as it was written: an append from a segment whose description would make the entry long
+   * refers to the footer instead.
+   */
+  add(command: Command): Command {
+    this.#commandCount++;
     const before = this.#commands.length;
     const context: CodecContext = { journal: this.#journal, timestamp: this.#header!.timestamp };
     writeCommand(this.#commands, command, context);
     if (command.type === 'appended' && command.source.type === 'segment' && this.bytes > ENTRY_DESCRIBED_BYTES_MAX) {
+      const shorter = byReference(command);
       this.#commands.truncate(before);
-      writeCommand(this.#commands, byReference(command), context);
+      writeCommand(this.#commands, shorter, context);
+      return shorter;
     }
-    this.#commandCount++;
+    return command;
   }
 
   /** The parts must not change until `finish`. */

@@ -4,7 +4,7 @@
  */
 import { StorageUnavailableError } from '../errors.ts';
 import { DELETE_BATCH_COUNT_MAX, SNAPSHOT_ENTRY_BYTES, SNAPSHOT_REFERENCES } from '../limits.ts';
-import { yieldTurn } from '../runtime/clock.ts';
+import { sleep, yieldTurn } from '../runtime/clock.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Backoff } from './backoff.ts';
@@ -37,7 +37,15 @@ export interface MaintenanceContext {
   readonly signal: AbortSignal;
 }
 
+const MS_PER_SECOND = 1_000;
 const DELETES_IN_FLIGHT_MAX = 16;
+/**
+ * Where writes cost something, deletions are paced: one partition key of DynamoDB takes 1,000 write units a second, and
+ * the journal itself needs most of them. It writes fewer entries than this.
+ */
+const DELETES_PER_SECOND_MAX = 300;
+/** An entry that names a segment keeps it from being reclaimed until a snapshot covers the entry. */
+const SEGMENTS_UNCOVERED_MAX = 20_000;
 const ENTRY_BYTES_PER_SNAPSHOT_BYTE = 4;
 /** What a takeover may have to read behind a snapshot. */
 const AMORTIZED_BYTES_MAX = 64 * 1024 * 1024;
@@ -51,6 +59,7 @@ export class Maintenance {
   /** Entries below were looked at; what remains of them is held by a fence or an extent. */
   #trimmedTo = 0;
   #released: number[] = [];
+  #isFirst = true;
   #running: Promise<void> | null = null;
   #requested = false;
 
@@ -68,7 +77,7 @@ export class Maintenance {
   /** Called after each durable entry. */
   committed({ releasedEntries }: Committed): void {
     for (const seq of releasedEntries) {
-      if (seq < this.#trimmedTo && this.#released.length < RELEASED_MAX) this.#released.push(seq);
+      if (seq < this.#pointer.floor && this.#released.length < RELEASED_MAX) this.#released.push(seq);
     }
     if (this.#running === null && (this.#isSnapshotDue() || this.#released.length > 0)) this.#run();
   }
@@ -91,7 +100,11 @@ export class Maintenance {
     // A large state is not written again for every few entries: writing it stays a small part of what entries cost.
     const amortizedBytes = ENTRY_BYTES_PER_SNAPSHOT_BYTE * (this.#pointer.snapshot?.bytes ?? 0);
     const entryBytes = Math.max(limits.snapshotEntryBytes, Math.min(amortizedBytes, AMORTIZED_BYTES_MAX));
-    return uncovered.bytes >= entryBytes || uncovered.references >= limits.snapshotReferences;
+    return (
+      uncovered.bytes >= entryBytes ||
+      uncovered.references >= limits.snapshotReferences ||
+      uncovered.segmentCount >= SEGMENTS_UNCOVERED_MAX
+    );
   }
 
   #run(): void {
@@ -104,6 +117,8 @@ export class Maintenance {
     const { signal, runtime, store } = this.#context;
     while (!signal.aborted) {
       try {
+        if (this.#isFirst) await this.#deleteOldSnapshots();
+        this.#isFirst = false;
         if (this.#isSnapshotDue()) await this.#snapshot();
         await this.#trim();
         this.#backoff.reset();
@@ -188,12 +203,13 @@ export class Maintenance {
   }
 
   async #delete(seqs: readonly number[]): Promise<void> {
-    const { store, metrics } = this.#context;
-    let next = 0;
-    const worker = async () => {
-      while (next < seqs.length) await store.deleteEntry(seqs[next++]!);
-    };
-    await Promise.all(Array.from({ length: Math.min(DELETES_IN_FLIGHT_MAX, seqs.length) }, worker));
-    metrics.trimmed(seqs.length);
+    const { store, metrics, runtime, signal } = this.#context;
+    const isFree = store.metadata.pricing.writeUnit === 0;
+    for (let from = 0; from < seqs.length; from += DELETES_IN_FLIGHT_MAX) {
+      const some = seqs.slice(from, from + DELETES_IN_FLIGHT_MAX);
+      await Promise.all(some.map((seq) => store.deleteEntry(seq)));
+      metrics.trimmed(some.length);
+      if (!isFree) await sleep(runtime.timers, (MS_PER_SECOND * some.length) / DELETES_PER_SECOND_MAX, signal);
+    }
   }
 }

@@ -1,18 +1,27 @@
 import { type Entry, segmentsNamedBy } from './entry.ts';
 
 /**
- * What happened since the last durable snapshot: how much a recovery would have to read, and which segments' footers it
- * would need. Until a snapshot covers them, those segments may not be condemned.
+ * What happened since the last durable snapshot: how much a recovery would have to read, and which segments it would meet.
+ * Until a snapshot covers them, those segments may not be condemned.
  */
 export class Uncovered {
+  /** Of entries. */
   bytes = 0;
+  /** Footers that a recovery would read. */
   references = 0;
   /** Seq of the last entry that names the segment. */
   readonly #segments = new Map<string, number>();
 
   add({ seq, commands }: Pick<Entry, 'seq' | 'commands'>, bytes: number): void {
     this.bytes += bytes;
-    for (const command of commands) for (const segmentId of segmentsNamedBy(command)) this.#name(segmentId, seq);
+    for (const command of commands) {
+      if (command.type === 'appended' && command.batches.type === 'footer') this.references++;
+      for (const segmentId of segmentsNamedBy(command)) this.#segments.set(segmentId, seq);
+    }
+  }
+
+  get segmentCount(): number {
+    return this.#segments.size;
   }
 
   names(segmentId: string): boolean {
@@ -24,10 +33,5 @@ export class Uncovered {
     this.bytes -= bytes;
     this.references -= references;
     for (const [segmentId, named] of this.#segments) if (named <= seq) this.#segments.delete(segmentId);
-  }
-
-  #name(segmentId: string, seq: number): void {
-    this.references++;
-    this.#segments.set(segmentId, seq);
   }
 }

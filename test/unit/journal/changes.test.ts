@@ -253,9 +253,9 @@ describe('reclaim', () => {
     await journal.close();
     journal = await open(stores, { brokerEpoch: EPOCH + 1, limits: { snapshotEntryBytes: 1_500 } });
     const at = { lane: lane(EPOCH + 1), number: 0, segmentId: segmentId(5) };
-    const many = Array.from({ length: 60 }, () => ({}));
+    const many = Array.from({ length: 200 }, () => ({}));
     await journal.append(await uploadedAppend(stores, at, [{ batches: many }]));
-    await journal.propose({ type: 'advanceLogStart', topicId: TOPIC, partition: 0, logStartOffset: 60 });
+    await journal.propose({ type: 'advanceLogStart', topicId: TOPIC, partition: 0, logStartOffset: 200 });
     expect(journal.state.segment(segmentId(5))).toBeUndefined();
     expect(await condemn(5)).toEqual([]);
     await reopenWith(EPOCH + 2);

@@ -20,7 +20,7 @@ import { type Death, MortalStores } from './mortal-stores.ts';
 const LIMITS = { snapshotEntryBytes: 300, snapshotReferences: 1 };
 const LETTERS = 'abcdefghij';
 /** So many batches are too long for an entry to describe. */
-const MANY = 60;
+const MANY = 200;
 
 interface Acknowledged {
   readonly letter: string;
