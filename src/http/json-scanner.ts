@@ -20,6 +20,7 @@ export const CLOSE_OBJECT = 0x7d;
 /** What `peek` answers at the end. */
 export const END = -1;
 
+const SPACE = 0x20;
 const BACKSLASH = 0x5c;
 const MINUS = 0x2d;
 const ZERO = 0x30;
@@ -39,9 +40,11 @@ const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
 const NULL = Buffer.from('null');
 
-const isDigit = (byte: number | undefined) => byte !== undefined && byte >= ZERO && byte <= NINE;
-const isHexDigit = (byte: number | undefined) =>
-  isDigit(byte) || (byte !== undefined && (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
+const DIGIT = new Uint8Array(256).fill(1, ZERO, NINE + 1);
+const HEX_DIGIT = new Uint8Array(256)
+  .fill(1, ZERO, NINE + 1)
+  .fill(1, 0x41, 0x47)
+  .fill(1, 0x61, 0x67);
 
 /** For each open container of the value under way: 1 an object, 0 an array. Scanning is synchronous, so one serves all. */
 const containers = new Uint8Array(JSON_DEPTH_MAX);
@@ -59,11 +62,12 @@ export class JsonScanner {
   /** Moves over whitespace and answers the byte there, END at the end. */
   peek(): number {
     const { bytes } = this;
-    const end = bytes.length;
+    const byte = bytes[this.at];
+    if (byte !== undefined && byte > SPACE) return byte;
     let at = this.at;
-    while (at < end && WHITESPACE[bytes[at]!] === 1) at++;
+    while (WHITESPACE[bytes[at]!] === 1) at++;
     this.at = at;
-    return at < end ? bytes[at]! : END;
+    return bytes[at] ?? END;
   }
 
   /** Moves over whitespace and this byte. */
@@ -79,12 +83,11 @@ export class JsonScanner {
   /** From the opening quote to after the closing one. */
   skipString(): boolean {
     const { bytes } = this;
-    const end = bytes.length;
     this.escaped = false;
     let at = this.at + 1;
     for (;;) {
-      while (at < end && PLAIN[bytes[at]!] === 1) at++;
-      const byte = at < end ? bytes[at]! : END;
+      while (PLAIN[bytes[at]!] === 1) at++; // Ends at the end, where there is no byte.
+      const byte = bytes[at] ?? END;
       if (byte === QUOTE) {
         this.at = at + 1;
         return true;
@@ -102,7 +105,7 @@ export class JsonScanner {
     const kind = bytes[at + 1];
     if (kind === undefined) return END;
     if (kind !== 0x75) return ESCAPED.has(kind) ? at + 2 : END;
-    for (let digit = at + 2; digit < at + 6; digit++) if (!isHexDigit(bytes[digit])) return END;
+    for (let digit = at + 2; digit < at + 6; digit++) if (HEX_DIGIT[bytes[digit]!] !== 1) return END;
     return at + 6;
   }
 
@@ -132,7 +135,7 @@ export class JsonScanner {
   #afterDigits(start: number): number {
     const { bytes } = this;
     let at = start;
-    while (isDigit(bytes[at])) at++;
+    while (DIGIT[bytes[at]!] === 1) at++;
     return at === start ? END : at;
   }
 
