@@ -24,8 +24,6 @@ const GONE: BlockResult = { type: 'gone' };
 
 /** Two blocks with no more than this between them are read as one. */
 const GAP_BYTES_MAX = 16 * 1024;
-/** Reads above this use a recycled chunk; a smaller block would waste most of one. */
-const RECYCLED_BYTES_MIN = CHUNK_BYTES / 2;
 /** What was appended within this is hot. */
 const HOT_MS = 60_000;
 
@@ -145,7 +143,7 @@ export class BlockReader {
     const key = segmentKey(clusterId, extent.source.segmentId);
     const gate = runtime.clock.now() - extent.appendedAt < HOT_MS ? this.#hot : this.#cold;
     return gate.run(async () => {
-      const chunk = length >= RECYCLED_BYTES_MIN ? pool.take(length) : pool.wrap(Buffer.allocUnsafeSlow(length));
+      const chunk = pool.take(length);
       try {
         const into = chunk.buffer.subarray(0, length);
         const read = await objects.read(key, { start, end: start + length }, { cause: 'fetch', signal, into });

@@ -10,6 +10,11 @@ import { assert } from '../runtime/assert.ts';
 /** One mebibyte, and room for the header that the default `max.message.bytes` allows on top of it. */
 export const CHUNK_BYTES = 1024 * 1024 + 4096;
 
+/** Sizes that are recycled. Ingest fills whole chunks; reads take the least that will do, at most twice what they need. */
+const SIZES = [64 * 1024, 128 * 1024, 256 * 1024, 512 * 1024, CHUNK_BYTES];
+/** Below this a fresh buffer costs no more than a recycled one. */
+const RECYCLED_BYTES_MIN = 32 * 1024;
+
 export class Chunk {
   readonly buffer: Buffer;
   readonly #pool: ChunkPool;
@@ -49,35 +54,37 @@ export class Chunk {
 }
 
 export interface ChunkPoolOptions {
-  /** Unused chunks kept for the next writer; more are left to the garbage collector. */
-  readonly idleMax: number;
+  /** Unused buffers kept for the next writer; more are left to the garbage collector. */
+  readonly idleBytesMax: number;
   /** Overwrites what comes back, so that a test sees whoever still reads it. */
   readonly poison?: boolean;
 }
 
 export class ChunkPool {
-  readonly #idle: Buffer[] = [];
-  readonly #idleMax: number;
+  /** By size. */
+  readonly #idle = new Map<number, Buffer[]>(SIZES.map((size) => [size, []]));
+  readonly #idleBytesMax: number;
   readonly #poison: boolean;
+  idleBytes = 0;
   /** Chunks out of the pool, foreign ones included. */
   liveCount = 0;
   liveBytes = 0;
   /** Bytes of chunks that at least one answer still reads. Kept by `Chunk`. */
   leasedBytes = 0;
 
-  constructor({ idleMax, poison = false }: ChunkPoolOptions) {
-    this.#idleMax = idleMax;
+  constructor({ idleBytesMax, poison = false }: ChunkPoolOptions) {
+    this.#idleBytesMax = idleBytesMax;
     this.#poison = poison;
-  }
-
-  get idleCount(): number {
-    return this.#idle.length;
   }
 
   /** A chunk of at least `bytesMin`, with one reference that the caller owns. What it holds is undefined. */
   take(bytesMin = CHUNK_BYTES): Chunk {
-    if (bytesMin > CHUNK_BYTES) return this.wrap(Buffer.allocUnsafeSlow(bytesMin));
-    return this.wrap(this.#idle.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
+    const size = bytesMin < RECYCLED_BYTES_MIN ? undefined : SIZES.find((each) => each >= bytesMin);
+    if (size === undefined) return this.wrap(Buffer.allocUnsafeSlow(bytesMin));
+    const recycled = this.#idle.get(size)!.pop();
+    if (recycled === undefined) return this.wrap(Buffer.allocUnsafeSlow(size));
+    this.idleBytes -= size;
+    return this.wrap(recycled);
   }
 
   /** Takes a buffer that nobody else writes under counting. It joins the pool if it has the right size. */
@@ -93,8 +100,11 @@ export class ChunkPool {
     this.liveCount--;
     this.liveBytes -= buffer.length;
     if (this.#poison) buffer.fill(0xdd);
-    const whole = buffer.length === CHUNK_BYTES && buffer.buffer.byteLength === CHUNK_BYTES;
-    if (whole && this.#idle.length < this.#idleMax) this.#idle.push(buffer);
+    const idle = this.#idle.get(buffer.length);
+    const whole = buffer.buffer.byteLength === buffer.length;
+    if (idle === undefined || !whole || this.idleBytes + buffer.length > this.#idleBytesMax) return;
+    idle.push(buffer);
+    this.idleBytes += buffer.length;
   }
 }
 

@@ -11,7 +11,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { BlockCache } from './block-cache.ts';
 import { BlockReader } from './block-reader.ts';
 import { Cadence, costsOf } from './cadence.ts';
-import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { Departures } from './departures.ts';
 import { Fetcher } from './fetch.ts';
 import { FetchMetrics } from './fetch-metrics.ts';
@@ -65,6 +65,8 @@ export interface OpenedLog extends Log {
 /** Fetches that wait at once, one per connection, and the partitions that they wait for together. */
 const WAITERS_MAX = 50_000;
 const HOOKS_MAX = 1_000_000;
+/** Buffers kept for the next bytes: several uploads' worth. */
+const IDLE_BYTES_MAX = 32 * 1024 * 1024;
 /** Footers of segments with long extents. */
 const INDEX_BYTES_MAX = 8 * 1024 * 1024;
 /** What is read for a sequential reader before it asks, at most: several answers, and less than the cache keeps. */
@@ -80,7 +82,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
 
   const ingestBytesMax = config['ingest.buffer.bytes.max'];
   const cacheBytesMax = config['fetch.cache.bytes.max'];
-  const pool = new ChunkPool({ idleMax: Math.ceil((ingestBytesMax / 2 + cacheBytesMax / 2) / CHUNK_BYTES), poison });
+  const pool = new ChunkPool({ idleBytesMax: IDLE_BYTES_MAX, poison });
   const tail = new TailCache(cacheBytesMax / 2);
   const cache = new BlockCache(cacheBytesMax / 2);
 

@@ -5,7 +5,7 @@ import type { Run } from '../../src/log/run.ts';
 import { iterateBatches, placeBatch } from '../../src/record/batch.ts';
 import { buildBatch } from '../../src/record/records.ts';
 
-const writer = new ChunkWriter(new ChunkPool({ idleMax: 0 }));
+const writer = new ChunkWriter(new ChunkPool({ idleBytesMax: 0 }));
 
 /** Batches of one record at `offsets`, one after the other in memory. */
 function run(baseOffset: number, endOffset: number): Run {

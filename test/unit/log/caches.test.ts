@@ -9,7 +9,7 @@ import { systemTimers } from '../../../src/runtime/clock.ts';
 import { manualRuntime } from './manual-runtime.ts';
 import { batchOf } from './world.ts';
 
-const pool = () => new ChunkPool({ idleMax: 8, poison: true });
+const pool = () => new ChunkPool({ idleBytesMax: 8 << 20, poison: true });
 const custody = { add: () => {}, remove: () => {} };
 
 /** A batch of `count` records at the start of what is left of the chunk. */
