@@ -26,6 +26,8 @@ import { type SocketReads, takeSocket } from './socket-reads.ts';
 const UNSENT_BYTES_MAX = 1024 * 1024;
 /** After the last byte is sent, a client has this long to close its side. */
 const LINGER_MS = 1_000;
+/** A host that vanished without a word is noticed by probes of the kernel that begin after this. */
+const KEEP_ALIVE_MS = 60_000;
 /** A fetch may always answer this much, however many answers wait. */
 const ANSWER_BYTES_MIN = 256 * 1024;
 const HTTP_ANSWER =
@@ -106,6 +108,7 @@ export class Connection implements Peer {
     this.#socket = takeSocket(accepted, reads, host.directReads);
     this.#writer = new ResponseWriter(this.#socket, (bytes) => this.#onSent(bytes));
     this.#socket.setNoDelay(true);
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS);
     this.#socket.on('end', () => this.end('the client ended it'));
     this.#socket.on('error', (cause) =>
       host.logger.debug({ peer: this.#name, cause: String(cause) }, 'connection lost'),

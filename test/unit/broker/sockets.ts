@@ -25,7 +25,8 @@ export async function listening(
   given: Given = {},
   options: Partial<KafkaListenerOptions> & { readonly logger?: Logger } = {},
 ): Promise<Listening> {
-  const broker = door(given, options.logger);
+  const opened = door(given, options.logger);
+  const broker = { ...opened, runtime: options.runtime ?? opened.runtime };
   await broker.topics.create({ name: 'orders', config: {}, partitions: 2 });
   const address = { host: '127.0.0.1', port: 0 };
   const listener = await listenKafka({ ...broker, address, advertised: null, ...options });
@@ -54,9 +55,9 @@ export const fetchOf = (fetchOffset: number, { maxWaitMs = 0, minBytes = 1, maxB
 });
 
 /** Waits until something is so: for what happens on the other side of a socket. */
-export async function until(what: string, isSo: () => boolean, withinMs = 5_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   for (let waited = 0; waited < withinMs; waited += 5) {
-    if (isSo()) return;
+    if (await isSo()) return;
     await pause(5);
   }
   throw new Error(`still not so after ${withinMs} ms: ${what}`);
