@@ -25,6 +25,8 @@ export class HttpError extends KafkaError {
 /** Statuses that promise that waiting helps. */
 export const RETRY_AFTER: ReadonlySet<number> = new Set([429, 503]);
 const RETRY_AFTER_SECONDS = '1';
+/** Details quote what the client sent, which may be megabytes. */
+const DETAIL_CHARS_MAX = 1_000;
 
 /** The answer to a failure. One that is a bug of ours is logged in full and told in general. */
 export function problemReply(cause: unknown, logger: Logger): Reply {
@@ -45,7 +47,7 @@ function problem(error: ErrorName, detail: string, options: HttpErrorOptions): R
     title: STATUS_CODES[status] ?? 'Error',
     status,
     code: error,
-    detail,
+    detail: detail.length > DETAIL_CHARS_MAX ? `${detail.slice(0, DETAIL_CHARS_MAX)}…` : detail,
     retriable,
     no_side_effects: options.noSideEffects ?? true,
     ...options.members,

@@ -132,6 +132,13 @@ describe('a request that cannot be served is told why, and the next one is serve
     await deep.close();
   });
 
+  test('what was sent is quoted in part only', async () => {
+    const name = 'x'.repeat(1_900);
+    const answer = door.post('/v1/topics/orders/records', `{"records":[{"${name}":1}]}`);
+    expect((await problem(answer, 400, 'INVALID_REQUEST')).detail).toHaveLength(1_001);
+    await problem(door.post('/v1/topics', `{"name":"ok","${name}":1}`), 400, 'INVALID_REQUEST');
+  });
+
   test('an unknown Record-Format: 400', async () => {
     const { detail } = await problem(
       door.post('/v1/topics/orders/records', { records: [{}] }, { 'record-format': 'avro' }),
