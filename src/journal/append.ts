@@ -21,7 +21,8 @@ export interface Append {
 }
 
 export interface BatchPlace {
-  readonly key: string;
+  /** Of the batch's producer on this partition; empty when the batch is not idempotent. */
+  readonly producerKey: string;
   /** Undefined when it does not exist. */
   readonly partition: PartitionState | undefined;
   /** Where the batch would go; -1 when the partition does not exist. */
@@ -94,7 +95,8 @@ class AppendWalk {
     const extents: Extent[] = [];
     for (const batch of batches) {
       const index = this.baseOffsets.length;
-      const exception = this.#verdict(batch, { key, partition: state, nextOffset, index });
+      const ofProducer = batch.producerId < 0 ? '' : producerKey(key, batch.producerId);
+      const exception = this.#verdict(batch, { producerKey: ofProducer, partition: state, nextOffset, index });
       this.maxTimestamps.push(exception?.type === 'duplicate' ? exception.maxTimestamp : batch.maxTimestamp);
       if (exception) {
         this.exceptions.push(exception);
@@ -102,7 +104,7 @@ class AppendWalk {
         continue;
       }
       this.baseOffsets.push(nextOffset);
-      this.#advanceProducer(key, batch, nextOffset);
+      if (ofProducer !== '') this.#advanceProducer(ofProducer, key, batch, nextOffset);
       if (run !== null && run.position + run.length === batch.position) extendRun(run, batch);
       else {
         if (run) extents.push(this.#extentOf(run));
@@ -114,10 +116,10 @@ class AppendWalk {
     if (state && extents.length > 0) this.#draft.setPartition(key, this.#grow(state, extents, nextOffset));
   }
 
-  #advanceProducer(key: string, batch: BatchDescription, baseOffset: number): void {
-    if (batch.producerId < 0) return;
-    const known = this.#draft.producers.get(producerKey(key, batch.producerId));
-    this.#draft.setProducer(advanceProducer(known, batch, key, baseOffset, this.#draft.header.timestamp));
+  #advanceProducer(ofProducer: string, partition: string, batch: BatchDescription, baseOffset: number): void {
+    const known = this.#draft.producers.get(ofProducer);
+    const appendedAt = this.#draft.header.timestamp;
+    this.#draft.setProducer(ofProducer, advanceProducer(known, batch, partition, baseOffset, appendedAt));
   }
 
   #extentOf(run: Run): Extent {

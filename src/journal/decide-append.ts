@@ -11,7 +11,7 @@ import type { AppendException, Appended, AppendedGroup, AppendedSource, Refusal 
 import { answerAgain, repeatAnswer } from './idempotency.ts';
 import type { AppendRequest, IdempotentGroup, Lane } from './journal.ts';
 import { type AppendedAnswer, checkLane, type LaneAnswer, laneKey } from './lanes.ts';
-import { checkProducer, producerKey } from './producers.ts';
+import { checkProducer } from './producers.ts';
 
 /** KIP-98: attributes of a batch header. */
 const TRANSACTIONAL = 0x10;
@@ -167,7 +167,7 @@ class AppendDecider {
   }
 
   #checkProducer(batch: BatchDescription, place: BatchPlace): AppendException | null {
-    const known = this.#draft.producers.get(producerKey(place.key, batch.producerId));
+    const known = this.#draft.producers.get(place.producerKey);
     const verdict = checkProducer(known, batch);
     if (verdict.type === 'accept') return null;
     if (verdict.type === 'refuse') return refuse(place, verdict.error);

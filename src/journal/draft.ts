@@ -13,7 +13,7 @@ import type { Applied, CondemnedSegment, Lane, SegmentUse } from './journal.ts';
 import { advanceLane, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
 import { Overlay } from './overlay.ts';
 import type { Extent, PartitionState } from './partition-state.ts';
-import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord, producerKey } from './producers.ts';
+import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord } from './producers.ts';
 import { type JournalState, referenceOf } from './state.ts';
 
 /** What an entry says of itself before its commands. */
@@ -149,8 +149,8 @@ export class StateDraft {
     }
   }
 
-  setProducer(record: ProducerRecord): void {
-    this.producers.set(producerKey(record.partitionKey, record.producerId), record);
+  setProducer(key: string, record: ProducerRecord): void {
+    this.producers.set(key, record);
     if (this.producers.size > this.#limits.producersMax) deleteOldest(this.producers);
   }
 

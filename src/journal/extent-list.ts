@@ -1,78 +1,53 @@
 import type { Extent, ExtentList } from './partition-state.ts';
+import { SharedList } from './shared-list.ts';
 
-/** Below this many dropped extents at the front their memory is not worth a copy. */
-const DROPPED_MIN = 32;
-
-/**
- * An immutable view `[start, end)` of an array that versions share. Appending to the newest version pushes onto the
- * shared array, beyond what older versions see; appending to an older one copies.
- */
+/** The extents of a partition; versions share memory. */
 export class SharedExtentList implements ExtentList {
-  static readonly empty = new SharedExtentList([], 0, 0);
+  static readonly empty: SharedExtentList = new SharedExtentList(SharedList.of<Extent>([]));
 
-  readonly #items: Extent[];
-  readonly #start: number;
-  readonly #end: number;
+  readonly #list: SharedList<Extent>;
 
-  private constructor(items: Extent[], start: number, end: number) {
-    this.#items = items;
-    this.#start = start;
-    this.#end = end;
+  private constructor(list: SharedList<Extent>) {
+    this.#list = list;
   }
 
   static of(extents: Iterable<Extent>): SharedExtentList {
-    const items = [...extents];
-    return new SharedExtentList(items, 0, items.length);
+    return new SharedExtentList(SharedList.of(extents));
   }
 
   get length(): number {
-    return this.#end - this.#start;
+    return this.#list.length;
   }
 
   at(index: number): Extent | undefined {
-    return index >= 0 && index < this.length ? this.#items[this.#start + index] : undefined;
+    return this.#list.at(index);
   }
 
   indexOf(offset: number): number {
-    let low = this.#start;
-    let high = this.#end;
+    let low = 0;
+    let high = this.#list.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#items[middle]!.endOffset > offset) high = middle;
+      if (this.#list.at(middle)!.endOffset > offset) high = middle;
       else low = middle + 1;
     }
-    return low - this.#start;
+    return low;
   }
 
-  *[Symbol.iterator](): Iterator<Extent> {
-    for (let at = this.#start; at < this.#end; at++) yield this.#items[at]!;
+  [Symbol.iterator](): Iterator<Extent> {
+    return this.#list[Symbol.iterator]();
   }
 
   append(extent: Extent): SharedExtentList {
-    // The shared empty list must stay empty: it never owns the tip.
-    if (this.#items.length === this.#end && this !== SharedExtentList.empty) {
-      this.#items.push(extent);
-      return new SharedExtentList(this.#items, this.#start, this.#end + 1);
-    }
-    const items = this.#items.slice(this.#start, this.#end);
-    items.push(extent);
-    return new SharedExtentList(items, 0, items.length);
+    return new SharedExtentList(this.#list.append(extent));
   }
 
   dropFirst(count: number): SharedExtentList {
-    const start = this.#start + count;
-    const left = this.#end - start;
-    if (left === 0) return SharedExtentList.empty;
-    if (start > DROPPED_MIN && start > left) {
-      return new SharedExtentList(this.#items.slice(start, this.#end), 0, left);
-    }
-    return new SharedExtentList(this.#items, start, this.#end);
+    return count === this.length ? SharedExtentList.empty : new SharedExtentList(this.#list.dropFirst(count));
   }
 
   /** Replaces `count` extents from `index` on. */
   splice(index: number, count: number, added: readonly Extent[]): SharedExtentList {
-    const items = this.#items.slice(this.#start, this.#end);
-    items.splice(index, count, ...added);
-    return new SharedExtentList(items, 0, items.length);
+    return new SharedExtentList(this.#list.splice(index, count, added));
   }
 }

@@ -5,12 +5,13 @@
 import { LANE_ANSWERS_KEPT } from '../limits.ts';
 import { type AppendException, REFUSAL_MESSAGES } from './entry.ts';
 import type { AppendAnswer, BatchAnswer, Lane } from './journal.ts';
+import { SharedList } from './shared-list.ts';
 
 export interface LaneState extends Lane {
   /** Number of the last append or skip. */
   readonly last: number;
   /** The newest `LANE_ANSWERS_KEPT`, ascending by number. */
-  readonly answers: readonly LaneAnswer[];
+  readonly answers: SharedList<LaneAnswer>;
 }
 
 export type LaneAnswer = AppendedAnswer | { readonly type: 'skipped'; readonly number: number };
@@ -38,6 +39,8 @@ export type LaneVerdict =
   | { readonly type: 'gap'; readonly expected: number }
   | { readonly type: 'superseded' };
 
+const NO_ANSWERS = SharedList.of<LaneAnswer>([]);
+
 export const laneKey = (brokerId: number, lane: number): string => `${brokerId}/${lane}`;
 
 export function checkLane(
@@ -51,14 +54,17 @@ export function checkLane(
   const expected = current ? current.last + 1 : 0;
   if (number === expected) return { type: 'next' };
   if (number > expected) return { type: 'gap', expected };
-  return { type: 'repeat', answer: current?.answers.find((answer) => answer.number === number) };
+  // Every number up to the last one has an answer, and the newest are kept.
+  const answer = current?.answers.at(number - (current.last + 1 - current.answers.length));
+  return { type: 'repeat', answer };
 }
 
 export function advanceLane(known: LaneState | undefined, lane: Lane, answer: LaneAnswer): LaneState {
   const { brokerId, brokerEpoch, lane: laneId } = lane;
-  const kept = known?.brokerEpoch === brokerEpoch ? known.answers.slice(1 - LANE_ANSWERS_KEPT) : [];
-  kept.push(answer);
-  return { brokerId, brokerEpoch, lane: laneId, last: answer.number, answers: kept };
+  const kept = known?.brokerEpoch === brokerEpoch ? known.answers : NO_ANSWERS;
+  const grown = kept.append(answer);
+  const answers = grown.length > LANE_ANSWERS_KEPT ? grown.dropFirst(1) : grown;
+  return { brokerId, brokerEpoch, lane: laneId, last: answer.number, answers };
 }
 
 /** The answer in the shape in which callers get it. */

@@ -239,8 +239,11 @@ export class LeadingJournal implements Journal {
     const committed = this.#draft.commit();
     this.#uncovered.add({ seq: built.header.seq, commands: built.commands }, bytes.length);
     bodies.keep(built.header.seq, built.header.id, bytes.subarray(bytes.length - built.bodyBytes));
-    for (const listener of this.#listeners) listener(committed);
-    built.settle();
+    try {
+      for (const listener of this.#listeners) listener(committed);
+    } finally {
+      built.settle(); // It is durable, whatever becomes of those who listen.
+    }
     maintenance.committed(committed);
   }
 

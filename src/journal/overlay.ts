@@ -1,3 +1,5 @@
+import { assert } from '../runtime/assert.ts';
+
 /**
  * Changes over a map that others may be reading: reads see base and changes together, `apply` moves the changes into the
  * base at once. Values are immutable. An ordered overlay moves a changed key to the end, so that the map's own order is
@@ -15,7 +17,9 @@ export class Overlay<K, V extends object | number> {
     this.#ordered = order === 'ordered';
   }
 
+  /** Counted for ordered overlays only: those are caches with a limit. */
   get size(): number {
+    assert(this.#ordered, 'an unordered overlay does not count');
     return this.#base.size + this.#sizeDelta;
   }
 
@@ -30,8 +34,10 @@ export class Overlay<K, V extends object | number> {
   }
 
   set(key: K, value: V): void {
-    if (this.get(key) === undefined) this.#sizeDelta++;
-    if (this.#ordered) this.#changes.delete(key);
+    if (this.#ordered) {
+      if (this.get(key) === undefined) this.#sizeDelta++;
+      this.#changes.delete(key);
+    }
     this.#changes.set(key, value);
   }
 

@@ -33,6 +33,7 @@ import type { CondemnedSegment, ProducerBatch, SegmentUse } from './journal.ts';
 import { type AppendedAnswer, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
 import type { EpochStart, Extent, ExtentSource, PartitionState } from './partition-state.ts';
 import { type ProducerRecord, producerKey } from './producers.ts';
+import { SharedList } from './shared-list.ts';
 import { JournalState, partitionKey } from './state.ts';
 
 const MAGIC = 'MRSN';
@@ -153,7 +154,11 @@ function* writeState(writer: ByteWriter, state: CapturedState): Generator<void> 
 
 const NO_ID = '00000000000000000000000000000000';
 
-function* writeAll<T>(writer: ByteWriter, values: readonly T[], write: (value: T) => void): Generator<void> {
+function* writeAll<T>(
+  writer: ByteWriter,
+  values: Iterable<T> & { readonly length: number },
+  write: (value: T) => void,
+): Generator<void> {
   writer.uvarint(values.length);
   for (const value of values) {
     write(value);
@@ -356,7 +361,7 @@ function countUses(state: JournalState, segments: readonly SegmentReference[]): 
 function readLaneState(reader: ByteReader): LaneState {
   const lane = readLane(reader);
   const last = reader.uvarint();
-  return { ...lane, last, answers: readMany(reader, () => readLaneAnswer(reader)) };
+  return { ...lane, last, answers: SharedList.of(readMany(reader, () => readLaneAnswer(reader))) };
 }
 
 function readLaneAnswer(reader: ByteReader): LaneAnswer {

@@ -203,7 +203,10 @@ function contents(state: JournalState) {
     condemned: sorted(state.condemnedById),
     forgotten: sorted(state.forgottenByBroker),
     sessions: sorted(state.sessions),
-    lanes: sorted(state.lanes),
+    lanes: sorted(state.lanes).map(([key, value]) => [
+      key,
+      { ...(value as object), answers: [...(value as { answers: Iterable<unknown> }).answers] },
+    ]),
     inlineUses: sorted(state.inlineUses),
     producers: [...state.producersByKey],
     idempotencyKeys: [...state.idempotencyKeys],

@@ -45,6 +45,6 @@ describe('a number of a lane', () => {
   test('keeps a bounded window of answers', () => {
     const state = having(5, 200);
     expect(state.answers).toHaveLength(LANE_ANSWERS_KEPT);
-    expect(state.answers[0]?.number).toBe(201 - LANE_ANSWERS_KEPT);
+    expect(state.answers.at(0)?.number).toBe(201 - LANE_ANSWERS_KEPT);
   });
 });
