@@ -30,8 +30,10 @@ export interface S3Server {
   readonly endpoint: string;
   /** Requests answered so far by operation, `PutObject` and so on, failed ones included. */
   readonly requests: ReadonlyMap<string, number>;
-  /** The next `count` requests get this answer instead and change nothing. */
+  /** The next `count` requests get this answer instead and change nothing. May be Infinity. */
   failNext(count: number, code: keyof typeof INJECTED): void;
+  /** Forgets what is left of it. */
+  stopFailing(): void;
   /** Makes archived objects readable whose restore was asked for. */
   finishRestores(): void;
   close(): Promise<void>;
@@ -59,7 +61,7 @@ interface Call {
 export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Server> {
   const shelf = new Shelf(options.directory);
   const requests = new Map<string, number>();
-  const injected: (keyof typeof INJECTED)[] = [];
+  const injected: { left: number; readonly code: keyof typeof INJECTED }[] = [];
   const s3 = new S3(shelf, options.ignoresConditions === true);
 
   const server = createServer({ keepAliveTimeout: 30_000 }, async (request, response) => {
@@ -70,8 +72,11 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     const operation = operationOf(call);
     requests.set(operation, (requests.get(operation) ?? 0) + 1);
     try {
-      const code = injected.shift();
-      if (code) {
+      const next = injected[0];
+      if (next) {
+        const { code } = next;
+        next.left -= 1;
+        if (next.left <= 0) injected.shift();
         for await (const _ of request); // Reads the body first, so that the client sees the answer.
         throw new S3Error(INJECTED[code], code, 'injected');
       }
@@ -90,7 +95,8 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
-    failNext: (count, code) => void injected.push(...Array.from({ length: count }, () => code)),
+    failNext: (count, code) => void injected.push({ left: count, code }),
+    stopFailing: () => void injected.splice(0),
     finishRestores: () => shelf.finishRestores(),
     close: () =>
       new Promise((resolve) => {
