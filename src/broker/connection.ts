@@ -72,6 +72,10 @@ interface Slot {
   outcome: Outcome | null;
 }
 
+function releaseUnsent({ outcome }: Slot): void {
+  if (outcome?.type === 'respond') outcome.response.release?.();
+}
+
 export class Connection implements Peer {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
@@ -86,6 +90,8 @@ export class Connection implements Peer {
   /** Frames are being handed out further up the stack. */
   #delivering = false;
   #paused = true;
+  /** A request was left without its answer: the client would take the next one for it. */
+  #cut = false;
   #alone = false;
   #fetching = false;
   /** The next request waits for a gate, or for the fetch before it. */
@@ -254,10 +260,16 @@ export class Connection implements Peer {
   #settle(slot: Slot, outcome: Outcome): void {
     this.#host.requestsInFlight--;
     slot.outcome = outcome;
-    if (slot.turn === 'fetch') this.#fetching = false;
-    else if (slot.turn === 'alone') this.#alone = false;
+    if (this.#phase === 'closed') {
+      releaseUnsent(slot);
+      return;
+    }
+    if (slot.turn === 'alone') this.#alone = false;
     try {
-      while (this.#slots.length > 0 && this.#slots[0]!.outcome !== null) this.#answer(this.#slots.shift()!.outcome!);
+      for (let head = this.#slots[0]; head?.outcome; head = this.#slots[0]) {
+        this.#slots.shift();
+        this.#answer(head.turn, head.outcome);
+      }
       if (this.#phase === 'ending') this.#finishWhenDone();
       else if (this.#paused) this.proceed();
     } catch (cause) {
@@ -265,27 +277,23 @@ export class Connection implements Peer {
     }
   }
 
-  #answer(outcome: Outcome): void {
-    switch (outcome.type) {
-      case 'respond':
-        this.#send(outcome.response);
-        break;
-      case 'close':
-        this.#host.limited.warn('a Kafka request cannot be answered, its connection is closed', {
-          peer: this.#name,
-          reason: outcome.reason,
-        });
-        this.#host.metrics.closed('request');
-        this.end(outcome.reason);
-        break;
-      case 'silent':
-        break;
+  #answer(turn: Turn | undefined, outcome: Outcome): void {
+    // Not earlier: a second answer that waits behind a slow request would be memory that nobody counts.
+    if (turn === 'fetch') this.#fetching = false;
+    if (outcome.type === 'close') {
+      const fields = { peer: this.#name, reason: outcome.reason };
+      this.#host.limited.warn('a Kafka request cannot be answered, its connection is closed', fields);
+      this.#host.metrics.closed('request');
+      this.#cut = true;
+      this.end(outcome.reason);
+    } else if (outcome.type === 'respond') {
+      if (this.#cut) outcome.response.release?.();
+      else this.#send(outcome.response);
     }
   }
 
   #send(response: OutgoingResponse): void {
-    if (this.#phase !== 'closed') this.#host.unsent.add(this.#writer.send(response));
-    else response.release?.();
+    this.#host.unsent.add(this.#writer.send(response));
   }
 
   #onSent(bytes: number): void {
@@ -328,6 +336,7 @@ export class Connection implements Peer {
     this.#frames.close();
     this.#host.unsent.remove(this.#writer.waitingBytes);
     this.#writer.close();
+    for (const slot of this.#slots.splice(0)) releaseUnsent(slot);
     this.#host.onClosed(this);
   }
 }

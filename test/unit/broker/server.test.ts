@@ -249,6 +249,46 @@ describe.each([true, false])('a Kafka listener (reads directly: %s)', (directRea
   });
 });
 
+test('answers nothing behind a request that it cannot answer', async () => {
+  const on = await listening();
+  const client = await on.connect();
+  const unknown = Buffer.from('0000000a' + '03e7' + '0000' + '00000001' + 'ffff', 'hex');
+  client.socket.write(Buffer.concat([unknown, requestBytes('Metadata', 9, { topics: [] })]));
+  expect(await client.frame()).toBeNull();
+  await expectHealthy(on);
+});
+
+test('releases the answer of a fetch that was ready behind a slow request when its client vanished', async () => {
+  const on = await listening();
+  const client = await on.connect();
+  await client.call('Produce', 9, produceOf(batch('to be read')));
+  on.broker.log.hold();
+  client.send('Produce', 9, produceOf(batch('slow')));
+  client.send('Fetch', 12, fetchOf(0));
+  await until('the fetch is answered', () => on.broker.log.unreleased === 1);
+  client.socket.resetAndDestroy();
+  await until('it is released', () => on.broker.log.unreleased === 0);
+  on.broker.log.letGo();
+  await expectHealthy(on);
+});
+
+test('starts no second fetch while the answer of the first waits behind a slow request', async () => {
+  const on = await listening();
+  const client = await on.connect();
+  await client.call('Produce', 9, produceOf(batch('to be read')));
+  on.broker.log.hold();
+  const slow = client.send('Produce', 9, produceOf(batch('slow')));
+  const fetches = [1, 2, 3].map(() => client.send('Fetch', 12, fetchOf(0)));
+  await until('the first is answered', () => on.broker.log.unreleased === 1);
+  await pause(20);
+  expect(on.broker.log.unreleased).toBe(1);
+  on.broker.log.letGo();
+  await client.receive('Produce', 9, slow);
+  for (const id of fetches) expect((await client.receive('Fetch', 12, id)).errorCode).toBe(0);
+  await client.close();
+  await expectHealthy(on);
+});
+
 test('counts requests, and bytes in and out', async () => {
   const on = await listening();
   const client = await on.connect();
