@@ -5,6 +5,7 @@
  *   requests  what S3 and DynamoDB would be asked for at 10 MB/s over 100 partitions, against stand-ins (the default)
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
  *
+ * With --quick a tenth of each load, to see that all of it works; its figures say little.
  * MB is 10^6 bytes. On few cores the client shares them with the broker, so MB per broker CPU-second is the figure to trust.
  */
 import { parseArgs } from 'node:util';
@@ -14,12 +15,18 @@ import { measureSteady } from './steady.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: 'string', default: '3' }, profile: { type: 'string' } },
+  options: {
+    minutes: { type: 'string', default: '3' },
+    profile: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+  },
 });
+/** Of each load. */
+const share = values.quick ? 0.1 : 1;
 const wanted = positionals.length > 0 ? positionals : ['speed', 'requests'];
 for (const name of wanted) {
-  if (name === 'speed') await measureSpeed(values.profile);
-  else if (name === 'requests') await measureRequests();
-  else if (name === 'steady') await measureSteady(Number(values.minutes));
+  if (name === 'speed') await measureSpeed(share, values.profile);
+  else if (name === 'requests') await measureRequests(share);
+  else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
   else throw new Error(`no benchmark ${name}: give speed, requests or steady`);
 }

@@ -23,7 +23,8 @@ const TICK_MS = 10;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-export async function measureRequests(): Promise<void> {
+/** `share` of the time is 1 for figures that mean something: what merging costs shows late. */
+export async function measureRequests(share: number): Promise<void> {
   if (dynoxideBinary() === null) {
     process.stderr.write('bench: no DynamoDB stand-in for this platform, so requests are not counted\n');
     return;
@@ -42,7 +43,8 @@ export async function measureRequests(): Promise<void> {
     const { topicId } = await core.topics.create({ name: 'bench', partitions: PARTITIONS, config: {} });
     core.lifecycle.start();
     const before = stores.meter.totals();
-    const megabytes = await load(core.log, topicId);
+    const seconds = SECONDS * share;
+    const megabytes = await load(core.log, topicId, seconds);
     for (const journal of core.journals) journal.requestSnapshot();
     await quiet(stores.meter);
     const after = stores.meter.totals();
@@ -51,7 +53,7 @@ export async function measureRequests(): Promise<void> {
     const dollars = (after.dollars - before.dollars) / megabytes;
     const rows = stores.meter.rows().filter(({ cause }) => cause !== 'startup' && cause !== 'topics');
     print(
-      `Requests: ${fixed(megabytes)} MB in ${SECONDS} s over ${PARTITIONS} partitions, one journal, merged, snapshot taken, trimmed`,
+      `Requests: ${fixed(megabytes)} MB in ${fixed(seconds)} s over ${PARTITIONS} partitions, one journal, merged, snapshot taken, trimmed`,
       [
         {
           what: 'PUT per MB',
@@ -92,7 +94,7 @@ export async function measureRequests(): Promise<void> {
 
 type Log = Awaited<ReturnType<typeof openCore>>['log'];
 
-async function load(log: Log, topicId: string): Promise<number> {
+async function load(log: Log, topicId: string, seconds: number): Promise<number> {
   const records = buildBatch([{ key: null, value: Buffer.alloc(BATCH_BYTES - 80, 7) }], { timestamp: Date.now() });
   const answers: Promise<void>[] = [];
   let sent = 0;
@@ -100,7 +102,7 @@ async function load(log: Log, topicId: string): Promise<number> {
   const begun = performance.now();
   for (;;) {
     const elapsed = (performance.now() - begun) / 1_000;
-    if (elapsed >= SECONDS) break;
+    if (elapsed >= seconds) break;
     while (sent * records.length < elapsed * MB_PER_SECOND * 1e6) {
       const batch = { topicId, partition: sent++ % PARTITIONS, records };
       const answer = log.produce([batch], { origin: 'kafka' }).then(([outcome]) => {

@@ -8,6 +8,8 @@ const MB = 1e6;
 interface Bench {
   readonly broker: BrokerProcess;
   readonly programs: Programs;
+  /** Scales a number of records or requests to the wanted share of the load. */
+  readonly scaled: (count: number) => number;
 }
 
 /** Runs `load` and tells what it cost the broker. */
@@ -18,11 +20,13 @@ async function charged(broker: BrokerProcess, load: () => Promise<Measured>) {
   return { ...measured, cpu: broker.cpuSeconds() - before };
 }
 
-export async function measureSpeed(profile?: string): Promise<void> {
+/** `share` of the load is 1 for figures that mean something. */
+export async function measureSpeed(share: number, profile?: string): Promise<void> {
   const programs = buildPrograms();
   if (!programs) return;
   const broker = await startBrokerProcess(profile ? { profile } : {});
-  const bench = { broker, programs };
+  const scaled = (count: number) => Math.ceil(count * share);
+  const bench = { broker, programs, scaled };
   try {
     const lines = [
       ...(await largeBatches(bench)),
@@ -84,14 +88,14 @@ const throughput = (
   };
 };
 
-async function largeBatches({ broker, programs }: Bench): Promise<Line[]> {
+async function largeBatches({ broker, programs, scaled }: Bench): Promise<Line[]> {
   await createTopic(broker, 'large');
   const driven = await charged(broker, () =>
-    run(programs.driver, ['produce', broker.kafka, 'large', PARTITIONS, 1_500_000, 1_024, 1_000_000, 50]),
+    run(programs.driver, ['produce', broker.kafka, 'large', PARTITIONS, scaled(1_500_000), 1_024, 1_000_000, 50]),
   );
   const { files, checkAt } = writeProduceRequests(programs.directory, 'large', PARTITIONS, 950, 1_024);
   const [host, port] = broker.kafka.split(':');
-  const requests = 2_000;
+  const requests = scaled(2_000);
   const replayed = await charged(broker, () =>
     run(programs.replayer, ['kafka', host!, port!, PARTITIONS, 2, requests, checkAt, '0000', ...files]),
   );
@@ -101,14 +105,14 @@ async function largeBatches({ broker, programs }: Bench): Promise<Line[]> {
   ];
 }
 
-async function mediumBatches({ broker, programs }: Bench): Promise<Line[]> {
+async function mediumBatches({ broker, programs, scaled }: Bench): Promise<Line[]> {
   await createTopic(broker, 'medium');
   const driven = await charged(broker, () =>
-    run(programs.driver, ['produce', broker.kafka, 'medium', PARTITIONS, 800_000, 1_024, 16_384, 5]),
+    run(programs.driver, ['produce', broker.kafka, 'medium', PARTITIONS, scaled(800_000), 1_024, 16_384, 5]),
   );
   const { files, checkAt } = writeProduceRequests(programs.directory, 'medium', PARTITIONS, 15, 1_024);
   const [host, port] = broker.kafka.split(':');
-  const requests = 60_000;
+  const requests = scaled(60_000);
   const replayed = await charged(broker, () =>
     run(programs.replayer, ['kafka', host!, port!, 24, 8, requests, checkAt, '0000', ...files]),
   );
@@ -118,9 +122,16 @@ async function mediumBatches({ broker, programs }: Bench): Promise<Line[]> {
   ];
 }
 
-async function idleLatency({ broker, programs }: Bench): Promise<Line> {
+async function idleLatency({ broker, programs, scaled }: Bench): Promise<Line> {
   await createTopic(broker, 'single');
-  const { p50, p99 } = await run(programs.driver, ['latency', broker.kafka, 'single', PARTITIONS, 3_000, 1_024]);
+  const { p50, p99 } = await run(programs.driver, [
+    'latency',
+    broker.kafka,
+    'single',
+    PARTITIONS,
+    scaled(3_000),
+    1_024,
+  ]);
   return {
     what: 'one record at a time, idle broker',
     measured: `p50 ${fixed(p50!, 2)} ms, p99 ${fixed(p99!, 2)} ms`,
@@ -130,12 +141,12 @@ async function idleLatency({ broker, programs }: Bench): Promise<Line> {
   };
 }
 
-async function singles({ broker, programs }: Bench): Promise<Line> {
+async function singles({ broker, programs, scaled }: Bench): Promise<Line> {
   await createTopic(broker, 'many');
   const { files, checkAt } = writeProduceRequests(programs.directory, 'many', PARTITIONS, 1, 1_024);
   const [host, port] = broker.kafka.split(':');
   const measured = await charged(broker, () =>
-    run(programs.replayer, ['kafka', host!, port!, 64, 1, 200_000, checkAt, '0000', ...files]),
+    run(programs.replayer, ['kafka', host!, port!, 64, 1, scaled(200_000), checkAt, '0000', ...files]),
   );
   const rate = measured.requests! / (measured.ms / 1_000);
   return {
@@ -147,21 +158,21 @@ async function singles({ broker, programs }: Bench): Promise<Line> {
   };
 }
 
-async function catchUp({ broker, programs }: Bench): Promise<Line[]> {
-  const records = 1_600_000;
+async function catchUp({ broker, programs, scaled }: Bench): Promise<Line[]> {
+  const records = scaled(1_600_000);
   const measured = await charged(broker, () =>
     run(programs.driver, ['consume', broker.kafka, 'medium', PARTITIONS, records]),
   );
   return [throughput('catch-up fetch, 16 KB batches', measured.bytes!, measured, 500, 1_000)];
 }
 
-async function httpRecords({ broker, programs }: Bench): Promise<Line> {
+async function httpRecords({ broker, programs, scaled }: Bench): Promise<Line> {
   await createTopic(broker, 'http');
   const file = writeHttpRequest(programs.directory, 'http', broker.http, 100);
   const [host, port] = broker.http.split(':');
   const status = Buffer.from('HTTP/1.1 200').toString('hex');
   const measured = await charged(broker, () =>
-    run(programs.replayer, ['http', host!, port!, 16, 1, 15_000, 0, status, file]),
+    run(programs.replayer, ['http', host!, port!, 16, 1, scaled(15_000), 0, status, file]),
   );
   const rate = (measured.requests! * 100) / (measured.ms / 1_000);
   return {
