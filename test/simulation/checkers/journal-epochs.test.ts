@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import type { Entry } from '../../../src/journal/entry.ts';
+import type { HistoryEvent } from '../history.ts';
+import { acked, created, entry, fence, ledgerBatch, see, sentBatch } from './events.ts';
+import { journalEpochs } from './journal-epochs.ts';
+
+const put = (put: Entry, process = 'p1'): HistoryEvent => ({ type: 'entryPut', journal: 0, entry: put, process });
+const pointer = (more: Partial<Extract<HistoryEvent, { type: 'pointerPut' }>> = {}): HistoryEvent => ({
+  type: 'pointerPut',
+  journal: 0,
+  version: 1,
+  snapshotSeq: 2,
+  floor: 2,
+  snapshotKey: 's',
+  process: 'p1',
+  ...more,
+});
+const snapshot: HistoryEvent = { type: 'objectCreated', key: 's', body: Buffer.alloc(0), process: 'p1' };
+/** p1 leads in epoch 1 and has written two more entries. */
+const led = [put(fence(1, 1)), put(created(2)), put(entry(3, [])), put(entry(4, []))];
+
+describe('an entry', () => {
+  test('of the leader and of its successor passes', () => {
+    expect(see(journalEpochs(), ...led, put(fence(5, 2), 'p2'), put(entry(6, [], { epoch: 2 }), 'p2'))).toBeNull();
+  });
+
+  test('of a fenced leader is a violation', () => {
+    const fenced = [...led, put(fence(5, 2), 'p2')];
+    expect(see(journalEpochs(), ...fenced, put(entry(6, []), 'p1'))).toMatch(/p2 leads in 2/);
+    expect(see(journalEpochs(), ...fenced, put(entry(6, [], { epoch: 2 }), 'p1'))).toMatch(/p2 leads in 2/);
+  });
+
+  test('in a slot that is not the next one is a violation', () => {
+    expect(see(journalEpochs(), ...led, put(entry(6, [])))).toMatch(/whose last entry is 4/);
+    expect(see(journalEpochs(), ...led, put(entry(4, [])))).toMatch(/whose last entry is 4/);
+  });
+
+  test('that fences with an epoch which is not the next one is a violation', () => {
+    expect(see(journalEpochs(), ...led, put(fence(5, 1), 'p2'))).toMatch(/it was in 1/);
+    expect(see(journalEpochs(), ...led, put(fence(5, 3), 'p2'))).toMatch(/it was in 1/);
+  });
+
+  test('that comes late is a violation unless its slot was trimmed', () => {
+    const late = (seq: number): HistoryEvent => ({
+      type: 'strayEntryPut',
+      journal: 0,
+      entry: entry(seq, []),
+      process: 'p1',
+    });
+    expect(see(journalEpochs(), ...led, late(3))).toMatch(/wrote slot 3 of journal 0 again/);
+    const moved = [...led, snapshot, pointer({ snapshotSeq: 4, floor: 4 })];
+    expect(see(journalEpochs(), ...moved, late(3))).toBeNull();
+    expect(see(journalEpochs(), ...moved, late(1))).toMatch(/which a deposed leader must find taken/);
+  });
+});
+
+describe('the pointer', () => {
+  test('moves forward only, to a snapshot that exists', () => {
+    expect(see(journalEpochs(), ...led, snapshot, pointer())).toBeNull();
+    expect(see(journalEpochs(), ...led, pointer())).toMatch(/which does not exist/);
+    expect(see(journalEpochs(), ...led, snapshot, pointer({ version: 2 }))).toMatch(/moved from version 0/);
+    expect(see(journalEpochs(), ...led, snapshot, pointer(), pointer({ version: 2, floor: 1 }))).toMatch(/floor 1/);
+    expect(see(journalEpochs(), ...led, snapshot, pointer({ snapshotSeq: 9, floor: 9 }))).toMatch(/ahead of its last/);
+    expect(see(journalEpochs(), ...led, snapshot, pointer({ floor: 3 }))).toMatch(/ahead of its last entry/);
+  });
+
+  test('keeps its snapshot', () => {
+    const gone: HistoryEvent = { type: 'objectDeleted', key: 's', process: 'p1' };
+    expect(see(journalEpochs(), ...led, snapshot, pointer(), gone)).toMatch(/the snapshot of journal 0 was deleted/);
+  });
+});
+
+test('trimming spares what is above the floor, fences, and what stands before them', () => {
+  const trimmed = (seq: number): HistoryEvent => ({ type: 'entryDeleted', journal: 0, seq, process: 'p1' });
+  const fenced = [...led, put(fence(5, 2), 'p2'), put(entry(6, [], { epoch: 2 }), 'p2'), snapshot];
+  const moved = [...fenced, pointer({ snapshotSeq: 6, floor: 6 })];
+  expect(see(journalEpochs(), ...moved, trimmed(3))).toBeNull();
+  expect(see(journalEpochs(), ...moved, trimmed(4))).toMatch(/stands before one/);
+  expect(see(journalEpochs(), ...moved, trimmed(5))).toMatch(/is a fence/);
+  expect(see(journalEpochs(), ...moved, trimmed(6))).toMatch(/the floor is 6/);
+  expect(see(journalEpochs(), ...fenced, trimmed(3))).toMatch(/the floor is 0/);
+});
+
+test('an acknowledgement by another process than the one that wrote the entry is a violation', () => {
+  const appended: HistoryEvent = { type: 'batchAppended', batch: ledgerBatch(7, 0, { process: 'p2' }) };
+  const answer = (process: string, duplicate = false): HistoryEvent => ({
+    type: 'answered',
+    batch: sentBatch(7),
+    process,
+    outcome: acked(0, { duplicate }),
+  });
+  expect(see(journalEpochs(), appended, answer('p2'))).toBeNull();
+  expect(see(journalEpochs(), appended, answer('p1', true))).toBeNull();
+  expect(see(journalEpochs(), appended, answer('p1'))).toMatch(/p2 wrote its entry/);
+  expect(see(journalEpochs(), answer('p1'))).toMatch(/no entry has it/);
+});

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import type { Command, Entry } from '../../../src/journal/entry.ts';
+import { readBatchHeader } from '../../../src/record/batch.ts';
+import { layoutSegment } from '../../../src/segment/build.ts';
+import { segmentKey } from '../../../src/segment/segment-id.ts';
+import type { HistoryEvent } from '../history.ts';
+import { buildPayload } from '../payload.ts';
+import { appended, created, entry, fence, NAME, see } from './events.ts';
+import { segments } from './segments.ts';
+
+const ID = '019aa3b5ec00-1-1-0-9f86d081';
+const KEY = segmentKey('sim', ID);
+
+const bytes = buildPayload({ batchId: 7, writer: 'w', recordCount: 2, valueBytes: 10, timestamp: 1_000 });
+const layout = layoutSegment(
+  ID,
+  [{ ...NAME, journal: 0, batches: [{ bytes, header: readBatchHeader(bytes, 0) }] }],
+  'fresh',
+);
+
+const put = (put: Entry): HistoryEvent => ({ type: 'entryPut', journal: 0, entry: put, process: 'p1' });
+const uploaded: HistoryEvent = { type: 'objectCreated', key: KEY, body: Buffer.concat(layout.parts), process: 'p1' };
+const deleted: HistoryEvent = { type: 'objectDeleted', key: KEY, process: 'p1' };
+const quiet: HistoryEvent = { type: 'quiet' };
+
+const append = (batches: Extract<Command, { type: 'appended' }>['batches']): HistoryEvent =>
+  put(
+    entry(3, [
+      {
+        type: 'appended',
+        lane: { brokerId: 1, brokerEpoch: 1, lane: 0 },
+        number: 0,
+        source: { type: 'segment', segment: layout.reference },
+        batches,
+        exceptions: [],
+        groups: [],
+      },
+    ]),
+  );
+const described = append({ type: 'described', partitions: layout.footer.partitions });
+const inFooter = append({ type: 'footer', batchCount: 1 });
+const dropped = put(entry(4, [{ type: 'logStartAdvanced', ...NAME, logStartOffset: 2 }]));
+const condemned = put(entry(5, [{ type: 'condemned', segmentIds: [ID] }]));
+const forgotten = put(entry(6, [{ type: 'forgotten', segmentIds: [ID] }]));
+
+const open = () => {
+  const checker = segments({ clusterId: 'sim' });
+  see(checker, put(fence(1, 1)), put(created(2)));
+  return checker;
+};
+
+describe('a segment', () => {
+  test('that is uploaded, appended, dropped, condemned, deleted and forgotten passes', () => {
+    expect(see(open(), uploaded, described, dropped, condemned, deleted, forgotten, quiet)).toBeNull();
+  });
+
+  test('that an entry names and nobody uploaded is a violation', () => {
+    expect(see(open(), described)).toMatch(/which is not there/);
+    expect(see(open(), uploaded, condemned, deleted, described)).toMatch(/which is not there/);
+  });
+
+  test('that is deleted while a journal refers to it is a violation', () => {
+    expect(see(open(), uploaded, described, deleted)).toMatch(/refers to it/);
+  });
+
+  test('that is deleted before its journal condemned it is a violation', () => {
+    expect(see(open(), uploaded, described, dropped, deleted)).toMatch(/did not condemn it/);
+  });
+
+  test('that is deleted while a recovery needs its footer is a violation', () => {
+    expect(see(open(), uploaded, inFooter, dropped, condemned, deleted)).toMatch(/a recovery of entry 3/);
+    const covered: HistoryEvent = {
+      type: 'pointerPut',
+      journal: 0,
+      version: 1,
+      snapshotSeq: 3,
+      floor: 3,
+      snapshotKey: 's',
+      process: 'p1',
+    };
+    expect(see(open(), uploaded, inFooter, dropped, condemned, covered, deleted)).toBeNull();
+  });
+
+  test('that nothing refers to and that stays is a violation', () => {
+    expect(see(open(), uploaded, quiet)).toMatch(/nothing refers to it/);
+    expect(see(open(), uploaded, described, quiet)).toBeNull();
+    expect(see(open(), uploaded, described, dropped, condemned, deleted, quiet)).toMatch(/still remembers/);
+  });
+});
+
+test('an entry that is trimmed while an extent points into it is a violation', () => {
+  const trimmed: HistoryEvent = { type: 'entryDeleted', journal: 0, seq: 3, process: 'p1' };
+  expect(see(open(), put(appended(3, [7])), trimmed)).toMatch(/extents point into it/);
+  expect(see(open(), put(entry(3, [])), trimmed)).toMatch(/no snapshot covers it/);
+});
