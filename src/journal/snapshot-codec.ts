@@ -40,8 +40,8 @@ const MAGIC = 'MRSN';
 /** Persisted: never renumber. */
 const VERSION = 1;
 const CRC_BYTES = 4;
-/** Encoding this much takes well under a millisecond. */
-const SLICE_BYTES = 32 * 1024;
+/** Encoding this much takes less than a millisecond. */
+const SLICE_BYTES = 16 * 1024;
 
 /** Persisted: never renumber. */
 const SOURCE_SEGMENT = 0;
@@ -93,7 +93,6 @@ export function* encodeSnapshot(state: CapturedState): Generator<Buffer> {
   const writer = new ByteWriter(2 * SLICE_BYTES);
   let crc = 0;
   for (const _ of writeState(writer, state)) {
-    if (writer.length < SLICE_BYTES) continue;
     const part = writer.finish();
     crc = crc32c(part, crc);
     writer.truncate(0);
@@ -104,7 +103,7 @@ export function* encodeSnapshot(state: CapturedState): Generator<Buffer> {
   yield writer.finish();
 }
 
-/** Yields after each small piece. */
+/** Yields whenever a slice is full. */
 function* writeState(writer: ByteWriter, state: CapturedState): Generator<void> {
   writer.raw(Buffer.from(MAGIC, 'latin1'));
   writer.byte(VERSION);
@@ -162,7 +161,7 @@ function* writeAll<T>(
   writer.uvarint(values.length);
   for (const value of values) {
     write(value);
-    yield;
+    if (writer.length >= SLICE_BYTES) yield;
   }
 }
 
@@ -182,7 +181,8 @@ function* writePartition(
   writer.uvarint(partition.extents.length);
   let offset = partition.logStartOffset;
   let timestamp = 0;
-  for (const extent of partition.extents) {
+  for (let at = 0; at < partition.extents.length; at++) {
+    const extent = partition.extents.at(at)!;
     const { source } = extent;
     if (source.type === 'segment') {
       writer.byte(SOURCE_SEGMENT);
@@ -195,7 +195,7 @@ function* writePartition(
     writeExtent(writer, extent, offset, timestamp);
     offset = extent.endOffset;
     timestamp = extent.appendedAt;
-    yield;
+    if (writer.length >= SLICE_BYTES) yield;
   }
 }
 

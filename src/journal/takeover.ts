@@ -14,7 +14,7 @@ import type { Entry } from './entry.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
 import type { EntryWriter } from './entry-writer.ts';
 import { foldEntry, NO_FOOTERS } from './fold.ts';
-import type { JournalStore, Pointer, StoredEntry } from './journal-store.ts';
+import type { JournalStore, Pointer } from './journal-store.ts';
 import {
   type EntrySeen,
   type Leadership,
@@ -66,7 +66,8 @@ class Takeover {
   #state: JournalState;
   #draft: StateDraft;
   #uncovered = new Uncovered();
-  #read: readonly StoredEntry[] = [];
+  /** The page read last, with the size of each entry. */
+  #read: readonly { readonly entry: Entry; readonly bytes: number }[] = [];
   #fence: { readonly entry: Entry; readonly bytes: Buffer } | null = null;
   #fencesLost = 0;
 
@@ -132,11 +133,14 @@ class Takeover {
       case 'readEntries': {
         if (this.#fencesLost >= FENCES_BEFORE_PATIENCE) await this.#backoff.pause();
         const { entries, more } = await store.readEntries(this.#lastSeqRead());
-        this.#read = entries;
-        return { type: 'entriesRead', entries: entries.map((entry) => this.#see(entry)), more };
+        this.#read = entries.map(({ seq, bytes }) => ({
+          entry: decodeEntry(store.journal, seq, bytes),
+          bytes: bytes.length,
+        }));
+        return { type: 'entriesRead', entries: this.#read.map(({ entry }) => seen(entry)), more };
       }
       case 'fold':
-        await this.#fold(this.#read);
+        await this.#foldRead();
         return null;
       case 'prepareFence':
         return { type: 'prepared', id: this.#prepareFence(effect.seq, effect.epoch) };
@@ -179,28 +183,20 @@ class Takeover {
     return { type: 'snapshotLoaded', seq: state.lastSeq, epoch: state.epoch };
   }
 
-  /** Decoded once more by the fold, but a takeover is no hot path. */
-  #see({ seq, bytes }: StoredEntry): EntrySeen {
-    const { epoch, commands } = decodeEntry(this.#context.store.journal, seq, bytes);
-    return { seq, epoch, isFence: commands.some(({ type }) => type === 'epochStarted') };
-  }
-
-  async #fold(stored: readonly StoredEntry[]): Promise<void> {
-    const { store, runtime } = this.#context;
-    const entries = stored.map(({ seq, bytes }) => decodeEntry(store.journal, seq, bytes));
-    const footers = await this.#readFooters(entries);
-    for (const [at, entry] of entries.entries()) {
+  async #foldRead(): Promise<void> {
+    const footers = await this.#readFooters();
+    for (const [at, { entry, bytes }] of this.#read.entries()) {
       foldEntry(this.#draft, entry, footers);
-      this.#uncovered.add(entry, stored[at]!.bytes.length);
-      if (at % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await yieldTurn(runtime.timers);
+      this.#uncovered.add(entry, bytes);
+      if (at % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await yieldTurn(this.#context.runtime.timers);
     }
   }
 
-  async #readFooters(entries: readonly Entry[]): Promise<ReadonlyMap<string, readonly PartitionBatches[]>> {
+  async #readFooters(): Promise<ReadonlyMap<string, readonly PartitionBatches[]>> {
     const { store } = this.#context;
     const wanted = new Map<string, SegmentReference>();
-    for (const { commands } of entries) {
-      for (const command of commands) {
+    for (const { entry } of this.#read) {
+      for (const command of entry.commands) {
         if (command.type !== 'appended' || command.batches.type !== 'footer') continue;
         if (command.source.type === 'segment') wanted.set(command.source.segment.id, command.source.segment);
       }
@@ -234,3 +230,9 @@ class Takeover {
     return entry.id;
   }
 }
+
+const seen = ({ seq, epoch, commands }: Entry): EntrySeen => ({
+  seq,
+  epoch,
+  isFence: commands.some(({ type }) => type === 'epochStarted'),
+});
