@@ -9,6 +9,8 @@ export interface JournalMetrics {
   retried(): void;
   queued(count: number): void;
   leading(leads: boolean): void;
+  /** Bytes of entries that a takeover would have to read. */
+  uncovered(bytes: number): void;
   snapshotWritten(bytes: number): void;
   trimmed(entries: number): void;
 }
@@ -25,6 +27,9 @@ export function journalMetrics({ metrics, clock }: Runtime, journal: number): Jo
   });
   const queue = metrics.gauge(described('journal_proposals_waiting', 'Proposals that the newest entry left waiting.'));
   const leader = metrics.gauge(described('journal_leading', '1 while this broker leads the journal.'));
+  const uncovered = metrics.gauge(
+    described('journal_uncovered_bytes', 'Entries that no snapshot covers yet: what a takeover would have to read.'),
+  );
   const snapshotAt = metrics.gauge(
     described('journal_snapshot_timestamp_seconds', 'When the last snapshot became durable, seconds since 1970.'),
   );
@@ -39,6 +44,7 @@ export function journalMetrics({ metrics, clock }: Runtime, journal: number): Jo
     retried: () => retries.add(1, labels),
     queued: (count) => queue.set(count, labels),
     leading: (leads) => leader.set(leads ? 1 : 0, labels),
+    uncovered: (count) => uncovered.set(count, labels),
     snapshotWritten(count) {
       snapshotAt.set(clock.now() / MS_PER_SECOND, labels);
       snapshotBytes.set(count, labels);

@@ -27,7 +27,7 @@ import type {
   Lane,
 } from './journal.ts';
 import type { JournalMetrics } from './journal-metrics.ts';
-import type { JournalStore } from './journal-store.ts';
+import type { JournalStore, StoredEntry } from './journal-store.ts';
 import { type Leadership, type LeadershipEffect, type LeadershipEvent, stepLeadership } from './leadership.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { Extent } from './partition-state.ts';
@@ -129,9 +129,14 @@ export class LeadingJournal implements Journal {
     return this.#confirmations.ask(this.#writing !== null);
   }
 
-  readInline(extent: Extent): Promise<Buffer | null> {
-    if (this.role !== 'leading') return Promise.reject(this.#notLeading());
-    return this.#context.bodies.read(extent);
+  async readInline(extent: Extent): Promise<Buffer | null> {
+    if (this.role !== 'leading') throw this.#notLeading();
+    try {
+      return await this.#context.bodies.read(extent);
+    } catch (cause) {
+      if (this.role !== 'leading') throw this.#notLeading(); // Reads under way end with the journal.
+      throw cause;
+    }
   }
 
   subscribe(listener: (applied: Applied) => void): () => void {
@@ -238,6 +243,7 @@ export class LeadingJournal implements Journal {
     const bytes = built.bytes!;
     const committed = this.#draft.commit();
     this.#uncovered.add({ seq: built.header.seq, commands: built.commands }, bytes.length);
+    this.#context.metrics.uncovered(this.#uncovered.bytes);
     bodies.keep(built.header.seq, built.header.id, bytes.subarray(bytes.length - built.bodyBytes));
     try {
       for (const listener of this.#listeners) listener(committed);
@@ -265,7 +271,13 @@ export class LeadingJournal implements Journal {
   /** A consistent read of the slot behind the last entry; true when it confirms that this process leads. */
   async #readNextSlot(): Promise<'confirmed' | 'deposed' | 'again'> {
     const seq = this.#state.lastSeq + 1;
-    const entry = await this.#context.store.readEntry(seq, 'journal');
+    let entry: StoredEntry | null;
+    try {
+      entry = await this.#context.store.readEntry(seq, 'journal');
+    } catch (cause) {
+      if (this.role !== 'leading') return 'deposed'; // Reads under way end with the journal.
+      throw cause;
+    }
     const effects = this.#step({ type: 'nextSlotRead', seq, id: entry?.id ?? null });
     if (this.role !== 'leading') return 'deposed';
     return effects.some(({ type }) => type === 'confirmed') ? 'confirmed' : 'again';

@@ -34,7 +34,8 @@ export interface OpenedJournal extends Journal {
   close(): Promise<void>;
 }
 
-const ATTEMPT_MS_MAX = 10_000;
+/** Far above what any put takes that will ever be answered. */
+const ATTEMPT_MS_MAX = 3_000;
 
 /**
  * Takes a journal over and leads it: loads the newest snapshot, reads to the end, fences everyone before. Resolves once

@@ -308,6 +308,19 @@ describe('the end', () => {
     expect(await journal.confirmLeadership()).toBe(false);
   });
 
+  test('of a deposed journal ends the reads under way as it ends appends', async () => {
+    await journal.append(inlineAppend(next(), [{ batches: [{}] }]));
+    const extent = journal.state.partition(TOPIC, 0)!.extents.at(0)!;
+    const other = await takeOverBy(2);
+    faults.script({ operation: 'get', fault: 'hang' });
+    const confirming = journal.confirmLeadership();
+    await turn();
+    await expect(append()).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
+    expect(await confirming).toBe(false);
+    await expect(journal.readInline(extent)).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
+    expect(await other.readInline(extent)).toHaveLength(100);
+  });
+
   test('comes when a store does what none should do, and says why', async () => {
     stores.metadata.put = () => Promise.reject(new Error('never heard of'));
     await expect(append()).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
