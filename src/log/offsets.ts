@@ -108,10 +108,11 @@ export class Offsets {
       from = Math.max(from, extent.baseOffset, await this.#blockStart(led, extent, from, wanted));
       const look = await this.#look({ journal: led.journal, state }, from, wanted);
       if (look.type === 'found') return look.offset;
-      from = look.next;
+      // Records may have been deleted meanwhile, also those that were looked at.
+      const before = from;
       state = this.#options.locator.mustLead(state).state;
-      // Retention may have moved on meanwhile.
-      from = Math.max(from, state.logStartOffset);
+      from = Math.max(look.next, state.logStartOffset);
+      if (from === before) throw new KafkaError('OFFSET_NOT_AVAILABLE', `offset ${from} could not be looked at`);
     }
   }
 
@@ -144,7 +145,7 @@ export class Offsets {
       };
       await gatherer.gather([target], lease, signal);
       if (target.failure !== null) throw new KafkaError(target.failure.error, target.failure.message);
-      let next = led.state.nextOffset;
+      let next = from;
       for (const found of target.runs) {
         const offset = await this.#lookInRun(found, from, wanted);
         if (offset !== null) return { type: 'found', offset };
