@@ -43,6 +43,14 @@ export class ByteReader {
     return count;
   }
 
+  /** A counted list. */
+  many<T>(read: () => T): T[] {
+    const count = this.count();
+    const values: T[] = [];
+    for (let at = 0; at < count; at++) values.push(read());
+    return values;
+  }
+
   signed(): number {
     return this.near(0);
   }

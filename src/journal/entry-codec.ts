@@ -14,9 +14,10 @@
 import { StartupError, StorageCorruptError } from '../errors.ts';
 import { ENTRY_DESCRIBED_BYTES_MAX } from '../limits.ts';
 import { crc32c } from '../record/crc32c.ts';
+import type { CodecContext } from './appended-codec.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { type CodecContext, readCommand, writeCommand } from './command-codec.ts';
+import { readCommand, writeCommand } from './command-codec.ts';
 import type { EntryHeader } from './draft.ts';
 import type { Appended, Command, Entry } from './entry.ts';
 

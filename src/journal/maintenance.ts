@@ -11,7 +11,7 @@ import { Backoff } from './backoff.ts';
 import type { Committed } from './draft.ts';
 import type { JournalMetrics } from './journal-metrics.ts';
 import type { JournalStore, Pointer } from './journal-store.ts';
-import { captureState, encodeSnapshot } from './snapshot-codec.ts';
+import { captureState, encodeSnapshot } from './snapshot-encoder.ts';
 import type { JournalState } from './state.ts';
 import { mayTrim } from './trim-plan.ts';
 import type { Uncovered } from './uncovered.ts';

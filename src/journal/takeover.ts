@@ -23,7 +23,7 @@ import {
   START,
   stepLeadership,
 } from './leadership.ts';
-import { decodeSnapshot } from './snapshot-codec.ts';
+import { decodeSnapshot } from './snapshot-decoder.ts';
 import { JournalState } from './state.ts';
 import { Uncovered } from './uncovered.ts';
 

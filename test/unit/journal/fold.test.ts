@@ -7,7 +7,8 @@ import { decodeEntry } from '../../../src/journal/entry-codec.ts';
 import { foldEntry } from '../../../src/journal/fold.ts';
 import type { AppendRequest, Change } from '../../../src/journal/journal.ts';
 import { appendBytesMax, changeBytesMax, ProposalQueue } from '../../../src/journal/proposals.ts';
-import { captureState, decodeSnapshot, encodeSnapshot } from '../../../src/journal/snapshot-codec.ts';
+import { decodeSnapshot } from '../../../src/journal/snapshot-decoder.ts';
+import { captureState, encodeSnapshot } from '../../../src/journal/snapshot-encoder.ts';
 import { JournalState } from '../../../src/journal/state.ts';
 import type { PartitionBatches } from '../../../src/segment/footer.ts';
 import {
