@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './reporters.ts';
 
 export default defineConfig({
   root: import.meta.dirname + '/..',
@@ -6,6 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/compatibility/**', 'node_modules/**'],
     pool: 'forks',
+    reporters,
     testTimeout: 20_000,
   },
 });
