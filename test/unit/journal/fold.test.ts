@@ -273,6 +273,8 @@ test('what the leader decided, what the entries fold to, and what a snapshot bri
           draft = new StateDraft(folded, LIMITS);
         }
         expect(contents(folded)).toEqual(contents(bench.state));
+        expect(folded.producersByKey.size).toBeLessThanOrEqual(LIMITS.producersMax);
+        expect(folded.idempotencyKeys.size).toBeLessThanOrEqual(LIMITS.idempotencyKeysMax);
       },
     ),
     { numRuns: 150, seed: 1 },
