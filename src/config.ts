@@ -183,7 +183,7 @@ export const SETTINGS = {
   },
   'socket.requests.in.flight.max': {
     type: 'integer',
-    default: 64,
+    default: 1_024,
     min: 1,
     doc: 'Requests of one connection in work at once; beyond it the broker stops reading from it.',
   },
@@ -223,7 +223,7 @@ export const SETTINGS = {
   },
   'merge.bytes.per.second': {
     type: 'integer',
-    default: 64 * MIB,
+    default: 32 * MIB,
     min: 64 * KIB,
     doc: 'Budget of merging, read and written bytes together.',
   },

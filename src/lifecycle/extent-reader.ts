@@ -8,10 +8,11 @@ import type { Extent } from '../journal/partition-state.ts';
 import { hasValidCrc, iterateBatches } from '../record/batch.ts';
 import { segmentKey } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import type { ReadArena } from './read-arena.ts';
 
 /** Bytes between two extents that are cheaper to read than to ask for separately. */
 const GAP_BYTES_MAX = 256 * 1024;
-const READ_BYTES_MAX = 8 * 1024 * 1024;
+export const READ_BYTES_MAX = 8 * 1024 * 1024;
 const READS_IN_FLIGHT_MAX = 4;
 
 interface Read {
@@ -27,6 +28,7 @@ export async function readExtents(
   journal: Journal,
   objects: ObjectStore,
   clusterId: string,
+  arena: ReadArena,
   signal: AbortSignal,
 ): Promise<Map<Extent, Buffer> | null> {
   const found = new Map<Extent, Buffer>();
@@ -42,7 +44,12 @@ export async function readExtents(
   const worker = async () => {
     while (next < reads.length && !gone) {
       const { segmentId, start, end, extents: wanted } = reads[next++]!;
-      const bytes = await objects.read(segmentKey(clusterId, segmentId), { start, end }, { cause: 'merge', signal });
+      const into = arena.take(end - start);
+      const bytes = await objects.read(
+        segmentKey(clusterId, segmentId),
+        { start, end },
+        { cause: 'merge', into, signal },
+      );
       if (bytes === null || bytes === 'archived' || bytes.length < end - start) {
         gone = true;
         return;

@@ -8,6 +8,7 @@ import type { PartitionState } from '../journal/partition-state.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { READ_BYTES_MAX } from './extent-reader.ts';
 import {
   type MergeJob,
   type MergeLimits,
@@ -18,11 +19,14 @@ import {
   summarize,
 } from './merge-plan.ts';
 import type { Pacer } from './pacer.ts';
+import { ReadArena } from './read-arena.ts';
 import { rewrite } from './rewrite.ts';
 
 /** Inline data pins journal entries: with this much of it in one journal all of it is merged. */
 const JOURNAL_INLINE_BYTES_MAX = 8 * 1024 * 1024;
 const JOURNAL_INLINE_COUNT_MAX = 4_096;
+/** A journal with more extents than this is merged faster than the budget says, in proportion. */
+const UNHURRIED_EXTENTS_MAX = 20_000;
 /** Partitions swapped in one proposal: their description must fit one journal entry with room for others. */
 const SWAP_EXTENTS_MAX = 1_000;
 
@@ -51,6 +55,7 @@ export class Merger {
   readonly #watches: readonly Watch[];
   /** Partitions with damaged data: named once in the log, never rewritten. */
   readonly #damaged = new Set<string>();
+  readonly #arena = new ReadArena(READ_BYTES_MAX);
 
   constructor(options: MergeOptions) {
     this.#options = options;
@@ -65,9 +70,11 @@ export class Merger {
   async pass(signal: AbortSignal): Promise<void> {
     for (const watched of this.#watches) {
       if (watched.journal.role !== 'leading') continue;
-      for (const job of this.#plan(watched)) {
+      const jobs = this.#plan(watched);
+      if (jobs.length === 0) this.#arena.forget();
+      for (const job of jobs) {
         signal.throwIfAborted();
-        await this.#options.pacer.spend(2 * job.bytes, signal);
+        await this.#options.pacer.spend((2 * job.bytes) / haste(watched.journal), signal);
         await this.#carryOut(watched, job, signal);
       }
     }
@@ -113,10 +120,13 @@ export class Merger {
   async #carryOut({ journal, changed }: Watch, job: MergeJob, signal: AbortSignal): Promise<void> {
     const { clusterId, objects, runtime, segmentIds } = this.#options;
     for (const { partition } of job.runs) changed.set(keyOf(partition), partition);
-    const written = await rewrite(job, { journal, objects, clusterId, segmentIds, signal }).catch((cause) => {
+    const arena = this.#arena;
+    const written = await rewrite(job, { journal, objects, clusterId, segmentIds, arena, signal }).catch((cause) => {
+      arena.forget(); // A request that was given up may still read or write there.
       if (cause instanceof StorageCorruptError) return this.#setAside(job, cause);
       throw cause;
     });
+    arena.reset();
     if (!written) return;
     for (const swaps of batchesOf(written.swaps)) {
       const outcome = await journal.propose({ type: 'merge', segments: [written.segment], swaps });
@@ -135,6 +145,13 @@ export class Merger {
     this.#options.runtime.logger.error({ cause: cause.message }, 'damaged data is left as it is and not merged');
     return null;
   }
+}
+
+/** Bytes of many extents cost less budget: what a large state costs in memory and snapshots must not grow without bound. */
+function haste({ state }: Journal): number {
+  let extents = 0;
+  for (const partition of state.partitions()) extents += partition.extents.length;
+  return Math.max(1, extents / UNHURRIED_EXTENTS_MAX);
 }
 
 const keyOf = ({ topicId, partition }: { readonly topicId: string; readonly partition: number }): string =>

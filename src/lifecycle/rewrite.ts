@@ -8,12 +8,15 @@ import { type SegmentIds, segmentKey } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { checkExtent, readExtents } from './extent-reader.ts';
 import type { MergeJob, MergeRun } from './merge-plan.ts';
+import type { ReadArena } from './read-arena.ts';
 
 export interface RewriteOptions {
   readonly journal: Journal;
   readonly objects: ObjectStore;
   readonly clusterId: string;
   readonly segmentIds: SegmentIds;
+  /** Free for the whole of the job. */
+  readonly arena: ReadArena;
   readonly signal: AbortSignal;
 }
 
@@ -24,9 +27,9 @@ export interface Rewritten {
 
 /** Null when something that was to be read is gone: the state has moved on. Throws StorageCorruptError on damage. */
 export async function rewrite(job: MergeJob, options: RewriteOptions): Promise<Rewritten | null> {
-  const { journal, objects, clusterId, segmentIds, signal } = options;
+  const { journal, objects, clusterId, segmentIds, arena, signal } = options;
   const extents = job.runs.flatMap((run) => run.extents);
-  const bodies = await readExtents(extents, journal, objects, clusterId, signal);
+  const bodies = await readExtents(extents, journal, objects, clusterId, arena, signal);
   if (bodies === null) return null;
   const inputs = job.runs.map((run) => inputOf(run, bodies, journal.id));
   const { parts, reference, footer, crc32c } = layoutSegment(segmentIds.next(), inputs, 'absolute');
