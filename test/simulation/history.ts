@@ -79,6 +79,21 @@ export interface OffsetSeen extends PartitionName {
   readonly before: Watermarks;
 }
 
+export interface StoredTopic {
+  readonly topicId: string;
+  readonly name: string;
+  readonly phase: string;
+  readonly partitions: number;
+}
+
+export interface KnownTopic {
+  readonly topicId: string;
+  readonly name: string;
+  readonly partitions: number;
+  /** Infinity when records are kept for ever. */
+  readonly retentionMs: number;
+}
+
 export type HistoryEvent =
   // Effects on the stores, each with the process that asked for it. Nobody may have been told of them yet.
   | { readonly type: 'entryPut'; readonly journal: number; readonly entry: Entry; readonly process: string }
@@ -118,8 +133,6 @@ export type HistoryEvent =
       readonly process: string;
       readonly outcome: ProduceOutcome;
     }
-  /** The writer will not send it again, nor hear of it. */
-  | { readonly type: 'settled'; readonly batch: SentBatch }
   | { readonly type: 'producerIdGiven'; readonly id: number }
   /** A batch was refused as out of order although its writer knows of nothing before it that is not there. */
   | { readonly type: 'sequenceLost'; readonly batch: SentBatch }
@@ -149,6 +162,8 @@ export type HistoryEvent =
   | ({ readonly type: 'unreadable'; readonly offset: number; readonly what: string } & PartitionName)
   /** A request got no answer although all was well for that long. */
   | { readonly type: 'stuck'; readonly what: string; readonly waitedMs: number }
+  /** What the store and a broker that just started say of topics when all is quiet. */
+  | { readonly type: 'topicsAtRest'; readonly stored: readonly StoredTopic[]; readonly known: readonly KnownTopic[] }
   /** Faults ended, the workload ended, all background work had its time. */
   | { readonly type: 'quiet' };
 

@@ -31,11 +31,16 @@ export class Nemesis {
     this.#every('clock', nemesis.clockJumpEveryMs, (random) => this.#jump(random));
   }
 
-  /** Nothing goes wrong from now on; what is frozen thaws. */
+  /** Nothing goes wrong from now on; what is frozen thaws, clocks are right. */
   end(): void {
     this.#over = true;
-    this.#world.weather.calm();
-    for (const process of this.#world.supervisor.alive) process.thaw();
+    const { supervisor, weather } = this.#world;
+    weather.calm();
+    supervisor.initialSkewMs = () => 0;
+    for (const process of supervisor.alive) {
+      process.wallSkewMs = 0;
+      process.thaw();
+    }
   }
 
   #every(name: string, meanMs: number | null, strike: (random: SeededRandom) => void): void {

@@ -4,9 +4,10 @@
  */
 
 import { crc32 } from 'node:zlib';
+import { decodeTopic, type TopicItem } from '../../src/cluster/topic-item.ts';
 import { decodeEntry } from '../../src/journal/entry-codec.ts';
 import { segmentIdOfKey } from '../../src/segment/segment-id.ts';
-import { journalPartitionKey, pointerKey, seqOfEntry } from '../../src/storage/keys.ts';
+import { journalPartitionKey, pointerKey, seqOfEntry, TOPICS, topicsPartitionKey } from '../../src/storage/keys.ts';
 import { MemoryMetadataStore } from '../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../src/storage/memory/object-store.ts';
 import type { Item, ItemKey, MetadataPricing, MetadataStore, Write } from '../../src/storage/metadata-store.ts';
@@ -42,6 +43,17 @@ export class SharedStores {
     for (let journal = 0; journal < options.journals; journal++) {
       this.#journalOf.set(journalPartitionKey(options.clusterId, journal), journal);
     }
+  }
+
+  /** Topics as they are stored, by the true store: no request, no fault. */
+  topicItems(): readonly TopicItem[] {
+    const partitionKey = topicsPartitionKey(this.#options.clusterId);
+    const items: TopicItem[] = [];
+    for (const item of this.metadata.items()) {
+      if (item.partitionKey !== partitionKey || item.sortKey < TOPICS.from || item.sortKey >= TOPICS.to) continue;
+      items.push(decodeTopic(item));
+    }
+    return items;
   }
 
   /** The metadata store as `process` reaches it once its requests arrive. */

@@ -10,6 +10,7 @@ import { journalEpochs } from './checkers/journal-epochs.ts';
 import { liveness } from './checkers/liveness.ts';
 import { offsets } from './checkers/offsets.ts';
 import { segments } from './checkers/segments.ts';
+import { topicsAtRest } from './checkers/topics-at-rest.ts';
 import { Client } from './connection.ts';
 import { type Checker, History, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
@@ -31,7 +32,7 @@ import { plainWriter } from './workload/plain-writer.ts';
 import { randomReader } from './workload/random-reader.ts';
 import { recordDeleter } from './workload/record-deleter.ts';
 import { tailReader } from './workload/tail-reader.ts';
-import { topicAdmin } from './workload/topic-admin.ts';
+import { RETENTION_MS_MAX, topicAdmin } from './workload/topic-admin.ts';
 import type { World } from './world.ts';
 
 export interface SimulationOptions extends ScenarioOptions {
@@ -76,6 +77,7 @@ class Simulation {
   readonly #scenario: Scenario;
   readonly #time = new SimulatedTime();
   readonly #trace: Trace;
+  readonly #stores: SharedStores;
   readonly #history: History;
   readonly #world: World & { draining: boolean };
   readonly #workload: Promise<void>[] = [];
@@ -97,7 +99,7 @@ class Simulation {
     const history = () => this.#history;
     const ledger = new Ledger({ now: () => time.now(), history });
     const clusterId = config.cluster;
-    const stores = new SharedStores({
+    this.#stores = new SharedStores({
       clusterId,
       journals,
       time,
@@ -115,7 +117,7 @@ class Simulation {
       random: random.fork('processes'),
       trace,
       history,
-      stores,
+      stores: this.#stores,
       weather,
     });
     const acknowledgements = new Acknowledgements(ledger);
@@ -129,6 +131,7 @@ class Simulation {
         offsets({ ledger }),
         idempotence(),
         segments({ clusterId }),
+        topicsAtRest({ ledger, now: () => time.now() }),
         liveness(),
       ],
       onViolation,
@@ -197,13 +200,31 @@ class Simulation {
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
     late.cancel();
     this.#enter('background work ends');
-    await this.#time.sleep(restMs(this.#scenario));
+    await this.#time.sleep(RETENTION_MS_MAX + restMs(this.#scenario));
     await this.#guarded(this.#stopInOrder());
     this.#enter('a new life reads every record again');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
     await this.#time.sleep(restMs(this.#scenario));
+    this.#lookAtTopics();
     world.history.add({ type: 'quiet' });
     this.#phase = 'over';
+  }
+
+  #lookAtTopics(): void {
+    const stored = this.#stores.topicItems().map(({ topicId, name, phase, journals, pending }) => ({
+      topicId,
+      name,
+      phase: pending.length > 0 ? 'growing' : phase,
+      partitions: journals.length,
+    }));
+    const topics = this.#world.supervisor.newest?.core?.topics.list('', '', 10_000) ?? [];
+    const known = topics.map(({ topicId, name, partitions, config }) => ({
+      topicId,
+      name,
+      partitions: partitions.length,
+      retentionMs: config.deletes ? config.retentionMs : Number.POSITIVE_INFINITY,
+    }));
+    this.#world.history.add({ type: 'topicsAtRest', stored, known });
   }
 
   async #stopInOrder(): Promise<void> {
@@ -282,7 +303,7 @@ class Simulation {
   }
 }
 
-/** Long enough for retention, merging and reclaim to have done all there is to do. */
+/** Long enough for merging and reclaim to have done all there is to do once nothing more outlives its topic. */
 function restMs({ config }: Scenario): number {
   const orphan = config['reclaim.orphan.age.ms'] * 1.6;
   const reclaim = 4 * config['reclaim.interval.ms'] + config['reclaim.delay.ms'] + orphan;

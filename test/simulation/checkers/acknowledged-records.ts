@@ -18,8 +18,9 @@ export interface AcknowledgedRecordsOptions {
 
 /** A broker that is farther off must not judge ages, give or take what it takes to ask the store. */
 const JUDGING_SKEW_MS_MAX = 5 * 60_000 + 20_000;
-/** Clients stamp their records up to this long ago. */
-const OLD_STAMP_MS = 3_000;
+const REMOVED_KEPT = 50_000;
+/** A record without a timestamp goes with its neighbours, which a slow request may have stamped this long ago. */
+const OLD_STAMP_MS = 40_000;
 
 interface Retention {
   ms: number;
@@ -35,8 +36,8 @@ class AcknowledgedRecords implements Checker {
   readonly #ledger: Ledger;
   readonly #skewMs: number;
   readonly #appended = new Map<number, LedgerBatch>();
-  /** Batches that may still be answered although they were removed since. */
-  readonly #unsettled = new Set<number>();
+  /** Their answers may still be under way. Oldest first. */
+  readonly #removedLately = new Map<number, LedgerBatch>();
   readonly #deletedBelow = new Map<string, number>();
   readonly #retention = new Map<string, Retention>();
   readonly #deleteAsked = new Set<string>();
@@ -48,12 +49,6 @@ class AcknowledgedRecords implements Checker {
 
   observe(event: HistoryEvent): void {
     switch (event.type) {
-      case 'sent':
-        this.#unsettled.add(event.batch.batchId);
-        return;
-      case 'settled':
-        this.#settle(event.batch);
-        return;
       case 'batchAppended':
         this.#appended.set(event.batch.batchId, event.batch);
         return;
@@ -103,7 +98,7 @@ class AcknowledgedRecords implements Checker {
   }
 
   #acknowledged({ batchId, topicId, partition }: SentBatch, baseOffset: number, process: string): void {
-    const found = this.#appended.get(batchId);
+    const found = this.#appended.get(batchId) ?? this.#removedLately.get(batchId);
     const where = `${nameOf({ topicId, partition })}@${baseOffset}`;
     if (!found) this.#fail(`${process} acknowledged batch ${batchId} at ${where}, which no journal has`);
     if (found.topicId !== topicId || found.partition !== partition || found.baseOffset !== baseOffset) {
@@ -155,14 +150,12 @@ class AcknowledgedRecords implements Checker {
     this.#deletedBelow.delete(nameOf(name));
   }
 
-  #forget({ batchId }: LedgerBatch): void {
-    if (!this.#unsettled.has(batchId)) this.#appended.delete(batchId);
-  }
-
-  #settle({ batchId }: SentBatch): void {
-    this.#unsettled.delete(batchId);
-    const batch = this.#appended.get(batchId);
-    if (batch && !this.#ledger.partition(batch)?.batchAt(batch.baseOffset)) this.#appended.delete(batchId);
+  #forget(batch: LedgerBatch): void {
+    this.#appended.delete(batch.batchId);
+    this.#removedLately.set(batch.batchId, batch);
+    if (this.#removedLately.size <= REMOVED_KEPT) return;
+    const [oldest] = this.#removedLately.keys();
+    this.#removedLately.delete(oldest!);
   }
 
   #raiseDeleted(name: PartitionName, offset: number): void {

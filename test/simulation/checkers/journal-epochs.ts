@@ -23,6 +23,9 @@ interface JournalSeen {
   snapshotKey: string;
 }
 
+/** More batches than are ever unanswered. */
+const WRITERS_KEPT = 50_000;
+
 export function journalEpochs(): Checker {
   return new JournalEpochs();
 }
@@ -31,7 +34,7 @@ class JournalEpochs implements Checker {
   readonly name = 'journal epochs';
   readonly #journals = new Map<number, JournalSeen>();
   readonly #objects = new Set<string>();
-  /** Who wrote the entry that has a batch, until the answer was seen. */
+  /** Who wrote the entry that has a batch; oldest first. */
   readonly #writers = new Map<number, string>();
 
   observe(event: HistoryEvent): void {
@@ -58,13 +61,10 @@ class JournalEpochs implements Checker {
         }
         return;
       case 'batchAppended':
-        this.#writers.set(event.batch.batchId, event.batch.process);
+        this.#appended(event.batch);
         return;
       case 'answered':
         this.#answered(event);
-        return;
-      case 'settled':
-        this.#writers.delete(event.batch.batchId);
         return;
       default:
     }
@@ -118,10 +118,17 @@ class JournalEpochs implements Checker {
     Object.assign(journal, { version, snapshotSeq, floor, snapshotKey });
   }
 
+  #appended({ batchId, process }: LedgerBatch): void {
+    this.#writers.set(batchId, process);
+    if (this.#writers.size <= WRITERS_KEPT) return;
+    const [oldest] = this.#writers.keys();
+    this.#writers.delete(oldest!);
+  }
+
   /** A fenced leader cannot have written the entry. */
   #answered({ batch, outcome, process }: Extract<HistoryEvent, { type: 'answered' }>): void {
     if (outcome.error !== 'NONE' || !('duplicate' in outcome) || outcome.duplicate) return;
-    const writer: LedgerBatch['process'] | undefined = this.#writers.get(batch.batchId);
+    const writer = this.#writers.get(batch.batchId);
     if (writer !== process) {
       const by = writer === undefined ? 'no entry has it' : `${writer} wrote its entry`;
       this.#fail(`${process} acknowledged batch ${batch.batchId} as its own, ${by}`);

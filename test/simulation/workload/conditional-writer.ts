@@ -29,7 +29,6 @@ async function writeSome(
     if (random.chance(0.1)) expectedOffset = Math.max(0, expectedOffset + random.integer(-3, 4));
     const outgoing = buildBatch(world, random, { ...target, writer, kind: 'conditional', expectedOffset });
     const reply = await send(world, client, [outgoing], { origin: 'http' });
-    world.history.add({ type: 'settled', batch: outgoing.batch });
     const outcome = reply.type === 'answered' ? reply.value[0]! : null;
     if (outcome === null || !world.topics.knows(target.topicId)) return;
     if (isAcked(outcome)) expectedOffset = outcome.baseOffset + outgoing.batch.recordCount;

@@ -147,7 +147,6 @@ class Producer {
 
   #settle(window: Window, pending: Pending): void {
     window.pending.splice(window.pending.indexOf(pending), 1);
-    this.#world.history.add({ type: 'settled', batch: pending.outgoing.batch });
   }
 
   /** What is not acknowledged is given up: it may be there or not, but no more than once. */

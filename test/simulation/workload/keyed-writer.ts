@@ -46,5 +46,4 @@ async function sendUntilKnown(
     if (reply.type === 'answered' && reply.value.every(isAcked) && repeats-- === 0) break;
     await world.time.sleep(random.between(5, 300));
   }
-  for (const { batch } of outgoing) world.history.add({ type: 'settled', batch });
 }

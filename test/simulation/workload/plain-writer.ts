@@ -36,7 +36,6 @@ function request(world: World, writer: string, random: SeededRandom): Outgoing[]
 
 async function sendOnce(world: World, client: Client, outgoing: readonly Outgoing[], random: SeededRandom) {
   const reply = await send(world, client, outgoing, { origin: 'kafka' });
-  for (const { batch } of outgoing) world.history.add({ type: 'settled', batch });
   const troubled = reply.type !== 'answered' || reply.value.some(({ error }) => error !== 'NONE');
   if (troubled) await world.time.sleep(random.between(10, 200));
 }

@@ -5,6 +5,7 @@ import type { KnownTopic } from '../topic-directory.ts';
 import type { World } from '../world.ts';
 
 const RETENTION_MS = [-1, 5_000, 20_000, 60_000] as const;
+export const RETENTION_MS_MAX = Math.max(...RETENTION_MS);
 const RETENTION_BYTES = [-1, -1, 20_000, 200_000] as const;
 
 /** Creates topics up to the number wanted, lets them grow, alters and deletes them, and goes on asking after no answer. */
