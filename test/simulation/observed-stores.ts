@@ -17,6 +17,11 @@ import type { Ledger } from './ledger.ts';
 import type { SimulatedTime } from './simulated-time.ts';
 import type { Trace } from './trace.ts';
 
+export interface Tamper {
+  readonly metadata?: (store: MetadataStore) => MetadataStore;
+  readonly objects?: (store: ObjectStore) => ObjectStore;
+}
+
 export interface SharedStoresOptions {
   readonly clusterId: string;
   readonly journals: number;
@@ -26,6 +31,7 @@ export interface SharedStoresOptions {
   readonly ledger: Ledger;
   readonly objectPricing: ObjectPricing;
   readonly metadataPricing: MetadataPricing;
+  readonly tamper: Tamper;
   readonly onViolation: (violation: unknown) => void;
 }
 
@@ -59,7 +65,7 @@ export class SharedStores {
   /** The metadata store as `process` reaches it once its requests arrive. */
   metadataOf(process: string): MetadataStore {
     const { metadata } = this;
-    return {
+    const observed: MetadataStore = {
       pricing: metadata.pricing,
       get: (key, options) => metadata.get(key, options),
       query: (range, options) => metadata.query(range, options),
@@ -83,12 +89,13 @@ export class SharedStores {
       },
       close: async () => {},
     };
+    return this.#options.tamper.metadata?.(observed) ?? observed;
   }
 
   objectsOf(process: string): ObjectStore {
     const { objects } = this;
-    const { trace } = this.#options;
-    return {
+    const { trace, tamper } = this.#options;
+    const observed: ObjectStore = {
       pricing: objects.pricing,
       create: async (key, parts, options) => {
         const outcome = await objects.create(key, parts, options);
@@ -108,6 +115,7 @@ export class SharedStores {
       restore: (key, days, options) => objects.restore(key, days, options),
       close: async () => {},
     };
+    return tamper.objects?.(observed) ?? observed;
   }
 
   #onPut(item: Item, process: string): void {

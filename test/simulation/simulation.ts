@@ -15,7 +15,7 @@ import { Client } from './connection.ts';
 import { type Checker, History, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { Nemesis } from './nemesis.ts';
-import { SharedStores } from './observed-stores.ts';
+import { SharedStores, type Tamper } from './observed-stores.ts';
 import { drawScenario, type Scenario, type ScenarioOptions } from './scenario.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { describeError } from './simulated-runtime.ts';
@@ -38,6 +38,8 @@ import type { World } from './world.ts';
 export interface SimulationOptions extends ScenarioOptions {
   /** Gets every line of the trace. */
   readonly onTrace?: (line: string) => void;
+  /** Breaks a store on purpose, to see that the checkers notice: wraps what each process talks to. */
+  readonly tamper?: Tamper;
   /** Called now and then with the simulated milliseconds that passed. */
   readonly onProgress?: (elapsedMs: number) => void;
 }
@@ -108,6 +110,7 @@ class Simulation {
       ledger,
       objectPricing,
       metadataPricing,
+      tamper: options.tamper ?? {},
       onViolation,
     });
     const weather = new Weather(this.#scenario, time, random.fork('weather'));
