@@ -29,6 +29,6 @@ test('a partition without a journal, or without a topic, is a violation', () => 
   expect(look([], [])).toMatch(/of no topic/);
 });
 
-test('a record that retention forgets is a violation', () => {
-  expect(look([STORED], [KNOWN], 2_002)).toMatch(/outlived its 1000 ms/);
+test('records that retention forgets are a violation', () => {
+  expect(look([STORED], [KNOWN], 2_002)).toMatch(/outlived their 1000 ms/);
 });

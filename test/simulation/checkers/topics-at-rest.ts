@@ -2,7 +2,7 @@
  * What must be true of topics when all is quiet and a broker has just started: none is half-way between two phases, the
  * broker knows exactly those that are stored, the journals have exactly their partitions, and retention has done its work.
  */
-import type { Checker, HistoryEvent, KnownTopic, StoredTopic } from '../history.ts';
+import type { Checker, HistoryEvent, KnownTopic, LedgerBatch, StoredTopic } from '../history.ts';
 import { nameOf, Violation } from '../history.ts';
 import type { Ledger } from '../ledger.ts';
 
@@ -56,9 +56,9 @@ class TopicsAtRest implements Checker {
     for (const partition of ledger.partitions()) {
       const limitMs = retentionMs.get(nameOf(partition));
       if (limitMs === undefined) this.#fail(`${nameOf(partition)} is in journal ${partition.journal} and of no topic`);
-      const oldest = partition.batches[0];
-      if (oldest && oldest.maxTimestamp >= 0 && now() - oldest.maxTimestamp > limitMs) {
-        this.#fail(`batch ${oldest.batchId} of ${nameOf(partition)} has outlived its ${limitMs} ms and is still there`);
+      const newest = Math.max(...partition.batches.map(stampedAt));
+      if (partition.batches.length > 0 && now() - newest > limitMs) {
+        this.#fail(`all records of ${nameOf(partition)} have outlived their ${limitMs} ms and are still there`);
       }
     }
   }
@@ -67,3 +67,7 @@ class TopicsAtRest implements Checker {
     throw new Violation(this.name, message);
   }
 }
+
+/** Records without a time are as old as the clock of the broker that appended them said. */
+const stampedAt = ({ maxTimestamp }: LedgerBatch): number =>
+  maxTimestamp >= 0 ? maxTimestamp : Number.POSITIVE_INFINITY;
