@@ -12,7 +12,7 @@ import type { ReadArena } from './read-arena.ts';
 
 /** Bytes between two extents that are cheaper to read than to ask for separately. */
 const GAP_BYTES_MAX = 256 * 1024;
-export const READ_BYTES_MAX = 8 * 1024 * 1024;
+const READ_BYTES_MAX = 8 * 1024 * 1024;
 const READS_IN_FLIGHT_MAX = 4;
 
 interface Read {

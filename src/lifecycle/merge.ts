@@ -8,7 +8,6 @@ import type { PartitionState } from '../journal/partition-state.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { READ_BYTES_MAX } from './extent-reader.ts';
 import {
   type MergeJob,
   type MergeLimits,
@@ -27,6 +26,8 @@ const JOURNAL_INLINE_BYTES_MAX = 8 * 1024 * 1024;
 const JOURNAL_INLINE_COUNT_MAX = 4_096;
 /** A journal with more extents than this is merged faster than the budget says, in proportion. */
 const UNHURRIED_EXTENTS_MAX = 20_000;
+/** Holds the longest extent that is ever rewritten, one of grade 2. */
+const ARENA_BLOCK_BYTES = 16 * 1024 * 1024;
 /** Partitions swapped in one proposal: their description must fit one journal entry with room for others. */
 const SWAP_EXTENTS_MAX = 1_000;
 
@@ -55,7 +56,7 @@ export class Merger {
   readonly #watches: readonly Watch[];
   /** Partitions with damaged data: named once in the log, never rewritten. */
   readonly #damaged = new Set<string>();
-  readonly #arena = new ReadArena(READ_BYTES_MAX);
+  readonly #arena = new ReadArena(ARENA_BLOCK_BYTES);
 
   constructor(options: MergeOptions) {
     this.#options = options;
