@@ -13,8 +13,9 @@ export const fixed = (value: number, digits = 0): string =>
     ? value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
     : 'unknown';
 
-export function print(title: string, lines: readonly Line[]): void {
-  const rows = [['', 'measured', 'budget', 'aim', ''], ...lines.map(cells)];
+/** Figures of a part of the load are not held against the budget. */
+export function print(title: string, lines: readonly Line[], share = 1): void {
+  const rows = [['', 'measured', 'budget', 'aim', ''], ...lines.map((line) => cells(line, share === 1))];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
   process.stdout.write(`\n${title}\n`);
   for (const row of rows) {
@@ -27,10 +28,10 @@ export function print(title: string, lines: readonly Line[]): void {
   }
 }
 
-const cells = ({ what, measured, budget, aim, met }: Line): string[] => [
+const cells = ({ what, measured, budget, aim, met }: Line, isJudged: boolean): string[] => [
   what,
   measured,
   budget,
   aim,
-  met === undefined ? '' : met ? 'within budget' : 'MISSED',
+  met === undefined || !isJudged ? '' : met ? 'within budget' : 'MISSED',
 ];

@@ -84,6 +84,7 @@ export async function measureRequests(share: number): Promise<void> {
           aim: '',
         })),
       ],
+      share,
     );
   } finally {
     await core.close();

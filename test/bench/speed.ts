@@ -17,7 +17,12 @@ async function charged(broker: BrokerProcess, load: () => Promise<Measured>) {
   const before = broker.cpuSeconds();
   const measured = await load();
   if (measured.failed > 0) throw new Error(`${measured.failed} of the load failed: nothing here is a result`);
-  return { ...measured, cpu: broker.cpuSeconds() - before };
+  const cpu = broker.cpuSeconds() - before;
+  const { now, peak } = broker.memory();
+  process.stderr.write(
+    `  ${fixed(measured.ms)} ms, ${fixed(cpu, 1)} cpu-s, memory ${fixed(now)} MB, so far at most ${fixed(peak)} MB\n`,
+  );
+  return { ...measured, cpu };
 }
 
 /** `share` of the load is 1 for figures that mean something. */
@@ -52,7 +57,7 @@ export async function measureSpeed(share: number, profile?: string): Promise<voi
       aim: '< 500 ms',
       met: startMs < 1_000,
     });
-    print('Speed: embedded stores, durable at every acknowledgement, client on the same cores', lines);
+    print('Speed: embedded stores, durable at every acknowledgement, client on the same cores', lines, share);
   } finally {
     await broker.stop();
     programs.close();
