@@ -123,10 +123,8 @@ export class Client {
 
   async call<T>(call: Call<T>): Promise<Reply<T>> {
     const connection = this.#connect();
-    if (connection === null) {
-      await this.#world.time.sleep(this.#random.between(20, 200));
-      return REFUSED;
-    }
+    // At once: what is called later must not overtake it.
+    if (connection === null) return REFUSED;
     const reply = await connection.call(call);
     const misplaced = reply.type === 'failed' && ELSEWHERE.has(reply.error.error);
     if (misplaced || reply.type === 'lost' || reply.type === 'refused') this.reconnect(connection);

@@ -12,7 +12,7 @@ import { offsets } from './checkers/offsets.ts';
 import { segments } from './checkers/segments.ts';
 import { topicsAtRest } from './checkers/topics-at-rest.ts';
 import { Client } from './connection.ts';
-import { type Checker, History, Violation } from './history.ts';
+import { type Checker, History, nameOf, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { Nemesis } from './nemesis.ts';
 import { SharedStores, type Tamper } from './observed-stores.ts';
@@ -288,9 +288,14 @@ class Simulation {
       case 'answered':
         this.#trace.add(event.process, `answers batch ${event.batch.batchId} ${JSON.stringify(event.outcome)}`);
         return;
-      case 'sent':
-        this.#trace.add(event.process, `gets batch ${event.batch.batchId} of ${event.batch.writer}`);
+      case 'sent': {
+        const { batchId, writer, producer, expectedOffset } = event.batch;
+        const sequence = producer ? ` producer ${producer.id}/${producer.epoch}/${producer.baseSequence}` : '';
+        const condition = expectedOffset === undefined ? '' : ` at ${expectedOffset}`;
+        const what = `batch ${batchId} of ${writer} for ${nameOf(event.batch)}${sequence}${condition}`;
+        this.#trace.add(event.process, `gets ${what}`);
         return;
+      }
       case 'fetched': {
         const { process, topicId, partition, fetchOffset, error, highWatermark, logStartOffset, records } = event;
         const what = `${error} ${logStartOffset}..${highWatermark} ${records.length > 0 ? `${records[0]!.offset}-${records.at(-1)!.offset}` : ''}`;
