@@ -9,7 +9,7 @@ import { idempotence } from './checkers/idempotence.ts';
 import { journalEpochs } from './checkers/journal-epochs.ts';
 import { liveness } from './checkers/liveness.ts';
 import { offsets } from './checkers/offsets.ts';
-import { segments } from './checkers/segments.ts';
+import { Segments } from './checkers/segments.ts';
 import { topicsAtRest } from './checkers/topics-at-rest.ts';
 import { Client } from './connection.ts';
 import { type Checker, History, nameOf, Violation } from './history.ts';
@@ -67,6 +67,10 @@ export class SimulationFailure extends Error {
 const TAIL_LINES = 40;
 /** How long the workload may take to end once nothing goes wrong any more. */
 const DRAIN_MS_MAX = 180_000;
+/** How long merging, trimming and reclaim may take once nothing is asked of the broker any more. */
+const REST_MS_MAX = 600_000;
+const MARGIN_MS = 5_000;
+const RESTART_MS_MAX = 60_000;
 const PROGRESS_EVERY_EVENTS = 20_000;
 
 /** Rejects with SimulationFailure when a checker finds something. */
@@ -80,6 +84,7 @@ class Simulation {
   readonly #time = new SimulatedTime();
   readonly #trace: Trace;
   readonly #stores: SharedStores;
+  readonly #segments: Segments;
   readonly #history: History;
   readonly #world: World & { draining: boolean };
   readonly #workload: Promise<void>[] = [];
@@ -123,6 +128,7 @@ class Simulation {
       stores: this.#stores,
       weather,
     });
+    this.#segments = new Segments({ clusterId });
     const acknowledgements = new Acknowledgements(ledger);
     const { clockSkewMsMax } = this.#scenario.nemesis;
     this.#history = new History(
@@ -133,7 +139,7 @@ class Simulation {
         acknowledgedRecords({ ledger, clockSkewMsMax }),
         offsets({ ledger }),
         idempotence(),
-        segments({ clusterId }),
+        this.#segments,
         topicsAtRest({ ledger, now: () => time.now() }),
         liveness(),
       ],
@@ -203,14 +209,22 @@ class Simulation {
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
     late.cancel();
     this.#enter('background work ends');
-    await this.#time.sleep(RETENTION_MS_MAX + restMs(this.#scenario));
-    await this.#guarded(this.#stopInOrder());
+    await this.#time.sleep(RETENTION_MS_MAX + MARGIN_MS);
+    this.#enter('the broker is restarted');
+    await this.#guarded(this.#restartInOrder());
     this.#enter('a new life reads every record again');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
-    await this.#time.sleep(restMs(this.#scenario));
+    await this.#settleDown();
     this.#lookAtTopics();
     world.history.add({ type: 'quiet' });
     this.#phase = 'over';
+  }
+
+  /** Lets the background work finish; what it leaves undone for long is seen by the last look. */
+  async #settleDown(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < REST_MS_MAX && this.#segments.unrest() !== null; waitedMs += MARGIN_MS) {
+      await this.#time.sleep(MARGIN_MS);
+    }
   }
 
   #lookAtTopics(): void {
@@ -230,14 +244,19 @@ class Simulation {
     this.#world.history.add({ type: 'topicsAtRest', stored, known });
   }
 
-  async #stopInOrder(): Promise<void> {
-    const { supervisor, time } = this.#world;
-    this.#enter('the broker stops');
+  /** Stops the broker and waits until the next one serves. */
+  async #restartInOrder(): Promise<void> {
+    const { supervisor } = this.#world;
     const process = supervisor.newest;
     process?.stop();
-    for (let waited = 0; process?.phase !== 'ended'; waited += 100) {
-      if (waited > 30_000) throw new Violation('liveness', 'a stop in order takes longer than 30 s');
-      await time.sleep(100);
+    await this.#until('a stop in order', () => process?.phase === 'ended');
+    await this.#until('a start', () => supervisor.newest?.serves === true);
+  }
+
+  async #until(what: string, isSo: () => boolean): Promise<void> {
+    for (let waitedMs = 0; !isSo(); waitedMs += 100) {
+      if (waitedMs > RESTART_MS_MAX) throw new Violation('liveness', `${what} takes longer than ${RESTART_MS_MAX} ms`);
+      await this.#time.sleep(100);
     }
   }
 
@@ -309,12 +328,4 @@ class Simulation {
         void type;
     }
   }
-}
-
-/** Long enough for merging and reclaim to have done all there is to do once nothing more outlives its topic. */
-function restMs({ config }: Scenario): number {
-  const orphan = config['reclaim.orphan.age.ms'] * 1.6;
-  const reclaim = 4 * config['reclaim.interval.ms'] + config['reclaim.delay.ms'] + orphan;
-  const merge = config['merge.inline.age.ms'] + 4 * config['merge.interval.ms'];
-  return 5_000 + reclaim + merge + 4 * config['retention.interval.ms'];
 }

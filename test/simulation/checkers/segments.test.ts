@@ -6,7 +6,7 @@ import { segmentKey } from '../../../src/segment/segment-id.ts';
 import type { HistoryEvent } from '../history.ts';
 import { buildPayload } from '../payload.ts';
 import { appended, created, entry, fence, NAME, see } from './events.ts';
-import { segments } from './segments.ts';
+import { Segments } from './segments.ts';
 
 const ID = '019aa3b5ec00-1-1-0-9f86d081';
 const KEY = segmentKey('sim', ID);
@@ -44,7 +44,7 @@ const condemned = put(entry(5, [{ type: 'condemned', segmentIds: [ID] }]));
 const forgotten = put(entry(6, [{ type: 'forgotten', segmentIds: [ID] }]));
 
 const open = () => {
-  const checker = segments({ clusterId: 'sim' });
+  const checker = new Segments({ clusterId: 'sim' });
   see(checker, put(fence(1, 1)), put(created(2)));
   return checker;
 };

@@ -26,15 +26,12 @@ interface Followed {
   floor: number;
   /** Entries whose items exist. */
   readonly entries: Set<number>;
-  /** Segments whose footers the entries behind the snapshot need, by seq. */
+  /** Segments that the entries behind the snapshot name, by seq, and those of them whose footers a recovery needs. */
+  readonly named: Map<number, readonly string[]>;
   readonly footersNeeded: Map<number, readonly string[]>;
 }
 
-export function segments(options: SegmentsOptions): Checker {
-  return new Segments(options);
-}
-
-class Segments implements Checker {
+export class Segments implements Checker {
   readonly name = 'segments';
   readonly #clusterId: string;
   readonly #journals = new Map<number, Followed>();
@@ -70,8 +67,8 @@ class Segments implements Checker {
         const followed = this.#follow(event.journal);
         followed.snapshotSeq = event.snapshotSeq;
         followed.floor = event.floor;
-        for (const seq of followed.footersNeeded.keys()) {
-          if (seq <= event.snapshotSeq) followed.footersNeeded.delete(seq);
+        for (const map of [followed.named, followed.footersNeeded]) {
+          for (const seq of map.keys()) if (seq <= event.snapshotSeq) map.delete(seq);
         }
         return;
       }
@@ -105,6 +102,7 @@ class Segments implements Checker {
     }
     foldEntry(followed.draft, entry, footers);
     followed.entries.add(entry.seq);
+    if (footers.size > 0) followed.named.set(entry.seq, [...footers.keys()]);
     if (needed.length > 0) followed.footersNeeded.set(entry.seq, needed);
   }
 
@@ -131,26 +129,44 @@ class Segments implements Checker {
     }
   }
 
-  /** Background work had its time. */
-  #quiet(): void {
-    const journals = [...this.#journals];
-    for (const segmentId of this.#existing.keys()) {
-      if (!journals.some(([, { state }]) => state.segment(segmentId))) {
-        this.#fail(`segment ${segmentId} is still there, nothing refers to it`);
-      }
+  /** What background work has not done yet; null when all is as it should be at rest. */
+  unrest(): string | null {
+    for (const [segmentId, partitions] of this.#existing) {
+      const left = this.#unreferenced(segmentId, partitions);
+      if (left !== null) return left;
     }
-    for (const [journal, { state, entries, floor }] of journals) {
+    for (const [journal, { state, entries, floor }] of this.#journals) {
       for (const { segmentId } of state.condemned()) {
         // One journal may have condemned what another still refers to.
         if (this.#existing.has(segmentId)) continue;
-        this.#fail(`journal ${journal} still remembers the condemned segment ${segmentId}, which is gone`);
+        return `journal ${journal} still remembers the condemned segment ${segmentId}, which is gone`;
       }
       const fences = new Set(state.fences);
       for (const seq of entries) {
         const spared = fences.has(seq) || fences.has(seq + 1) || state.inlineUses.has(seq);
-        if (seq < floor && !spared) this.#fail(`entry ${seq} of journal ${journal} is still there, nothing needs it`);
+        if (seq < floor && !spared) return `entry ${seq} of journal ${journal} is still there, nothing needs it`;
       }
     }
+    return null;
+  }
+
+  #unreferenced(segmentId: string, partitions: readonly PartitionBatches[]): string | null {
+    for (const { state } of this.#journals.values()) if (state.segment(segmentId)) return null;
+    const named = [...new Set(partitions.map(({ journal }) => journal))];
+    const condemned = named.filter((id) => this.#follow(id).state.isCondemned(segmentId));
+    const uncovered = named.filter((id) => this.#namedBehindSnapshot(id, segmentId));
+    const where = `journals ${named} have it, ${condemned} condemned it, ${uncovered} name it behind their snapshots`;
+    return `segment ${segmentId} is still there, nothing refers to it: ${where}`;
+  }
+
+  #quiet(): void {
+    const unrest = this.unrest();
+    if (unrest !== null) this.#fail(unrest);
+  }
+
+  #namedBehindSnapshot(journal: number, segmentId: string): boolean {
+    const { named, snapshotSeq } = this.#follow(journal);
+    return [...named].some(([seq, segmentIds]) => seq > snapshotSeq && segmentIds.includes(segmentId));
   }
 
   #follow(journal: number): Followed {
@@ -163,6 +179,7 @@ class Segments implements Checker {
         snapshotSeq: 0,
         floor: 0,
         entries: new Set(),
+        named: new Map(),
         footersNeeded: new Map(),
       };
       this.#journals.set(journal, followed);
