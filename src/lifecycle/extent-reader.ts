@@ -32,11 +32,12 @@ export async function readExtents(
   signal: AbortSignal,
 ): Promise<Map<Extent, Buffer> | null> {
   const found = new Map<Extent, Buffer>();
-  for (const extent of extents) {
-    if (extent.source.type !== 'inline') continue;
-    const bytes = await journal.readInline(extent);
-    if (bytes === null) return null;
-    found.set(extent, bytes);
+  for (const together of inlineByEntry(extents)) {
+    const bodies = await Promise.all(together.map((extent) => journal.readInline(extent)));
+    for (const [index, bytes] of bodies.entries()) {
+      if (bytes === null) return null;
+      found.set(together[index]!, bytes);
+    }
   }
   const reads = planReads(extents);
   let next = 0;
@@ -62,6 +63,18 @@ export async function readExtents(
   };
   await Promise.all(Array.from({ length: Math.min(READS_IN_FLIGHT_MAX, reads.length) }, worker));
   return gone ? null : found;
+}
+
+/** Extents of one entry are read together: the journal joins concurrent reads of an entry into one. */
+function inlineByEntry(extents: readonly Extent[]): Iterable<readonly Extent[]> {
+  const bySeq = new Map<number, Extent[]>();
+  for (const extent of extents) {
+    if (extent.source.type !== 'inline') continue;
+    const together = bySeq.get(extent.source.seq);
+    if (together) together.push(extent);
+    else bySeq.set(extent.source.seq, [extent]);
+  }
+  return bySeq.values();
 }
 
 /** Neighbours in one segment, joined while the gap is small. */

@@ -54,7 +54,7 @@ export class Lifecycle {
           ? `${topic.config.retentionMs}/${topic.config.retentionBytes}/${topic.config.compacted}`
           : 'deleted';
       },
-      pacer: new Pacer(runtime.clock, runtime.timers, config['merge.bytes.per.second']),
+      pacer: new Pacer(runtime.clock, config['merge.bytes.per.second']),
       limits: {
         segmentBytesMax: config['merge.segment.bytes'],
         inlineAgeMsMax: config['merge.inline.age.ms'],

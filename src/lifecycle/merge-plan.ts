@@ -139,6 +139,7 @@ function cut(
 export interface MergeJob {
   readonly runs: readonly MergeRun[];
   readonly bytes: number;
+  readonly urgent: boolean;
 }
 
 /** Packs runs of one retention class into jobs, urgent ones first; a job too small to pay for its requests waits. */
@@ -162,7 +163,7 @@ export function planJobs(
     let extents = 0;
     const close = () => {
       const worthIt = bytes >= limits.jobBytesMin || extents >= limits.jobExtentsMin;
-      if (open.length > 0 && (worthIt || open[0]!.urgent)) jobs.push({ runs: open, bytes });
+      if (open.length > 0 && (worthIt || open[0]!.urgent)) jobs.push({ runs: open, bytes, urgent: open[0]!.urgent });
       open = [];
       bytes = 0;
       extents = 0;
@@ -177,5 +178,5 @@ export function planJobs(
     }
     close();
   }
-  return jobs;
+  return jobs.sort((a, b) => Number(b.urgent) - Number(a.urgent));
 }

@@ -67,18 +67,27 @@ export class Merger {
     for (const { stop } of this.#watches) stop();
   }
 
-  /** Rewrites what is worth it now. Returns when nothing is left to do, or rejects with what went wrong. */
+  /**
+   * Rewrites what is worth it now, as far as the budget goes; the rest waits for the next pass. What is urgent goes first
+   * and is not held up by the budget: it keeps journal entries from being trimmed.
+   */
   async pass(signal: AbortSignal): Promise<void> {
+    const { pacer } = this.#options;
+    let calm = 0;
     for (const watched of this.#watches) {
       if (watched.journal.role !== 'leading') continue;
-      const jobs = this.#plan(watched);
-      if (jobs.length === 0) this.#arena.forget();
-      for (const job of jobs) {
+      for (const job of this.#plan(watched)) {
         signal.throwIfAborted();
-        await this.#options.pacer.spend((2 * job.bytes) / haste(watched.journal), signal);
-        await this.#carryOut(watched, job, signal);
+        if (job.urgent) {
+          await this.#carryOut(watched, job, signal);
+        } else if (pacer.hasBudget) {
+          calm++;
+          pacer.charge((2 * job.bytes) / haste(watched.journal));
+          await this.#carryOut(watched, job, signal);
+        }
       }
     }
+    if (calm === 0) this.#arena.forget();
   }
 
   #plan(watched: Watch): MergeJob[] {

@@ -105,12 +105,14 @@ describe('jobs', () => {
     const calm = run(partition(row(FANOUT, 8 * KIB)))!;
     const urgent = run(partition([inline(0, 100)]), 2_000, true)!;
     expect(planJobs([calm], () => 'week', limits)).toEqual([]);
-    expect(planJobs([calm, urgent], () => 'week', limits)).toEqual([{ runs: [urgent, calm], bytes: calm.bytes + 100 }]);
+    expect(planJobs([calm, urgent], () => 'week', limits)).toEqual([
+      { runs: [urgent, calm], bytes: calm.bytes + 100, urgent: true },
+    ]);
   });
 
   test('many short extents are company enough', () => {
     const calm = run(partition(row(100, 100)))!;
-    expect(planJobs([calm], () => 'week', limits)).toEqual([{ runs: [calm], bytes: 10_000 }]);
+    expect(planJobs([calm], () => 'week', limits)).toEqual([{ runs: [calm], bytes: 10_000, urgent: false }]);
   });
 
   test('partitions of different retention never share a segment', () => {
