@@ -115,6 +115,8 @@ export class Client {
   readonly #world: World;
   readonly #random: SeededRandom;
   #connection: Connection | null = null;
+  /** When it last found nobody: not even a stale process is tried again in the same moment. */
+  #nobodyAt = -1;
 
   constructor(world: World, random: SeededRandom) {
     this.#world = world;
@@ -138,7 +140,10 @@ export class Client {
 
   #connect(): Connection | null {
     if (this.#connection?.open) return this.#connection;
+    const now = this.#world.time.monotonic();
+    if (this.#nobodyAt === now) return null;
     const process = this.#world.supervisor.pick(this.#random);
+    if (process === null) this.#nobodyAt = now;
     this.#connection = process && new Connection(this.#world, process, this.#random);
     return this.#connection;
   }

@@ -125,6 +125,7 @@ function drawWeather(random: SeededRandom, latencyMs: readonly [number, number])
     'error-before': fault(),
     'answer-lost': fault(),
     'late-effect': fault(),
+    hang: random.chance(0.3) ? random.between(0, 0.02) : 0,
   };
   return { calm, storm: { ...calm, slow: 0.1, faults, lateMs } };
 }

@@ -80,7 +80,8 @@ export class Supervisor {
 
   /** Where a client turns to: mostly the newest that serves. Null when nobody does. */
   pick(random: SeededRandom): BrokerProcess | null {
-    if (random.chance(STALE_CHANCE) && this.#alive.length > 0) return random.pick(this.#alive);
+    const listening = this.#alive.filter(({ core }) => core !== null);
+    if (random.chance(STALE_CHANCE) && listening.length > 0) return random.pick(listening);
     return this.#newest?.core ? this.#newest : null;
   }
 

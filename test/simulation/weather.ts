@@ -40,6 +40,9 @@ export class Weather {
     this.#calmSince ??= this.#time.monotonic();
     this.metadata.plan = this.#scenario.metadata.calm;
     this.objects.plan = this.#scenario.objects.calm;
+    // What hung goes on: connections are cut or recover, none stalls for ever.
+    this.metadata.release();
+    this.objects.release();
   }
 
   /** Neither store answers anything. */
