@@ -175,7 +175,8 @@ export class TopicRegistry implements Topics {
 
   async delete(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
-      const item = await this.#current(name);
+      const item = await this.#stored(name);
+      if (item === null) return;
       const deleting: TopicItem = { ...item, phase: 'deleting', version: item.version + 1 };
       const outcome = await this.#metadata.transact(
         [
@@ -258,11 +259,24 @@ export class TopicRegistry implements Topics {
 
   /** The stored item of an active topic; UNKNOWN_TOPIC_OR_PARTITION otherwise. */
   async #current(name: string): Promise<TopicItem> {
+    const item = await this.#stored(name);
+    if (item === null) throw unknownTopic(name);
+    return item;
+  }
+
+  /**
+   * The stored item of a topic that the image lists, null when it turns out to be deleted: by an attempt of ours whose
+   * answer was lost, or by another broker. What that deletion left undone is done here.
+   */
+  async #stored(name: string): Promise<TopicItem | null> {
     checkTopicName(name);
     const known = this.#image.byName(name);
-    const item = known && (await this.#read(known.topicId));
-    if (item?.phase !== 'active') throw unknownTopic(name);
-    return item;
+    if (!known) throw unknownTopic(name);
+    const item = await this.#read(known.topicId);
+    if (item?.phase === 'active') return item;
+    if (item?.phase === 'deleting') await this.#finishDelete(item);
+    this.#image.remove(known.topicId);
+    return null;
   }
 
   async #read(topicId: string): Promise<TopicItem | null> {
