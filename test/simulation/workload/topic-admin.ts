@@ -1,6 +1,8 @@
 import type { Topic } from '../../../src/cluster/topics.ts';
+import { KafkaError } from '../../../src/errors.ts';
 import { Client } from '../connection.ts';
 import type { SeededRandom } from '../seeded-random.ts';
+import { describeError } from '../simulated-runtime.ts';
 import type { KnownTopic } from '../topic-directory.ts';
 import type { World } from '../world.ts';
 
@@ -23,6 +25,9 @@ export async function topicAdmin(world: World, random: SeededRandom): Promise<vo
     else await admin.delete(topic);
   }
 }
+
+const isUnknown = (cause: unknown): boolean =>
+  cause instanceof KafkaError && cause.error === 'UNKNOWN_TOPIC_OR_PARTITION';
 
 class Admin {
   readonly #world: World;
@@ -96,11 +101,17 @@ class Admin {
       let deleting = false;
       const reply = await this.#client.call({
         what: `delete ${topic.name}`,
-        at: (core) => {
+        at: (core, process) => {
           if (core.topics.byName(topic.name)?.topicId !== topic.topicId) return Promise.resolve();
           deleting = true;
           history.add({ type: 'topicDeleteAsked', topicId: topic.topicId });
-          return core.topics.delete(topic.name);
+          return core.topics.delete(topic.name).catch((cause) => {
+            if (isUnknown(cause) && core.topics.byName(topic.name)?.topicId === topic.topicId) {
+              const what = `${topic.name} is listed and cannot be deleted: ${describeError(cause)}`;
+              history.add({ type: 'internalError', process, what });
+            }
+            throw cause;
+          });
         },
         onAnswer: () => deleting && history.add({ type: 'topicDeleted', topicId: topic.topicId }),
       });
