@@ -160,6 +160,13 @@ export class Broker {
     await this.#end('SIGKILL');
   }
 
+  /** Waits until it ends by itself. The exit status. */
+  async ended(withinMs: number): Promise<number | null> {
+    const child = this.#child!;
+    if (child.exitCode === null) await once(child, 'close', { signal: AbortSignal.timeout(withinMs) });
+    return child.exitCode;
+  }
+
   /** Asks it to stop. The exit status. */
   async stop(): Promise<number | null> {
     return this.#end('SIGTERM');
