@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs S3 servers that others wrote, to run the contract against: test/stand-ins/install.sh [versitygw] [moto]
-# Needs go for versitygw (three minutes on two cores) and python3 with venv for moto. What is there already stays.
+# Needs go for versitygw (three minutes on two cores; one older than it asks for fetches the right one) and python3 with venv for moto. What is there already stays.
 set -euo pipefail
 
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -10,7 +10,7 @@ cache=${MILLRACE_STAND_INS:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace-stand-ins}
 versitygw() {
   [ -x "$cache/bin/versitygw" ] && return
   echo "installing $VERSITYGW into $cache/bin"
-  GOBIN=$cache/bin go install "$VERSITYGW"
+  GOTOOLCHAIN=${GOTOOLCHAIN:-auto} GOBIN=$cache/bin go install "$VERSITYGW"
 }
 
 moto() {
