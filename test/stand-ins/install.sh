@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs S3 servers that others wrote, to run the contract against: test/stand-ins/install.sh [versitygw] [moto]
-# Needs go for versitygw (three minutes on two cores; one older than it asks for fetches the right one) and python3 with venv for moto. What is there already stays.
+# Needs go for versitygw (three minutes on two cores; one that is too old fetches the one it asks for) and python3 with
+# venv for moto. What is there already stays.
 set -euo pipefail
 
 VERSITYGW=github.com/versity/versitygw/cmd/versitygw@v1.8.0
