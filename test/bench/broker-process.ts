@@ -9,6 +9,9 @@ const root = join(import.meta.dirname, '..', '..');
 /** Clock ticks per second of /proc/<pid>/stat on Linux. */
 const TICKS_PER_SECOND = 100;
 
+/** As `npm start` has it: a young generation of V8's default size costs a busy broker 100 MB and gains it nothing. */
+const AS_NPM_START = ['--max-semi-space-size=8'];
+
 export interface BrokerProcess {
   readonly kafka: string;
   readonly http: string;
@@ -39,6 +42,7 @@ export async function startBrokerProcess(options: BrokerProcessOptions = {}): Pr
   const child = spawn(
     process.execPath,
     [
+      ...AS_NPM_START,
       ...profile,
       'src/cli/main.ts',
       'serve',
