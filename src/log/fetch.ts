@@ -8,7 +8,7 @@ import { AnswerCutter } from './answer.ts';
 import type { FetchMetrics } from './fetch-metrics.ts';
 import type { Gatherer, Target } from './gather.ts';
 import type { Leases } from './lease.ts';
-import { availableBytes, type Located, type Locator, notConfirmed, outOfRange } from './locate.ts';
+import { availableBytes, type Located, type Locator, notConfirmed, outOfRange, unknownPartition } from './locate.ts';
 import type { FetchAnswer, FetchedPartition, FetchPartition, FetchRequest } from './log.ts';
 import type { Purgatory } from './purgatory.ts';
 import type { ReadAhead } from './read-ahead.ts';
@@ -156,6 +156,11 @@ export class Fetcher {
   }
 
   #partition(wanted: FetchPartition, found: Located, target: Target | null, cutter: AnswerCutter): FetchedPartition {
+    const { topicId, partition } = wanted;
+    if (found.type === 'found' && found.journal.state.partition(topicId, partition) === undefined) {
+      // Deleted while its records were read: where it ended is not known any more.
+      return this.#partition(wanted, unknownPartition(wanted), null, cutter);
+    }
     if (found.type !== 'found') {
       const { error, message, led } = found.type === 'error' ? found : outOfRange(found, wanted.fetchOffset);
       if (target?.failure) this.#options.metrics.failed();

@@ -40,13 +40,13 @@ export class Locator {
   /** The partition, if it exists and this broker leads it. */
   lead({ topicId, partition }: PartitionId): Led | LocatedError {
     const placement = this.#topics.byId(topicId)?.partitions[partition];
-    if (placement === undefined) return unknown(topicId, partition);
+    if (placement === undefined) return unknownPartition({ topicId, partition });
     const journal = this.#journals.get(placement.journal);
     if (journal === undefined || journal.role !== 'leading') {
       return error('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${placement.journal}`);
     }
     const state = journal.state.partition(topicId, partition);
-    return state === undefined ? unknown(topicId, partition) : { journal, state };
+    return state === undefined ? unknownPartition({ topicId, partition }) : { journal, state };
   }
 
   /** As `lead`, and throws what a client is told. */
@@ -86,7 +86,7 @@ function error(name: ErrorName, message: string): LocatedError {
   return { type: 'error', error: name, message };
 }
 
-const unknown = (topicId: string, partition: number): LocatedError =>
+export const unknownPartition = ({ topicId, partition }: PartitionId): LocatedError =>
   error('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
 
 /** Bytes from `offset` to the high watermark, `bytesMax` at most; whole extents, so a little more than there is. */
