@@ -219,7 +219,7 @@ export const SETTINGS = {
     default: 64 * MIB,
     min: 64 * KIB,
     max: 256 * MIB,
-    doc: 'Size that merged segments aim for.',
+    doc: 'Size that merged segments aim for where requests cost money; elsewhere at most 32 MiB.',
   },
   'merge.bytes.per.second': {
     type: 'integer',

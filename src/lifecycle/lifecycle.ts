@@ -21,6 +21,8 @@ const CLOCK_DIFFERENCE_MS_MAX = 5 * 60_000;
 /** Extents that may wait for company: what they cost is memory and the length of snapshots. */
 const MERGE_JOB_EXTENTS_MIN = 4_096;
 const MERGE_JOB_PARTITIONS_MAX = 500;
+/** Where requests cost nothing, larger merges would only take more memory. */
+const FREE_SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
 
 export interface LifecycleOptions {
   readonly config: Config;
@@ -42,6 +44,8 @@ export class Lifecycle {
   constructor(options: LifecycleOptions) {
     const { config, runtime, clusterId, journals, objects, topics, segmentIds } = options;
     this.#options = options;
+    const wantedBytes = config['merge.segment.bytes'];
+    const segmentBytesMax = objects.pricing.create > 0 ? wantedBytes : Math.min(wantedBytes, FREE_SEGMENT_BYTES_MAX);
     this.#merger = new Merger({
       clusterId,
       journals,
@@ -56,9 +60,9 @@ export class Lifecycle {
       },
       pacer: new Pacer(runtime.clock, config['merge.bytes.per.second']),
       limits: {
-        segmentBytesMax: config['merge.segment.bytes'],
+        segmentBytesMax,
         inlineAgeMsMax: config['merge.inline.age.ms'],
-        jobBytesMin: 0.75 * config['merge.segment.bytes'],
+        jobBytesMin: 0.75 * segmentBytesMax,
         jobExtentsMin: MERGE_JOB_EXTENTS_MIN,
         jobPartitionsMax: MERGE_JOB_PARTITIONS_MAX,
       },
