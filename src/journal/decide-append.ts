@@ -12,6 +12,7 @@ import { answerAgain, repeatAnswer } from './idempotency.ts';
 import type { AppendRequest, IdempotentGroup, Lane } from './journal.ts';
 import { type AppendedAnswer, checkLane, type LaneAnswer, laneKey } from './lanes.ts';
 import { checkProducer } from './producers.ts';
+import { partitionKey } from './state.ts';
 
 /** KIP-98: attributes of a batch header. */
 const TRANSACTIONAL = 0x10;
@@ -21,6 +22,8 @@ export type AppendDecision =
   | { readonly type: 'append'; readonly command: Appended; readonly answer: AppendedAnswer }
   /** Appended before: the first answer. */
   | { readonly type: 'repeat'; readonly answer: AppendedAnswer }
+  /** The segment was given up: everything is refused, and the entry only settles the lane's number. */
+  | { readonly type: 'tooLate'; readonly answer: AppendedAnswer }
   | { readonly type: 'reject'; readonly error: KafkaError };
 
 export type SkipDecision =
@@ -38,7 +41,12 @@ export function decideAppend(draft: StateDraft, request: AppendRequest, source: 
     const fate = found.answer ? 'was skipped before' : 'was answered long ago';
     return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} ${fate}`) };
   }
-  const decider = new AppendDecider(draft, request, source);
+  if (source.type === 'segment' && draft.isGivenUp(source.segment.id)) {
+    // Its object is deleted or about to be: a recovery of an entry that named it might look for its footer in vain.
+    draft.setLaneAnswer(lane, { type: 'skipped', number });
+    return { type: 'tooLate', answer: refuseAll(draft, request) };
+  }
+  const decider = new AppendDecider(draft, request);
   const append = { lane, number, source, partitions };
   const { answer, groups } = applyAppend(draft, append, decider.verdict, (given) => decider.groupsToRemember(given));
   const command: Appended = {
@@ -51,6 +59,26 @@ export function decideAppend(draft: StateDraft, request: AppendRequest, source: 
     groups,
   };
   return { type: 'append', command, answer };
+}
+
+function refuseAll(draft: StateDraft, { number, partitions }: AppendRequest): AppendedAnswer {
+  const logStartOffsets: number[] = [];
+  const baseOffsets: number[] = [];
+  const exceptions: AppendException[] = [];
+  for (const { topicId, partition, batches } of partitions) {
+    const state = draft.partitions.get(partitionKey(topicId, partition));
+    const error = state ? 'KAFKA_STORAGE_ERROR' : 'UNKNOWN_TOPIC_OR_PARTITION';
+    const nextOffset = state ? state.nextOffset : -1;
+    logStartOffsets.push(state ? state.logStartOffset : -1);
+    for (let count = 0; count < batches.length; count++) {
+      exceptions.push({ type: 'refused', index: baseOffsets.length, error, nextOffset });
+      baseOffsets.push(nextOffset);
+    }
+  }
+  const { seq, id: entryId } = draft.header;
+  const batchCounts = partitions.map(({ batches }) => batches.length);
+  const kept = { type: 'appended', number, seq, entryId, inlinePosition: 0, leaderEpoch: draft.epoch } as const;
+  return { ...kept, batchCounts, logStartOffsets, baseOffsets, exceptions };
 }
 
 /**
@@ -102,7 +130,6 @@ interface GroupPlace {
 
 class AppendDecider {
   readonly #draft: StateDraft;
-  readonly #givenUp: boolean;
   readonly #expectedOffsets: ReadonlyMap<number, number> | null;
   readonly #groups: readonly IdempotentGroup[];
   readonly #groupPlaces: ReadonlyMap<number, GroupPlace> | null;
@@ -115,9 +142,8 @@ class AppendDecider {
     readonly batch: BatchDescription;
   }[] = [];
 
-  constructor(draft: StateDraft, request: AppendRequest, source: AppendedSource) {
+  constructor(draft: StateDraft, request: AppendRequest) {
     this.#draft = draft;
-    this.#givenUp = source.type === 'segment' && draft.isGivenUp(source.segment.id);
     this.#groups = request.idempotency ?? [];
     const needsIndexes = this.#groups.length > 0 || (request.conditions?.length ?? 0) > 0;
     const firstIndexes = needsIndexes ? firstIndexOfPartitions(request) : [];
@@ -153,7 +179,6 @@ class AppendDecider {
 
   #decide(batch: BatchDescription, place: BatchPlace): AppendException | null {
     if (!place.partition) return refuse(place, 'UNKNOWN_TOPIC_OR_PARTITION');
-    if (this.#givenUp) return refuse(place, 'KAFKA_STORAGE_ERROR');
     const repeated = this.#groupPlaces && this.#repeatOf(place);
     if (repeated) return repeated;
     // Transactions will be checked here, against the guard in the state (rule 8).

@@ -96,7 +96,9 @@ export class EntryBuilder {
         : { type: 'inline', position: this.#encoder.bodyBytes, length: body.length };
     const decision = decideAppend(this.#draft, request, source);
     if (decision.type === 'reject') return () => reject(decision.error);
-    if (decision.type === 'append') {
+    if (decision.type === 'tooLate') {
+      this.#add({ type: 'laneSkipped', lane: request.lane, number: request.number }, commands);
+    } else if (decision.type === 'append') {
       this.#add(decision.command, commands);
       if (body.length > 0) this.#encoder.addBody([body], body.length);
     }

@@ -222,13 +222,7 @@ const EXPECTED = [
   ...['UNKNOWN_TOPIC_OR_PARTITION', 'OFFSET_MISMATCH', 'IDEMPOTENCY_KEY_REUSED', 'OUT_OF_ORDER_SEQUENCE_NUMBER'].map(
     refused,
   ),
-  ...[
-    'INVALID_PRODUCER_EPOCH',
-    'UNKNOWN_PRODUCER_ID',
-    'INVALID_TXN_STATE',
-    'INVALID_RECORD',
-    'KAFKA_STORAGE_ERROR',
-  ].map(refused),
+  ...['INVALID_PRODUCER_EPOCH', 'UNKNOWN_PRODUCER_ID', 'INVALID_TXN_STATE', 'INVALID_RECORD'].map(refused),
 ];
 function refused(error: string): string {
   return `refused ${error}`;
