@@ -79,6 +79,16 @@ export interface OffsetSeen extends PartitionName {
   readonly before: Watermarks;
 }
 
+/** KIP-320: the newest epoch not newer than the one asked for, and where it ended. */
+export interface EpochEndSeen extends PartitionName {
+  readonly process: string;
+  readonly asked: number;
+  readonly epoch: number;
+  readonly endOffset: number;
+  /** The high watermark that the process had to know by then. */
+  readonly visible: number;
+}
+
 export interface StoredTopic {
   readonly topicId: string;
   readonly name: string;
@@ -138,6 +148,7 @@ export type HistoryEvent =
   | { readonly type: 'sequenceLost'; readonly batch: SentBatch }
   | ({ readonly type: 'fetched' } & FetchSeen)
   | ({ readonly type: 'offsetListed' } & OffsetSeen)
+  | ({ readonly type: 'epochEndTold' } & EpochEndSeen)
   | ({ readonly type: 'deleteRecordsAsked'; readonly beforeOffset: number } & PartitionName)
   | ({
       readonly type: 'recordsDeleted';

@@ -216,6 +216,7 @@ class Simulation {
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
     await this.#settleDown();
     this.#lookAtTopics();
+    this.#lookAtLeases();
     world.history.add({ type: 'quiet' });
     this.#phase = 'over';
   }
@@ -224,6 +225,14 @@ class Simulation {
   async #settleDown(): Promise<void> {
     for (let waitedMs = 0; waitedMs < REST_MS_MAX && this.#segments.unrest() !== null; waitedMs += MARGIN_MS) {
       await this.#time.sleep(MARGIN_MS);
+    }
+  }
+
+  /** All clients released what they were answered. */
+  #lookAtLeases(): void {
+    for (const { name, core } of this.#world.supervisor.alive) {
+      const leases = core?.log.leases ?? 0;
+      if (leases > 0) this.#history.add({ type: 'internalError', process: name, what: `${leases} leases never end` });
     }
   }
 

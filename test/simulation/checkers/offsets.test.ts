@@ -78,3 +78,13 @@ describe('the offset of', () => {
     expect(open().see({ ...listed, at, offset: -1, before })).toMatch(/there is 1001/);
   });
 });
+
+test('the end of an epoch is where the next one began', () => {
+  const told = { type: 'epochEndTold', ...NAME, process: 'p1', asked: 1, epoch: 1, visible: 4 } as const;
+  expect(open().see({ ...told, endOffset: 4 })).toBeNull();
+  expect(open().see({ ...told, endOffset: 2 })).toMatch(/batch 8 at 2 was appended in 1/);
+  expect(open().see({ ...told, endOffset: 2, visible: 2 })).toBeNull();
+  expect(open().see({ ...told, asked: 0, epoch: 0, endOffset: 2 })).toMatch(/batch 7 at 0 was appended in 1/);
+  expect(open().see({ ...told, asked: 0, epoch: 0, endOffset: 0 })).toBeNull();
+  expect(open().see({ ...told, asked: 0, endOffset: 0 })).toMatch(/epoch 1 of .* asked for 0/);
+});

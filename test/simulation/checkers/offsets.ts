@@ -2,7 +2,15 @@
  * Invariant 2: offsets of a partition are unique, dense when appended, and never change; every reader sees the same record
  * at the same offset. Answers about the ends of a log and about moments in time are as the log was while they were asked.
  */
-import type { Checker, FetchSeen, HistoryEvent, LedgerBatch, OffsetSeen, PartitionName } from '../history.ts';
+import type {
+  Checker,
+  EpochEndSeen,
+  FetchSeen,
+  HistoryEvent,
+  LedgerBatch,
+  OffsetSeen,
+  PartitionName,
+} from '../history.ts';
 import { nameOf, Violation } from '../history.ts';
 import type { Ledger, LedgerPartition } from '../ledger.ts';
 import type { SeenRecord } from '../payload.ts';
@@ -45,6 +53,9 @@ class OffsetsChecker implements Checker {
         return;
       case 'offsetListed':
         this.#listed(event);
+        return;
+      case 'epochEndTold':
+        this.#epochEnd(event);
         return;
       default:
     }
@@ -150,6 +161,19 @@ class OffsetsChecker implements Checker {
       for (let at = Math.max(batch.baseOffset, state.logStartOffset); at < Math.min(end, endOf(batch)); at++) {
         if (timestampAt(batch, at) >= timestamp) this.#fail(`${where} for ${timestamp}, but offset ${at} comes first`);
       }
+    }
+  }
+
+  /** Whatever an epoch up to the one asked for appended lies before its end, and what later ones did behind it. */
+  #epochEnd({ asked, epoch, endOffset, visible, process, ...name }: EpochEndSeen): void {
+    if (endOffset < 0) return;
+    const where = `${process} says that epoch ${epoch} of ${nameOf(name)}, asked for ${asked}, ended at ${endOffset}`;
+    if (epoch > asked) this.#fail(where);
+    for (const batch of this.#ledger.partition(name)?.batches ?? []) {
+      const { batchId, baseOffset, epoch: appendedIn } = batch;
+      const lost = appendedIn <= asked && endOf(batch) > endOffset && endOf(batch) <= visible;
+      const early = appendedIn > asked && baseOffset < endOffset;
+      if (lost || early) this.#fail(`${where}: batch ${batchId} at ${baseOffset} was appended in ${appendedIn}`);
     }
   }
 

@@ -1,7 +1,7 @@
 import { Client } from '../connection.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
-import { fetch, listOffset } from './reading.ts';
+import { askEpochEnd, fetch, listOffset } from './reading.ts';
 
 /** Reads from anywhere: the middle of batches, before the start, beyond the end, from a moment in time, the whole log. */
 export async function randomReader(world: World, random: SeededRandom): Promise<void> {
@@ -23,6 +23,7 @@ export async function randomReader(world: World, random: SeededRandom): Promise<
       if (found.type === 'answered' && found.value.offset >= 0) offset = found.value.offset;
     }
     if (random.chance(0.1)) await listOffset(world, client, name, { type: 'maxTimestamp' });
+    if (random.chance(0.2)) await askEpochEnd(world, client, name, random.integer(0, world.supervisor.count + 1));
     await scan(world, client, random, name, offset, random.chance(0.2) ? end : offset + random.integer(1, 30));
   }
 }

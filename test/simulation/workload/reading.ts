@@ -121,6 +121,22 @@ export async function listOffset(
   });
 }
 
+/** KIP-320, as a consumer asks after a change of leaders. */
+export async function askEpochEnd(world: World, client: Client, name: PartitionName, asked: number): Promise<void> {
+  let process = '';
+  let visible = 0;
+  await client.call({
+    what: 'offsetForLeaderEpoch',
+    at: async (core, processName) => {
+      process = processName;
+      visible = world.acknowledgements.visibleAt(process, name);
+      return core.log.offsetForLeaderEpoch(name, asked);
+    },
+    onAnswer: ({ epoch, endOffset }) =>
+      world.history.add({ type: 'epochEndTold', ...name, process, asked, epoch, endOffset, visible }),
+  });
+}
+
 /** What the journals say at this moment. */
 const watermarksOf = (world: World, name: PartitionName): Watermarks =>
   world.ledger.partition(name)?.watermarks ?? NOWHERE;
