@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { createTopic, lane, memoryStores, newBrokerEpoch, open, segmentAppend, TOPIC } from '../unit/journal/harness.ts';
+import {
+  createTopic,
+  lane,
+  memoryStores,
+  newBrokerEpoch,
+  open,
+  segmentAppend,
+  TOPIC,
+} from '../unit/journal/harness.ts';
 
 const SEGMENT = '019aa3b5ec00-1-1-0-9f86d081';
 
