@@ -10,6 +10,9 @@ const OUTAGE_CHANCE = 0.15;
 const OUTAGE_MS_MAX = 8_000;
 const FREEZE_MS = [20, 15_000] as const;
 const SUCCESSOR_CHANCE = 0.7;
+/** Processes that freeze, or die, while they take over. */
+const TROUBLED_START_CHANCE = 0.15;
+const START_MS_MAX = 400;
 /** More than this at once would only be slow. */
 const PROCESSES_MAX = 4;
 
@@ -19,6 +22,7 @@ export class Nemesis {
 
   constructor(world: World) {
     this.#world = world;
+    world.supervisor.onStart = (process) => this.#troubleStart(process);
     world.supervisor.initialSkewMs = (name) => this.#drawSkewMs(world.random.fork(`skew of ${name}`));
   }
 
@@ -74,6 +78,16 @@ export class Nemesis {
   #victim(random: SeededRandom): BrokerProcess | null {
     const { alive } = this.#world.supervisor;
     return alive.length === 0 ? null : random.pick(alive);
+  }
+
+  #troubleStart(process: BrokerProcess): void {
+    const random = this.#world.random.fork(`start of ${process.name}`);
+    if (this.#over || !random.chance(TROUBLED_START_CHANCE)) return;
+    this.#world.time.after(random.between(0, START_MS_MAX), () => {
+      if (this.#over || process.phase !== 'starting') return;
+      if (random.chance(0.3)) process.kill();
+      else this.#freeze(random);
+    });
   }
 
   #freeze(random: SeededRandom): void {

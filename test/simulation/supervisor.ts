@@ -31,6 +31,7 @@ export class Supervisor {
   #count = 0;
   #newest: BrokerProcess | null = null;
   #skewMs: (name: string) => number = () => 0;
+  #onStart: (process: BrokerProcess) => void = () => {};
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -55,6 +56,10 @@ export class Supervisor {
     this.#skewMs = draw;
   }
 
+  set onStart(listener: (process: BrokerProcess) => void) {
+    this.#onStart = listener;
+  }
+
   start(): BrokerProcess {
     const { scenario, time, random, trace, history, stores, weather } = this.#options;
     const name = `p${++this.#count}`;
@@ -75,6 +80,7 @@ export class Supervisor {
     this.#alive.push(process);
     this.#newest = process;
     process.start();
+    this.#onStart(process);
     return process;
   }
 
