@@ -140,7 +140,7 @@ class Simulation {
         offsets({ ledger }),
         idempotence(),
         this.#segments,
-        topicsAtRest({ ledger, now: () => time.now() }),
+        topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
         liveness(),
       ],
       onViolation,

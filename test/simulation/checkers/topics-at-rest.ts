@@ -9,6 +9,8 @@ import type { Ledger } from '../ledger.ts';
 export interface TopicsAtRestOptions {
   readonly ledger: Ledger;
   readonly now: () => number;
+  /** Records go by whole extents, and their neighbours may be stamped by a clock that is off by this. */
+  readonly clockSkewMsMax: number;
 }
 
 export function topicsAtRest(options: TopicsAtRestOptions): Checker {
@@ -44,7 +46,7 @@ class TopicsAtRest implements Checker {
   }
 
   #checkPartitions(known: readonly KnownTopic[]): void {
-    const { ledger, now } = this.#options;
+    const { ledger, now, clockSkewMsMax } = this.#options;
     const retentionMs = new Map<string, number>();
     for (const topic of known) {
       for (let partition = 0; partition < topic.partitions; partition++) {
@@ -57,7 +59,7 @@ class TopicsAtRest implements Checker {
       const limitMs = retentionMs.get(nameOf(partition));
       if (limitMs === undefined) this.#fail(`${nameOf(partition)} is in journal ${partition.journal} and of no topic`);
       const newest = Math.max(...partition.batches.map(stampedAt));
-      if (partition.batches.length > 0 && now() - newest > limitMs) {
+      if (partition.batches.length > 0 && now() - newest > limitMs + 2 * clockSkewMsMax) {
         this.#fail(`all records of ${nameOf(partition)} have outlived their ${limitMs} ms and are still there`);
       }
     }
