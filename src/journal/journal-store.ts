@@ -149,15 +149,15 @@ export class JournalStore {
     if (keys.length > 0) await this.objects.delete(keys, this.#options('trim'));
   }
 
-  async readFooter(reference: SegmentReference): Promise<Footer> {
+  /** Null when the segment is gone. */
+  async readFooter(reference: SegmentReference): Promise<Footer | null> {
     const { id, footerPosition, footerLength } = reference;
     const range = { start: footerPosition, end: footerPosition + footerLength };
     const bytes = await this.objects.read(segmentKey(this.clusterId, id), range, this.#options('startup'));
-    if (bytes === null || bytes === 'archived') {
-      const why = bytes === null ? 'is gone' : 'was moved to an archive class';
-      throw new StorageCorruptError(`journal ${this.journal} needs the footer of segment ${id}, which ${why}`);
+    if (bytes === 'archived') {
+      throw new StorageCorruptError(`journal ${this.journal} needs the footer of segment ${id}, which is archived`);
     }
-    return readFooter(reference, bytes);
+    return bytes && readFooter(reference, bytes);
   }
 
   #options(cause: RequestCause) {

@@ -9,7 +9,8 @@
  *     └────────────────────────────────────┴──────────────────────────────────────────────┘            ▼          ▼
  *                                                       the floor is above our snapshot              deposed ◄── slot taken
  *
- * From readingEntries, entries of wrong epochs lead to doubting: back to the start when the floor tells why, else broken.
+ * From readingEntries, entries of wrong epochs or without their footers lead to doubting: back to the start when the floor
+ * tells why, else broken.
  *
  * Rules of design §4 that live here: the fence (1), the floor (2), identical retries told apart by id (3).
  */
@@ -55,6 +56,8 @@ export type LeadershipEvent =
   | { readonly type: 'snapshotGone' }
   /** Entries in order behind the last one folded; `more` when the range did not end there. */
   | { readonly type: 'entriesRead'; readonly entries: readonly EntrySeen[]; readonly more: boolean }
+  /** Entries that were read name a footer that is not there. */
+  | { readonly type: 'footerGone'; readonly because: string }
   /** The entry for the next slot is ready, with its id. */
   | { readonly type: 'prepared'; readonly id: string }
   | { readonly type: 'putAnswered'; readonly answer: PutAnswer }
@@ -117,6 +120,10 @@ export function stepLeadership(leadership: Leadership, event: LeadershipEvent): 
       return leadership.phase === 'loadingSnapshot' ? START : become(leadership);
     case 'entriesRead':
       return onEntries(leadership, event.entries, event.more);
+    case 'footerGone':
+      // Reclaim takes a segment only when a snapshot covers all that names it: while we slept, or never.
+      if (leadership.phase !== 'readingEntries') return become(leadership);
+      return doubt(leadership, event.because);
     case 'prepared':
       return onPrepared(leadership, event.id);
     case 'putAnswered':
@@ -148,7 +155,7 @@ function onEntries(leadership: Leadership, entries: readonly EntrySeen[], more: 
     if (entry.epoch !== expected) {
       // A fence that lost its slot, sent twice, may arrive for the second time after the slot was trimmed and fill a gap.
       const why = `entry ${entry.seq} was written in epoch ${entry.epoch}, expected ${expected}`;
-      return become({ ...leadership, phase: 'doubting', why }, { type: 'readPointer' });
+      return doubt(leadership, why);
     }
     lastSeq = entry.seq;
     epoch = entry.epoch;
@@ -159,6 +166,10 @@ function onEntries(leadership: Leadership, entries: readonly EntrySeen[], more: 
   const fence: LeadershipEffect = { type: 'prepareFence', seq: lastSeq + 1, epoch: epoch + 1 };
   return become({ phase: 'preparing', ...position }, ...fold, fence);
 }
+
+/** What was read cannot be: trimmed and reclaimed while we slept, which the floor will tell, or damage. */
+const doubt = (leadership: Leadership & Position, why: string): Transition =>
+  become({ ...leadership, phase: 'doubting', why }, { type: 'readPointer' });
 
 function onPrepared(leadership: Leadership, id: string): Transition {
   if (leadership.phase !== 'preparing' && leadership.phase !== 'leading') return become(leadership);

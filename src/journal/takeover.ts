@@ -68,6 +68,8 @@ class Takeover {
   #uncovered = new Uncovered();
   /** The page read last, with the size of each entry. */
   #read: readonly { readonly entry: Entry; readonly bytes: number }[] = [];
+  /** Of that page's segments: what their footers list for this journal. */
+  #footers: ReadonlyMap<string, readonly PartitionBatches[]> = NO_FOOTERS;
   #fence: { readonly entry: Entry; readonly bytes: Buffer } | null = null;
   #fencesLost = 0;
 
@@ -137,6 +139,9 @@ class Takeover {
           entry: decodeEntry(store.journal, seq, bytes),
           bytes: bytes.length,
         }));
+        const gone = await this.#readFooters();
+        if (gone !== null)
+          return { type: 'footerGone', because: `it needs the footer of segment ${gone}, which is gone` };
         return { type: 'entriesRead', entries: this.#read.map(({ entry }) => seen(entry)), more };
       }
       case 'fold':
@@ -184,15 +189,15 @@ class Takeover {
   }
 
   async #foldRead(): Promise<void> {
-    const footers = await this.#readFooters();
     for (const [at, { entry, bytes }] of this.#read.entries()) {
-      foldEntry(this.#draft, entry, footers);
+      foldEntry(this.#draft, entry, this.#footers);
       this.#uncovered.add(entry, bytes);
       if (at % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await yieldTurn(this.#context.runtime.timers);
     }
   }
 
-  async #readFooters(): Promise<ReadonlyMap<string, readonly PartitionBatches[]>> {
+  /** Reads all footers that the entries just read need. Answers the id of a segment that is gone. */
+  async #readFooters(): Promise<string | null> {
     const { store } = this.#context;
     const wanted = new Map<string, SegmentReference>();
     for (const { entry } of this.#read) {
@@ -203,17 +208,21 @@ class Takeover {
     }
     const footers = new Map<string, readonly PartitionBatches[]>();
     const queue = [...wanted.values()];
+    let gone: string | null = null;
     const worker = async () => {
-      for (let next = queue.pop(); next; next = queue.pop()) {
-        const { partitions } = await store.readFooter(next);
-        footers.set(
-          next.id,
-          partitions.filter(({ journal }) => journal === store.journal),
-        );
+      for (let next = queue.pop(); next && gone === null; next = queue.pop()) {
+        const footer = await store.readFooter(next);
+        if (footer === null) gone = next.id;
+        else
+          footers.set(
+            next.id,
+            footer.partitions.filter(({ journal }) => journal === store.journal),
+          );
       }
     };
     await Promise.all(Array.from({ length: Math.min(FOOTER_READS_IN_FLIGHT_MAX, queue.length) }, worker));
-    return footers;
+    this.#footers = footers;
+    return gone;
   }
 
   #prepareFence(seq: number, epoch: number): string {

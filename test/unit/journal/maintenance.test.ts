@@ -331,6 +331,6 @@ describe('damage', () => {
     await journal.append(await uploadedAppend(stores, { ...next(), segmentId }, [{ batches }]));
     await journal.close();
     await stores.objects.delete([objectKey(`c/segments/${segmentId}`)], { cause: 'tool' });
-    await expect(open(stores)).rejects.toThrow(`journal 0 needs the footer of segment ${segmentId}, which is gone`);
+    await expect(open(stores)).rejects.toThrow(`journal 0: it needs the footer of segment ${segmentId}, which is gone`);
   });
 });
