@@ -23,7 +23,7 @@ export interface SentBatch extends PartitionName {
   /** Of the first record, the next ones a millisecond later each; -1: none. */
   readonly timestamp: number;
   /** What the writer counts on. */
-  readonly kind: 'plain' | 'idempotent' | 'keyed' | 'conditional';
+  readonly kind: 'plain' | 'idempotent' | 'keyed' | 'reused' | 'conditional';
   readonly producer?: { readonly id: number; readonly epoch: number; readonly baseSequence: number };
   readonly expectedOffset?: number;
 }

@@ -94,3 +94,17 @@ test('a request under an Idempotency-Key that is there twice is a violation', ()
   };
   expect(see(idempotence(), sent(1, { kind: 'keyed' }), appended(1, 0), answered)).toBeNull();
 });
+
+test('an Idempotency-Key that passes for another request is a violation', () => {
+  const reused = sent(2, { kind: 'reused' });
+  const batch = sentBatch(2, { kind: 'reused' });
+  const answered = (outcome = refused({ error: 'IDEMPOTENCY_KEY_REUSED' })): HistoryEvent => ({
+    type: 'answered',
+    batch,
+    process: 'p1',
+    outcome,
+  });
+  expect(see(idempotence(), reused, answered())).toBeNull();
+  expect(see(idempotence(), reused, answered(acked(0)))).toMatch(/whose Idempotency-Key it bears/);
+  expect(see(idempotence(), reused, appended(2, 0))).toMatch(/was used before/);
+});

@@ -20,6 +20,8 @@ class Idempotence implements Checker {
   readonly #appended = new Set<number>();
   /** Sent once and answered: they did nothing and never will. */
   readonly #undone = new Set<number>();
+  /** Sent under a key that was used for something else. */
+  readonly #reused = new Set<number>();
   readonly #expectedOffsets = new Map<number, number>();
   readonly #producers = new Map<string, Map<number, ProducerSeen>>();
   readonly #givenIds = new Set<number>();
@@ -53,6 +55,7 @@ class Idempotence implements Checker {
 
   #sent(batch: SentBatch, process: string): void {
     if (batch.expectedOffset !== undefined) this.#expectedOffsets.set(batch.batchId, batch.expectedOffset);
+    if (batch.kind === 'reused') this.#reused.add(batch.batchId);
     if (batch.kind !== 'plain') return;
     const order = this.#order(batch, process);
     order.waiting.set(batch.batchId, order.next++);
@@ -63,6 +66,7 @@ class Idempotence implements Checker {
     const where = `batch ${batchId} at ${nameOf(batch)}@${baseOffset}`;
     if (this.#appended.has(batchId)) this.#fail(`${where} is there twice`);
     if (this.#undone.has(batchId)) this.#fail(`${where} was answered with "nothing was done" before`);
+    if (this.#reused.has(batchId)) this.#fail(`${where} came under an Idempotency-Key that was used before`);
     this.#appended.add(batchId);
     const expected = this.#expectedOffsets.get(batchId);
     if (expected !== undefined && expected !== baseOffset) this.#fail(`${where} was to go to ${expected} only`);
@@ -96,7 +100,10 @@ class Idempotence implements Checker {
 
   #answered({ batch, outcome, process }: Extract<HistoryEvent, { type: 'answered' }>): void {
     const { batchId, kind, expectedOffset } = batch;
-    if (outcome.error === 'NONE') return;
+    if (outcome.error === 'NONE') {
+      if (kind === 'reused') this.#fail(`${process} took batch ${batchId} for the one whose Idempotency-Key it bears`);
+      return;
+    }
     this.#arrivals.get(orderKey(batch, process))?.waiting.delete(batchId);
     if (outcome.error === 'OFFSET_MISMATCH' && 'nextOffset' in outcome && outcome.nextOffset === expectedOffset) {
       this.#fail(`batch ${batchId} was refused because the next offset is not ${expectedOffset}, but it is`);

@@ -12,6 +12,8 @@ import { buildBatch, type Outgoing, send } from './sending.ts';
 const WINDOW = 5;
 /** A batch that is repeated for so long is given up by some clients. */
 const GIVE_UP_AFTER_MS = 15_000;
+/** Requests that arrive twice: the second meets the first one while that is not durable yet. */
+const TWICE_CHANCE = 0.05;
 
 /** Errors that end a producer: it must begin anew. */
 const FATAL: ReadonlySet<string> = new Set([
@@ -108,7 +110,10 @@ class Producer {
   #send(window: Window, pending: Pending): void {
     pending.inFlight = true;
     pending.first = window.pending[0] === pending;
-    void send(this.#world, this.#client, [pending.outgoing], { origin: 'kafka' }).then((reply) => {
+    const sending = send(this.#world, this.#client, [pending.outgoing], { origin: 'kafka' });
+    if (this.#random.chance(TWICE_CHANCE))
+      void send(this.#world, this.#client, [pending.outgoing], { origin: 'kafka' });
+    void sending.then((reply) => {
       pending.inFlight = false;
       // Otherwise given up meanwhile.
       if (window.pending.includes(pending))
