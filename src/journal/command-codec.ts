@@ -11,7 +11,7 @@ import type { Command } from './entry.ts';
 import { readLane, writeLane } from './lane-codec.ts';
 import { readMerged, writeMerged } from './merged-codec.ts';
 
-/** Persisted: never renumber. 1 to 31 log, 32 to 63 groups, 64 to 95 transactions. */
+/** Persisted: never renumber. 1 to 31 log, 32 to 63 coordinators, 64 to 95 transactions. */
 const COMMAND_TYPES = {
   epochStarted: 1,
   partitionsCreated: 2,
@@ -24,7 +24,12 @@ const COMMAND_TYPES = {
   forgotten: 9,
   expired: 10,
   producerIdsAllocated: 11,
+  recordsChanged: 32,
 } as const satisfies Record<Command['type'], number>;
+
+/** Persisted: never renumber. */
+const RECORD_REMOVED = 0;
+const RECORD_SET = 1;
 
 interface CommandCodec<C extends Command> {
   write(writer: ByteWriter, command: C, context: CodecContext): void;
@@ -102,6 +107,25 @@ const CODECS: Codecs = {
       writer.uvarint(count);
     },
     read: (reader) => ({ type: 'producerIdsAllocated', first: reader.uvarint(), count: reader.uvarint() }),
+  },
+  recordsChanged: {
+    write(writer, { owner, changes }) {
+      writer.string(owner);
+      writer.uvarint(changes.length);
+      for (const { key, value } of changes) {
+        writer.string(key);
+        writer.byte(value === null ? RECORD_REMOVED : RECORD_SET);
+        if (value !== null) writer.string(value);
+      }
+    },
+    read: (reader) => ({
+      type: 'recordsChanged',
+      owner: reader.string(),
+      changes: reader.many(() => ({
+        key: reader.string(),
+        value: reader.byte() === RECORD_REMOVED ? null : reader.string(),
+      })),
+    }),
   },
 };
 

@@ -9,12 +9,12 @@ import type { SegmentReference } from '../segment/footer.ts';
 import { parseSegmentId } from '../segment/segment-id.ts';
 import { type ForgottenMark, isForgotten, raiseMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
-import type { Applied, CondemnedSegment, Lane, SegmentUse } from './journal.ts';
+import type { Applied, CondemnedSegment, DecisionView, Lane, RecordChange, Records, SegmentUse } from './journal.ts';
 import { advanceLane, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
 import { Overlay } from './overlay.ts';
 import type { Extent, PartitionState } from './partition-state.ts';
 import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord } from './producers.ts';
-import { type JournalState, referenceOf } from './state.ts';
+import { type JournalState, NO_RECORDS, partitionKey, referenceOf } from './state.ts';
 
 /** What an entry says of itself before its commands. */
 export interface EntryHeader {
@@ -42,7 +42,7 @@ const STATE_LIMITS: StateLimits = {
   idempotencyKeysMax: IDEMPOTENCY_KEYS_PER_JOURNAL_MAX,
 };
 
-export class StateDraft {
+export class StateDraft implements DecisionView {
   readonly base: JournalState;
   header: EntryHeader = NO_ENTRY;
   epoch = 0;
@@ -56,6 +56,7 @@ export class StateDraft {
   readonly producers: Overlay<string, ProducerRecord>;
   readonly idempotencyKeys: Overlay<string, IdempotencyRecord>;
   readonly inlineUses: Overlay<number, number>;
+  readonly recordsByOwner: Overlay<string, Records>;
   readonly #limits: StateLimits;
   #fences: readonly number[] = [];
   /** The partition of each changed key: a removed one has no value to name it. */
@@ -73,6 +74,7 @@ export class StateDraft {
     this.producers = new Overlay(base.producersByKey, 'ordered');
     this.idempotencyKeys = new Overlay(base.idempotencyKeys, 'ordered');
     this.inlineUses = new Overlay(base.inlineUses);
+    this.recordsByOwner = new Overlay(base.recordsByOwner);
   }
 
   begin(header: EntryHeader): void {
@@ -91,6 +93,7 @@ export class StateDraft {
       partitions: [...this.#touched.values()],
       releasedSegments: removedKeys(this.segments.changes()),
       releasedEntries: removedKeys(this.inlineUses.changes()),
+      owners: [...this.recordsByOwner.changes().keys()],
     };
     base.lastSeq = this.header.seq;
     base.lastEntryId = this.header.id;
@@ -100,6 +103,33 @@ export class StateDraft {
     for (const overlay of this.#overlays()) overlay.apply();
     this.#touched.clear();
     return committed;
+  }
+
+  get timestamp(): number {
+    return this.header.timestamp;
+  }
+
+  partition(topicId: string, partition: number): PartitionState | undefined {
+    return this.partitions.get(partitionKey(topicId, partition));
+  }
+
+  record(owner: string, key: string): string | undefined {
+    return this.recordsByOwner.get(owner)?.get(key);
+  }
+
+  records(owner: string): Records {
+    return this.recordsByOwner.get(owner) ?? NO_RECORDS;
+  }
+
+  /** Readers may hold the map as it was: the first change in an entry copies it. */
+  changeRecords(owner: string, changes: readonly RecordChange[]): void {
+    const records = new Map(this.records(owner));
+    for (const { key, value } of changes) {
+      if (value === null) records.delete(key);
+      else records.set(key, value);
+    }
+    if (records.size > 0) this.recordsByOwner.set(owner, records);
+    else this.recordsByOwner.delete(owner);
   }
 
   setPartition(key: string, state: PartitionState): void {
@@ -209,6 +239,7 @@ export class StateDraft {
       this.producers,
       this.idempotencyKeys,
       this.inlineUses,
+      this.recordsByOwner,
     ];
   }
 }

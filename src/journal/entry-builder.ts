@@ -10,8 +10,16 @@ import { type ChangeContext, decideChange } from './decide-change.ts';
 import type { EntryHeader, StateDraft } from './draft.ts';
 import { type AppendedSource, type Command, segmentsNamedBy } from './entry.ts';
 import { EntryEncoder } from './entry-codec.ts';
+import { applyCommand, NO_FOOTERS } from './fold.ts';
+import type { Decided } from './journal.ts';
 import { unpackAnswer } from './lanes.ts';
-import type { AppendProposal, Proposal, ProposalQueue } from './proposals.ts';
+import {
+  type AppendProposal,
+  type DecisionProposal,
+  decisionBytes,
+  type Proposal,
+  type ProposalQueue,
+} from './proposals.ts';
 
 export interface BuiltEntry {
   readonly header: EntryHeader;
@@ -50,7 +58,9 @@ export class EntryBuilder {
     const answers: (() => void)[] = [];
     for (let next = queue.peek(); next; next = queue.peek()) {
       if (encoder.commandCount > 0 && encoder.bytes + next.bytesMax > ENTRY_BYTES_MAX) break;
-      answers.push(this.#decide(next, commands));
+      const answer = this.#decide(next, commands);
+      if (answer === null) break;
+      answers.push(answer);
       taken.push(queue.shift());
     }
     return {
@@ -67,7 +77,7 @@ export class EntryBuilder {
     };
   }
 
-  #decide(proposal: Proposal, commands: Command[]): () => void {
+  #decide(proposal: Proposal, commands: Command[]): (() => void) | null {
     switch (proposal.type) {
       case 'append':
         return this.#decideAppend(proposal, commands);
@@ -83,9 +93,32 @@ export class EntryBuilder {
         if (command) this.#add(command, commands);
         return () => proposal.resolve(outcome);
       }
+      case 'decision':
+        return this.#decideForCoordinator(proposal, commands);
       default:
         return unreachable(proposal);
     }
+  }
+
+  /** Null when what it wants to write does not fit into this entry any more: it is made again for the next. */
+  #decideForCoordinator({ decide, resolve, reject }: DecisionProposal, commands: Command[]): (() => void) | null {
+    let decided: Decided<unknown>;
+    try {
+      decided = decide(this.#draft);
+    } catch (cause) {
+      return () => reject(cause); // Nothing was applied: the draft is as it was.
+    }
+    const bytes = decisionBytes(decided);
+    if (bytes > ENTRY_BYTES_MAX) {
+      const message = `a change of ${bytes} bytes does not fit an entry of ${ENTRY_BYTES_MAX}`;
+      return () => reject(new KafkaError('INVALID_REQUEST', message));
+    }
+    if (commands.length > 0 && this.#encoder.bytes + bytes > ENTRY_BYTES_MAX) return null;
+    for (const command of decided.commands) {
+      applyCommand(this.#draft, command, NO_FOOTERS);
+      this.#add(command, commands);
+    }
+    return () => resolve(decided.answer);
   }
 
   #decideAppend(proposal: AppendProposal, commands: Command[]): () => void {

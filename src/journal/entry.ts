@@ -4,7 +4,7 @@
  */
 import type { ErrorName } from '../errors.ts';
 import type { PartitionBatches, SegmentReference } from '../segment/footer.ts';
-import type { Lane } from './journal.ts';
+import type { Lane, RecordChange } from './journal.ts';
 import type { Extent } from './partition-state.ts';
 
 export interface Entry {
@@ -31,7 +31,8 @@ export type Command =
   | Condemned
   | Forgotten
   | Expired
-  | ProducerIdsAllocated;
+  | ProducerIdsAllocated
+  | RecordsChanged;
 
 /** The fence: its writer leads from here on under `epoch`, and the broker's lanes of earlier lives are superseded. */
 export interface EpochStarted {
@@ -149,6 +150,16 @@ export interface ProducerIdsAllocated {
   readonly type: 'producerIdsAllocated';
   readonly first: number;
   readonly count: number;
+}
+
+/**
+ * What a coordinator keeps under one owner (a group, a transactional id) changes. Owners, keys and values are texts of the
+ * coordinators and mean nothing here.
+ */
+export interface RecordsChanged {
+  readonly type: 'recordsChanged';
+  readonly owner: string;
+  readonly changes: readonly RecordChange[];
 }
 
 /** Segments that a recovery of the entry needs, or that the command brings into use. */

@@ -80,6 +80,9 @@ export function applyCommand(draft: StateDraft, command: Command, footers: Foote
     case 'producerIdsAllocated':
       draft.nextProducerId = command.first + command.count;
       return;
+    case 'recordsChanged':
+      draft.changeRecords(command.owner, command.changes);
+      return;
     default:
       unreachable(command);
   }

@@ -7,6 +7,7 @@
  */
 import type { ErrorName } from '../errors.ts';
 import type { BatchDescription, PartitionBatches, SegmentReference } from '../segment/footer.ts';
+import type { RecordsChanged } from './entry.ts';
 import type { Extent, PartitionState } from './partition-state.ts';
 
 export interface Journal {
@@ -27,6 +28,13 @@ export interface Journal {
    */
   skip(lane: Lane, number: number): Promise<void>;
   propose(change: Change): Promise<ChangeOutcome>;
+  /**
+   * Runs a coordinator's decision when its entry is built, against the state at that entry, and answers once that entry is
+   * durable. Decisions run in the order of these calls. What it throws rejects the promise (a KafkaError is the client's
+   * answer) and changes nothing. Rejects as `append` does; then the decision may or may not have become durable. One that
+   * wants to write more than ENTRY_BYTES_MAX is rejected with INVALID_REQUEST.
+   */
+  coordinate<T>(decide: Decision<T>): Promise<T>;
 
   /**
    * Asks for a snapshot soon, before entries call for one. Segments that entries above the durable snapshot name cannot be
@@ -47,7 +55,45 @@ export interface Journal {
 /** 'starting' includes reading and fencing. A 'deposed' journal tells why in `deposedBecause`. */
 export type JournalRole = 'starting' | 'leading' | 'deposed' | 'stopped';
 
-export interface JournalView {
+/** What coordinators keep in a journal: small texts under an owner and a key. */
+export interface RecordsView {
+  record(owner: string, key: string): string | undefined;
+  /** All of one owner; empty when there is none. The map never changes: a later version is another map. */
+  records(owner: string): Records;
+}
+
+export type Records = ReadonlyMap<string, string>;
+
+export interface RecordChange {
+  readonly key: string;
+  /** Null removes it. */
+  readonly value: string | null;
+}
+
+/** The state as a decision sees it: all entries before, and what was decided before it in the same entry. */
+export interface DecisionView extends RecordsView {
+  /** Of the entry being built, by the leader's clock, milliseconds since 1970. */
+  readonly timestamp: number;
+  /** The journal epoch, which is the coordinator epoch as well. */
+  readonly epoch: number;
+  partition(topicId: string, partition: number): PartitionState | undefined;
+}
+
+/** Pure: it may run on state that never becomes durable, and more than once; it must keep nothing of what it sees. */
+export type Decision<T> = (view: DecisionView) => Decided<T>;
+
+export interface Decided<T> {
+  /** Empty: nothing is written, but the answer still waits for what it was decided on to be durable. */
+  readonly commands: readonly CoordinatorCommand[];
+  readonly answer: T;
+}
+
+/** What a coordinator may write. */
+export type CoordinatorCommand = RecordsChanged;
+
+export interface JournalView extends RecordsView {
+  /** Owners that have records. */
+  owners(): Iterable<string>;
   /** Seq of the last durable entry that is folded in. */
   readonly lastSeq: number;
   partition(topicId: string, partition: number): PartitionState | undefined;
@@ -197,6 +243,8 @@ export interface Applied {
   /** Partitions whose state changed. A deleted one is undefined in `state`. */
   readonly partitions: readonly { readonly topicId: string; readonly partition: number }[];
   readonly releasedSegments: readonly string[];
+  /** Owners whose records changed. */
+  readonly owners: readonly string[];
 }
 
 export type { BatchDescription, PartitionBatches, SegmentReference };

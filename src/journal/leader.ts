@@ -21,6 +21,7 @@ import type {
   Applied,
   Change,
   ChangeOutcome,
+  Decision,
   Journal,
   JournalRole,
   JournalView,
@@ -118,6 +119,12 @@ export class LeadingJournal implements Journal {
       return Promise.resolve({ type: 'refused', error: 'INVALID_REQUEST', message });
     }
     return new Promise((resolve, reject) => this.#enqueue({ type: 'change', change, bytesMax, resolve, reject }));
+  }
+
+  coordinate<T>(decide: Decision<T>): Promise<T> {
+    return new Promise<unknown>((resolve, reject) =>
+      this.#enqueue({ type: 'decision', decide, bytesMax: DECISION_BYTES, resolve, reject }),
+    ) as Promise<T>;
   }
 
   requestSnapshot(): void {
@@ -311,3 +318,5 @@ export class LeadingJournal implements Journal {
 
 const NO_BODY = Buffer.alloc(0);
 const SKIP_BYTES = 32;
+/** A guess: what a decision writes is known once it was made. */
+const DECISION_BYTES = 256;

@@ -1,8 +1,17 @@
 /** What waits for the next entry: a queue bounded by count and bytes. */
 import { KafkaError } from '../errors.ts';
-import type { AppendAnswer, AppendRequest, Change, ChangeOutcome, Lane } from './journal.ts';
+import type {
+  AppendAnswer,
+  AppendRequest,
+  Change,
+  ChangeOutcome,
+  Decided,
+  Decision,
+  Lane,
+  RecordChange,
+} from './journal.ts';
 
-export type Proposal = AppendProposal | SkipProposal | ChangeProposal;
+export type Proposal = AppendProposal | SkipProposal | ChangeProposal | DecisionProposal;
 
 interface Waiting<T> {
   /** What it adds to an entry at most, exceptions aside. */
@@ -27,6 +36,11 @@ export interface SkipProposal extends Waiting<void> {
 export interface ChangeProposal extends Waiting<ChangeOutcome> {
   readonly type: 'change';
   readonly change: Change;
+}
+
+export interface DecisionProposal extends Waiting<unknown> {
+  readonly type: 'decision';
+  readonly decide: Decision<unknown>;
 }
 
 /** Several seconds of the fastest ingest; each holds a promise and a description. */
@@ -141,3 +155,18 @@ export function changeBytesMax(change: Change): number {
       return CHANGE_BYTES;
   }
 }
+
+/** What a decision adds to an entry, a little more than exactly. */
+export const decisionBytes = ({ commands }: Decided<unknown>): number =>
+  commands.reduce((sum, { owner, changes }) => sum + recordsBytes(owner, changes), 0);
+
+function recordsBytes(owner: string, changes: readonly RecordChange[]): number {
+  let bytes = RECORDS_BYTES + Buffer.byteLength(owner);
+  for (const { key, value } of changes) {
+    bytes += RECORD_BYTES + Buffer.byteLength(key) + (value === null ? 0 : Buffer.byteLength(value));
+  }
+  return bytes;
+}
+
+const RECORDS_BYTES = 16;
+const RECORD_BYTES = 8;

@@ -7,7 +7,7 @@ import { ByteReader } from './byte-reader.ts';
 import { readExtent, readSegmentReference } from './extent-codec.ts';
 import { SharedExtentList } from './extent-list.ts';
 import type { IdempotencyRecord, RememberedAnswer } from './idempotency.ts';
-import type { ProducerBatch } from './journal.ts';
+import type { ProducerBatch, Records } from './journal.ts';
 import { readLane } from './lane-codec.ts';
 import { type AppendedAnswer, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
 import type { EpochStart, Extent, ExtentSource, PartitionState } from './partition-state.ts';
@@ -86,8 +86,14 @@ function readState(reader: ByteReader): JournalState {
   for (const record of reader.many(() => readIdempotencyRecord(reader))) {
     state.idempotencyKeys.set(record.key, record);
   }
+  for (const [owner, records] of reader.many(() => readRecords(reader))) state.recordsByOwner.set(owner, records);
   if (reader.remaining !== 0) throw new StorageCorruptError(`${reader.remaining} bytes too many`);
   return state;
+}
+
+function readRecords(reader: ByteReader): readonly [owner: string, records: Records] {
+  const owner = reader.string();
+  return [owner, new Map(reader.many(() => [reader.string(), reader.string()] as const))];
 }
 
 function readPartition(reader: ByteReader, segments: readonly SegmentReference[]): PartitionState {

@@ -9,7 +9,7 @@ import { REFUSALS } from './entry.ts';
 import { writeExtent, writeSegmentReference } from './extent-codec.ts';
 import type { ForgottenMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
-import type { CondemnedSegment, SegmentUse } from './journal.ts';
+import type { CondemnedSegment, Records, SegmentUse } from './journal.ts';
 import { writeLane } from './lane-codec.ts';
 import type { LaneAnswer, LaneState } from './lanes.ts';
 import type { PartitionState } from './partition-state.ts';
@@ -45,6 +45,7 @@ export interface CapturedState {
   readonly lanes: readonly LaneState[];
   readonly producers: readonly ProducerRecord[];
   readonly idempotencyKeys: readonly IdempotencyRecord[];
+  readonly records: readonly (readonly [owner: string, records: Records])[];
 }
 
 export function captureState(state: JournalState): CapturedState {
@@ -64,6 +65,7 @@ export function captureState(state: JournalState): CapturedState {
     lanes: [...state.lanes.values()],
     producers: [...state.producersByKey.values()],
     idempotencyKeys: [...state.idempotencyKeys.values()],
+    records: [...state.recordsByOwner],
   };
 }
 
@@ -128,6 +130,14 @@ function* writeState(writer: ByteWriter, state: CapturedState): Generator<void> 
     writeProducer(writer, producer);
   });
   yield* writeAll(writer, state.idempotencyKeys, (record) => writeIdempotencyRecord(writer, record));
+  writer.uvarint(state.records.length);
+  for (const [owner, records] of state.records) {
+    writer.string(owner);
+    yield* writeAll(writer, [...records], ([key, value]) => {
+      writer.string(key);
+      writer.string(value);
+    });
+  }
 }
 
 function* writeAll<T>(

@@ -3,13 +3,13 @@
  *
  *   magic 'MRSN', version uint8, then journal, lastSeq, id of that entry, epoch, next producer id, and as counted lists:
  *   fences, segments, partitions with extents, condemned segments, forgotten marks, sessions, lanes with answers,
- *   producers and idempotency keys (both least recent first); at the end the CRC-32C of everything before, uint32 LE.
+ *   producers and idempotency keys (both least recent first), coordinators' records by owner; at the end the CRC-32C of everything before, uint32 LE.
  *
  * What follows from the extents (uses of segments and entries) is not written.
  */
 export const MAGIC = 'MRSN';
 /** Persisted: never renumber. */
-export const VERSION = 1;
+export const VERSION = 2;
 export const CRC_BYTES = 4;
 /** Persisted: never renumber. */
 export const SOURCE_SEGMENT = 0;

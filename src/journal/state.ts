@@ -6,12 +6,14 @@
 import type { SegmentReference } from '../segment/footer.ts';
 import type { ForgottenMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
-import type { CondemnedSegment, JournalView, ProducerState, SegmentUse } from './journal.ts';
+import type { CondemnedSegment, JournalView, ProducerState, Records, SegmentUse } from './journal.ts';
 import type { LaneState } from './lanes.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { ProducerRecord } from './producers.ts';
 
 export const partitionKey = (topicId: string, partition: number): string => `${topicId}:${partition}`;
+
+export const NO_RECORDS: Records = new Map();
 
 export class JournalState implements JournalView {
   readonly journal: number;
@@ -36,6 +38,8 @@ export class JournalState implements JournalView {
   readonly idempotencyKeys = new Map<string, IdempotencyRecord>();
   /** How many extents point into the body of an entry. */
   readonly inlineUses = new Map<number, number>();
+  /** Never an empty one. */
+  readonly recordsByOwner = new Map<string, Records>();
 
   constructor(journal: number) {
     this.journal = journal;
@@ -65,6 +69,18 @@ export class JournalState implements JournalView {
     return this.condemnedById.values();
   }
 
+  record(owner: string, key: string): string | undefined {
+    return this.recordsByOwner.get(owner)?.get(key);
+  }
+
+  records(owner: string): Records {
+    return this.recordsByOwner.get(owner) ?? NO_RECORDS;
+  }
+
+  owners(): Iterable<string> {
+    return this.recordsByOwner.keys();
+  }
+
   *producers(topicId: string, partition: number): Generator<ProducerState> {
     const key = partitionKey(topicId, partition);
     for (const record of this.producersByKey.values()) {
@@ -90,6 +106,7 @@ export function copyState(state: JournalState): JournalState {
   copyMap(state.producersByKey, copy.producersByKey);
   copyMap(state.idempotencyKeys, copy.idempotencyKeys);
   copyMap(state.inlineUses, copy.inlineUses);
+  copyMap(state.recordsByOwner, copy.recordsByOwner);
   return copy;
 }
 
