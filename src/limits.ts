@@ -40,6 +40,9 @@ export const BATCH_HEADER_BYTES = 61;
 export const TOPIC_NAME_CHARS_MAX = 249;
 export const PARTITIONS_PER_TOPIC_MAX = 10_000;
 
+/** A group or a transactional id as the owner of records: part of a sort key. */
+export const OWNER_BYTES_MAX = 512;
+
 /** HTTP Idempotency-Key: how many are remembered per journal, oldest out first. */
 export const IDEMPOTENCY_KEYS_PER_JOURNAL_MAX = 100_000;
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255;

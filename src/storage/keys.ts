@@ -11,6 +11,7 @@
  * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`    | cluster |
  * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
  * | journals         | `<cluster>/cluster`     | `journals`             | cluster |
+ * | placement        | `<cluster>/owners`      | `o/<owner>`            | cluster |
  *
  * One journal is one partition key, so that its entries are one ordered range; a DynamoDB partition key takes 1,000 write
  * units a second, which is the ceiling of one journal. Zero-padded numbers make byte order the order of numbers.
@@ -77,6 +78,12 @@ export const incarnationKey = (clusterId: string): ItemKey => ({
 export const journalsKey = (clusterId: string): ItemKey => ({
   partitionKey: clusterPartitionKey(clusterId),
   sortKey: 'journals',
+});
+
+/** Which journal keeps the records of a group or a transactional id. */
+export const placementKey = (clusterId: string, owner: string): ItemKey => ({
+  partitionKey: `${clusterId}/owners`,
+  sortKey: `o/${owner}`,
 });
 
 /** The whole family of one prefix as a half-open range of sort keys. */

@@ -77,6 +77,7 @@ export type RequestCause =
   | 'retention'
   | 'reclaim'
   | 'topics'
+  | 'placements'
   | 'startup'
   | 'tool';
 
