@@ -156,9 +156,9 @@ export const SETTINGS = {
   },
   'fetch.cache.bytes.max': {
     type: 'integer',
-    default: 64 * MIB,
-    min: 1 * MIB,
-    doc: 'Memory for recently written and recently read data.',
+    default: 0,
+    min: 0,
+    doc: 'Memory for recently written and recently read data; 0: 64 MiB where requests cost money, 32 MiB elsewhere.',
   },
   'fetch.max.bytes': {
     type: 'integer',

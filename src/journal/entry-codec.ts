@@ -22,7 +22,7 @@ import type { EntryHeader } from './draft.ts';
 import type { Appended, Command, Entry } from './entry.ts';
 
 /** Persisted: never renumber. */
-const VERSION = 1;
+const VERSION = 2;
 const CRC_BYTES = 4;
 /** Header, keys and attributes of the item around the commands: they count towards the write unit. */
 const OVERHEAD_BYTES = 128;

@@ -22,6 +22,7 @@ export interface FetcherOptions {
   readonly readAhead: ReadAhead;
   readonly leases: Leases;
   readonly metrics: FetchMetrics;
+  readonly cacheBytesMax: number;
 }
 
 /** Answers wait at least this long for memory, also for clients that do not wait for records. */
@@ -36,8 +37,8 @@ export class Fetcher {
   constructor(options: FetcherOptions) {
     this.#options = options;
     // One answer never takes more than a quarter of the memory that all answers share.
-    const { config } = options;
-    this.#bytesMax = Math.min(config['fetch.max.bytes'], Math.ceil(config['fetch.cache.bytes.max'] / 4));
+    const { config, cacheBytesMax } = options;
+    this.#bytesMax = Math.min(config['fetch.max.bytes'], Math.ceil(cacheBytesMax / 4));
   }
 
   /** See `Log.fetch`. Rejects only when aborted. */

@@ -7,7 +7,7 @@ import { assert } from '../runtime/assert.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { MetadataPricing } from '../storage/metadata-store.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
+import type { ObjectPricing, ObjectStore } from '../storage/object-store.ts';
 import { BlockCache } from './block-cache.ts';
 import { BlockReader } from './block-reader.ts';
 import { Cadence, costsOf } from './cadence.ts';
@@ -72,6 +72,9 @@ const INDEX_BYTES_MAX = 8 * 1024 * 1024;
 /** What is read for a sequential reader before it asks, at most: several answers, and less than the cache keeps. */
 const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Where a read is free, the kernel's cache of the files is as good as ours. */
+const cacheBytesDefault = ({ read }: ObjectPricing): number => (read > 0 ? 64 : 32) * 1024 * 1024;
+
 export function openLog(options: OpenLogOptions): OpenedLog {
   assert(options.journals.length > 0, 'a log needs a journal');
   const { config, runtime, topics, poison = false } = options;
@@ -81,7 +84,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const { signal } = abort;
 
   const ingestBytesMax = config['ingest.buffer.bytes.max'];
-  const cacheBytesMax = config['fetch.cache.bytes.max'];
+  const cacheBytesMax = config['fetch.cache.bytes.max'] || cacheBytesDefault(options.objects.pricing);
   const pool = new ChunkPool({ idleBytesMax: IDLE_BYTES_MAX, poison });
   const tail = new TailCache(cacheBytesMax / 2);
   const cache = new BlockCache(cacheBytesMax / 2);
@@ -131,6 +134,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     readAhead,
     leases,
     metrics: fetchMetrics,
+    cacheBytesMax,
   });
   const offsets = new Offsets({ config, locator, gatherer, indexes, leases, signal });
   const producerIds = new ProducerIds(options.journals);

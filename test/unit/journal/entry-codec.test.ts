@@ -100,18 +100,18 @@ test('all commands and a body survive a round trip together', () => {
 });
 
 // Written out by hand, so that a symmetric mistake cannot hide, and so that the format does not change unnoticed.
-test('the bytes of an entry are those of format version 1', () => {
+test('the bytes of an entry are those of format version 2', () => {
   const bytes = encodeEntry(0, {
     ...entry([{ type: 'condemned', segmentIds: ['ab'] }]),
     timestamp: 3,
     body: Buffer.from('xy'),
   });
-  const behindCrc = ['01', ID, '2a', '04', '06', '01', '05', '08', '01', '02', '6162', '7879'].join('');
+  const behindCrc = ['02', ID, '2a', '04', '06', '01', '05', '08', '01', '02', '6162', '7879'].join('');
   expect(bytes.subarray(4).toString('hex')).toBe(behindCrc);
   expect(bytes.readUInt32LE(0)).toBe(crc32c(Buffer.from(behindCrc, 'hex')));
 });
 
-test('the bytes of an append are those of format version 1', () => {
+test('the bytes of an append are those of format version 2', () => {
   const command: Command = {
     type: 'appended',
     lane: { brokerId: 1, brokerEpoch: 2, lane: 3 },
@@ -180,16 +180,24 @@ test('commands cut anywhere behind a right checksum are refused, never read as s
   }
 });
 
+test('the bytes of a merge name a topic once for all of its partitions', () => {
+  const swap = (partition: number) => ({ topicId: TOPIC, partition, removeFrom: 1, removeCount: 2, add: [] });
+  const command: Command = { type: 'merged', segments: [], swaps: [swap(7), swap(9)] };
+  const bytes = encodeEntry(0, { ...entry([command]), timestamp: 10 });
+  const expected = ['06', '00', '01', Buffer.from(TOPIC, 'base64url').toString('hex'), '02', '07010200', '09010200'];
+  expect(bytes.subarray(4 + 1 + 16 + 5).toString('hex')).toBe(expected.join(''));
+});
+
 test('an entry under the key of another one is refused', () => {
   expect(() => decodeEntry(0, 43, encodeEntry(0, entry([])))).toThrow('journal 0, entry 43: it holds entry 42');
 });
 
 test('an unknown format version is not guessed at', () => {
   const bytes = tampered(encodeEntry(0, entry([])), (copy) => {
-    copy[4] = 2;
+    copy[4] = 3;
   });
   expect(() => decodeEntry(0, 42, bytes)).toThrow(StartupError);
-  expect(() => decodeEntry(0, 42, bytes)).toThrow(/journal 0, entry 42: it has format version 2/);
+  expect(() => decodeEntry(0, 42, bytes)).toThrow(/journal 0, entry 42: it has format version 3/);
 });
 
 test('an unknown command is not skipped', () => {
