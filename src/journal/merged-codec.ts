@@ -25,7 +25,7 @@ function runsOfTopics(swaps: readonly MergedSwap[]): readonly (readonly MergedSw
   const runs: MergedSwap[][] = [];
   for (const swap of swaps) {
     const run = runs.at(-1);
-    if (run?.[0]!.topicId === swap.topicId) run.push(swap);
+    if (run !== undefined && run[0]!.topicId === swap.topicId) run.push(swap);
     else runs.push([swap]);
   }
   return runs;
