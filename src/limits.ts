@@ -28,6 +28,16 @@ export const SNAPSHOT_REFERENCES = 2_000;
 
 /** Kafka: the producer state of a partition keeps this many batches per producer (five in flight). */
 export const PRODUCER_BATCHES_KEPT = 5;
+/**
+ * Transactions open at once in one journal, counted per partition and producer: their state is never evicted, so it must
+ * leave room for the producers that have none.
+ */
+export const OPEN_TRANSACTIONS_PER_JOURNAL_MAX = 50_000;
+/**
+ * That a transaction ended in a partition is remembered at least this long, so that a guard or a marker on its way cannot
+ * open or end anything afterwards. Requests between brokers live for seconds, connections with a dead peer for minutes.
+ */
+export const ENDED_TRANSACTION_MS_MIN = 15 * 60_000;
 /** Answers remembered per lane: more than the appends that a lane ever has in flight. */
 export const LANE_ANSWERS_KEPT = 64;
 export const LANE_IN_FLIGHT_MAX = 16;
@@ -42,6 +52,15 @@ export const PARTITIONS_PER_TOPIC_MAX = 10_000;
 
 /** A group or a transactional id as the owner of records: part of a sort key. */
 export const OWNER_BYTES_MAX = 512;
+/** One decision of a coordinator: leaves room in its entry for others, and for what JSON does not show. */
+export const RECORDS_CHANGED_BYTES_MAX = 96 * KIB;
+/** Groups of one broker: at up to 10 KB each they take a gigabyte. Those of one client are counted while it runs. */
+export const GROUP_COUNT_MAX = 100_000;
+export const GROUPS_PER_CLIENT_MAX = 5_000;
+
+/** Configurations of groups, client quotas, …: all of a kind are in memory. A name is part of a sort key. */
+export const CONFIG_ITEMS_PER_KIND_MAX = 20_000;
+export const CONFIG_NAME_BYTES_MAX = 900;
 
 /** HTTP Idempotency-Key: how many are remembered per journal, oldest out first. */
 export const IDEMPOTENCY_KEYS_PER_JOURNAL_MAX = 100_000;

@@ -4,10 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { type KafkaListener, listenKafka } from './broker/server.ts';
+import { Placements } from './cluster/placements.ts';
 import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
 import type { Overrides } from './cluster/topic-config.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
 import { type Address, type Config, parseAddress } from './config.ts';
+import { type Coordinators, openCoordinators } from './coordinator/coordinators.ts';
 import { StartupError, StorageCorruptError } from './errors.ts';
 import type { HttpServer } from './http/server.ts';
 import type { Journal } from './journal/journal.ts';
@@ -31,6 +33,7 @@ export interface Core {
   readonly journals: readonly Journal[];
   readonly topics: TopicRegistry;
   readonly log: OpenedLog;
+  readonly coordinators: Coordinators;
   readonly lifecycle: Lifecycle;
   /** Flushes what waits, stops background work, lets go of the journals. The stores stay open. */
   close(): Promise<void>;
@@ -86,6 +89,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       segmentIds,
       poison,
     });
+    const placements = new Placements({ clusterId, metadata, journals, runtime });
+    const coordinators = openCoordinators({ config, runtime, journals, topics, log, placements });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
     return {
       brokerId,
@@ -93,8 +98,10 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       journals,
       topics,
       log,
+      coordinators,
       lifecycle,
       async close() {
+        await coordinators.close();
         await lifecycle.stop();
         await log.close();
         await close();
@@ -156,11 +163,11 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   };
   try {
     core = await openCore({ config, runtime, stores, ...(options.signal && { signal: options.signal }) });
-    const { log, topics, journals, brokerId } = core;
+    const { log, topics, coordinators, journals, brokerId } = core;
     const defaults = topicDefaults(config);
     const shared = { runtime, config, log, topics, topicDefaults: defaults };
     const identity = { clusterId: config.cluster, brokerId, zone: config.zone };
-    kafka = await listenKafka({ ...shared, ...identity, address: listening[0]!, advertised });
+    kafka = await listenKafka({ ...shared, ...identity, coordinators, address: listening[0]!, advertised });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.
     const { listenHttp } = await import('./http/server.ts');
     http = await listenHttp({

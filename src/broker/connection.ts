@@ -34,9 +34,11 @@ const HTTP_ANSWER =
   'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n' +
   'This port speaks the Kafka protocol, not HTTP. The HTTP API of Millrace listens elsewhere (--http, 8080 by default).\n';
 
-/** Without the prefix that an IPv4 address gets on a socket that listens on both. */
+/** What an IPv4 address begins with on a socket that listens on both. */
+const IPV4_MAPPED = /^::ffff:/;
+
 const reachedAt = ({ localAddress = '', localPort = 0 }: Socket): Address => ({
-  host: localAddress.replace(/^::ffff:/, ''),
+  host: localAddress.replace(IPV4_MAPPED, ''),
   port: localPort,
 });
 
@@ -83,6 +85,7 @@ export class Connection implements Peer {
   readonly #writer: ResponseWriter;
   readonly #slots: Slot[] = [];
   readonly #name: string;
+  readonly clientHost: string;
   readonly #advertised: Address;
   #abort: AbortController | null = null;
   /** No request is taken any more; `ending` becomes `closed` when what is in work is answered and sent. */
@@ -104,6 +107,7 @@ export class Connection implements Peer {
     this.#host = host;
     this.#activeAt = host.clock.monotonic();
     this.#name = `${accepted.remoteAddress}:${accepted.remotePort}`;
+    this.clientHost = `/${(accepted.remoteAddress ?? '').replace(IPV4_MAPPED, '')}`;
     this.#advertised = host.advertised ?? reachedAt(accepted);
     this.#frames = new FrameAssembler(host.frameMemory, host.frameBytesMax, (frame) => this.#deliver(frame));
     const reads: SocketReads = {

@@ -2,6 +2,7 @@
 import type { Overrides } from '../cluster/topic-config.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Address, Config } from '../config.ts';
+import type { Coordinators } from '../coordinator/coordinators.ts';
 import type { ErrorName, KafkaError } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import type { ApiName, RequestOf, ResponseOf } from '../protocol/apis.ts';
@@ -13,6 +14,7 @@ export interface Broker {
   readonly config: Config;
   readonly log: Log;
   readonly topics: Topics;
+  readonly coordinators: Coordinators;
   /** Effective broker defaults of topic configurations, by topic-config name. */
   readonly topicDefaults: Overrides;
   readonly clusterId: string;
@@ -26,6 +28,8 @@ export interface Call {
   readonly broker: Broker;
   readonly apiVersion: number;
   readonly clientId: string | null;
+  /** The client's address as Kafka prints it: `/127.0.0.1`. */
+  readonly clientHost: string;
   /** Where this client is told to find the broker. */
   readonly advertised: Address;
   /** The most that an answer should carry now, going by what clients have not read yet. */

@@ -16,6 +16,7 @@ import type { Handlers } from './served.ts';
 
 /** What the router knows of the connection that a request came by. */
 export interface Peer {
+  readonly clientHost: string;
   readonly advertised: Address;
   readonly answerBytesMax: number;
   readonly signal: AbortSignal;
@@ -171,6 +172,10 @@ class RequestCall implements Call {
 
   get clientId(): string | null {
     return this.header.clientId;
+  }
+
+  get clientHost(): string {
+    return this.#peer.clientHost;
   }
 
   get advertised(): Address {

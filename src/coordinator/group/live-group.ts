@@ -2,6 +2,7 @@
  * What every kind of group is to the rest of the coordinator: offsets, listings and deletion need no more. Classic groups,
  * consumer groups (KIP-848) and share groups (KIP-932) each implement it.
  */
+import type { ErrorName } from '../../errors.ts';
 import type { Journal } from '../../journal/journal.ts';
 
 export type GroupType = 'classic' | 'consumer' | 'share';
@@ -25,7 +26,7 @@ export interface LiveGroup {
   /** 'consumer', 'connect', …; empty for a group that only has offsets; 'share' for share groups. */
   readonly protocolType: string;
   readonly memberCount: number;
-  /** Milliseconds since 1970 of the entry since which it has no members; null while it has some. */
+  /** Milliseconds since 1970 of the entry since which it has no members; 0 when it never had any, null while it has some. */
   readonly emptySince: number | null;
 
   /** Whether a member subscribes to the topic: its offsets neither expire nor may be deleted. */
@@ -34,6 +35,9 @@ export interface LiveGroup {
   checkCommit(committer: Committer): void;
   /** KIP-848 members name themselves when they fetch offsets. Throws as `checkCommit`. */
   checkFetch(memberId: string, memberEpoch: number): void;
+
+  /** The end of its life in memory: answers whoever waits with `error` and stops all timers. Its records stay. */
+  close(error: ErrorName): void;
 }
 
 export interface Committer {

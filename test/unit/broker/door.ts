@@ -3,8 +3,10 @@ import { BrokerMetrics } from '../../../src/broker/broker-metrics.ts';
 import type { Broker } from '../../../src/broker/handler.ts';
 import { Router } from '../../../src/broker/router.ts';
 import { HANDLERS } from '../../../src/broker/served.ts';
+import { Placements } from '../../../src/cluster/placements.ts';
 import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
+import { openCoordinators } from '../../../src/coordinator/coordinators.ts';
 import type { Journal } from '../../../src/journal/journal.ts';
 import { APIS, type ApiName } from '../../../src/protocol/apis.ts';
 import { decodeResponse } from '../../../src/protocol/header.ts';
@@ -31,21 +33,27 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
     'retention.ms': String(config['log.retention.ms']),
     'retention.bytes': String(config['log.retention.bytes']),
   };
+  const metadata = new MemoryMetadataStore();
+  const clusterId = 'test';
   const topics = new TopicRegistry({
-    clusterId: 'test',
-    metadata: new MemoryMetadataStore(),
+    clusterId,
+    metadata,
     journals: [journal],
     runtime,
     defaults: topicDefaults,
     partitionsDefault: config['num.partitions'],
   });
+  const log = new MemoryLog();
+  // No journal: nothing coordinates here. `test/unit/coordinator/world.ts` has a broker that does.
+  const placements = new Placements({ clusterId, metadata, journals: [], runtime });
   return {
     runtime,
     config,
-    log: new MemoryLog(),
+    log,
     topics,
+    coordinators: openCoordinators({ config, runtime, journals: [], topics, log, placements }),
     topicDefaults,
-    clusterId: 'test',
+    clusterId,
     brokerId: 7,
     zone: 'zone-a',
   };
@@ -57,6 +65,7 @@ export const routerOf = (broker: Broker): Router =>
   new Router(broker, HANDLERS, new BrokerMetrics(broker.runtime.metrics, noGauges));
 
 export const peer = {
+  clientHost: '/127.0.0.1',
   advertised: { host: '127.0.0.1', port: 9092 },
   answerBytesMax: 2 ** 30,
   signal: new AbortController().signal,

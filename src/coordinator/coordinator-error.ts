@@ -1,0 +1,19 @@
+/**
+ * What clients of a coordinator are told when a decision did not become durable: Kafka's coordinators answer other errors
+ * than its logs do, and clients look for the coordinator again only after these.
+ */
+import { type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
+
+const SPELLINGS: Partial<Record<ErrorName, ErrorName>> = {
+  NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
+  KAFKA_STORAGE_ERROR: 'COORDINATOR_NOT_AVAILABLE',
+};
+
+/** Throws on what is a bug of ours. */
+export function toCoordinatorError(cause: unknown): KafkaError {
+  const error = toKafkaError(cause);
+  if (error === null) throw cause;
+  const spelling = SPELLINGS[error.error];
+  if (spelling === undefined) return error;
+  return new KafkaError(spelling, error.message, { cause, noSideEffects: error.noSideEffects });
+}

@@ -1,0 +1,47 @@
+/**
+ * All coordinators of a broker: what `server.ts` opens after journals and log, and hands to the doors. Each service reads
+ * durable state from journals and decides by `Journal.coordinate`; what it keeps in memory is what Kafka keeps there, too.
+ */
+import type { Placements } from '../cluster/placements.ts';
+import type { Topics } from '../cluster/topics.ts';
+import type { Config } from '../config.ts';
+import type { Journal } from '../journal/journal.ts';
+import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX } from '../limits.ts';
+import type { Log } from '../log/log.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { Groups } from './group/groups.ts';
+
+export interface CoordinatorsOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly journals: readonly Journal[];
+  readonly topics: Topics;
+  readonly log: Log;
+  readonly placements: Placements;
+}
+
+export interface Coordinators {
+  /** Groups of every kind: find, list, create, delete. */
+  readonly groups: Groups;
+  /** Answers whoever waits, stops all timers. Journals stay open. */
+  close(): Promise<void>;
+}
+
+export function openCoordinators(options: CoordinatorsOptions): Coordinators {
+  const { journals, placements, runtime } = options;
+  const groups = new Groups({
+    journals,
+    placements,
+    runtime,
+    groupCountMax: GROUP_COUNT_MAX,
+    groupsPerClientMax: GROUPS_PER_CLIENT_MAX,
+  });
+  // Every kind of group registers before groups are loaded.
+  groups.load();
+  return {
+    groups,
+    async close() {
+      groups.close();
+    },
+  };
+}

@@ -1,0 +1,242 @@
+/**
+ * The groups of this broker, of every kind: loaded from the records of led journals at start, created when somebody joins
+ * or commits offsets, gone with their last record.
+ *
+ * A kind of group (classic, consumer, share) registers how it is brought back from its records. A group that only has
+ * offsets is a classic one in state Empty. Whoever creates a group asks `place` for its journal first; whoever has made one
+ * `put`s it, which replaces a group of another kind.
+ */
+
+import type { Placements } from '../../cluster/placements.ts';
+import { type ErrorName, KafkaError } from '../../errors.ts';
+import type { Applied, Journal, RecordChange, Records } from '../../journal/journal.ts';
+import { OWNER_BYTES_MAX, RECORDS_CHANGED_BYTES_MAX } from '../../limits.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { toCoordinatorError } from '../coordinator-error.ts';
+import { groupIdOf, groupOwner } from '../owner.ts';
+import { CreatorQuota } from './creator-quota.ts';
+import { GROUP_KEY, groupTypeOf } from './group-record.ts';
+import type { GroupDirectory, GroupType, LiveGroup } from './live-group.ts';
+
+/** One kind of group, as the directory needs it. */
+export interface GroupKind {
+  readonly type: GroupType;
+  /** Brings a group back from its durable records, which may hold offsets alone. Starts its timers. */
+  load(groupId: string, journal: Journal, records: Records): LiveGroup;
+}
+
+export interface GroupsOptions {
+  readonly journals: readonly Journal[];
+  readonly placements: Placements;
+  readonly runtime: Runtime;
+  readonly groupCountMax: number;
+  readonly groupsPerClientMax: number;
+}
+
+export class Groups implements GroupDirectory {
+  readonly #options: GroupsOptions;
+  readonly #kinds = new Map<GroupType, GroupKind>();
+  readonly #groups = new Map<string, LiveGroup>();
+  /** Deletions under way, by group id; they never reject. */
+  readonly #deletions = new Map<string, Promise<unknown>>();
+  readonly #creators: CreatorQuota;
+  readonly #unsubscribes: (() => void)[] = [];
+
+  constructor(options: GroupsOptions) {
+    this.#options = options;
+    this.#creators = new CreatorQuota(options.groupsPerClientMax, (groupId) => this.#groups.has(groupId));
+  }
+
+  register(kind: GroupKind): void {
+    this.#kinds.set(kind.type, kind);
+  }
+
+  /** Brings back all groups of led journals. Once, after every kind was registered. */
+  load(): void {
+    for (const journal of this.#options.journals) {
+      for (const owner of journal.state.owners()) this.#follow(journal, owner);
+      this.#unsubscribes.push(journal.subscribe((applied) => this.#onApplied(journal, applied)));
+    }
+  }
+
+  find(groupId: string): LiveGroup | undefined {
+    return this.#groups.get(groupId);
+  }
+
+  list(): Iterable<LiveGroup> {
+    return this.#groups.values();
+  }
+
+  get count(): number {
+    return this.#groups.size;
+  }
+
+  /**
+   * The journal of a group that need not exist yet. Waits for a deletion that is under way. `client` tells whose share of
+   * all groups a new one is. Throws INVALID_GROUP_ID, POLICY_VIOLATION when there are too many groups, NOT_COORDINATOR,
+   * COORDINATOR_NOT_AVAILABLE.
+   */
+  async place(groupId: string, client: string): Promise<Journal> {
+    const owner = groupOwner(groupId);
+    const bytes = Buffer.byteLength(owner);
+    if (bytes > OWNER_BYTES_MAX) {
+      throw new KafkaError('INVALID_GROUP_ID', `a group id of ${bytes} bytes is too long: at most ${OWNER_BYTES_MAX}`);
+    }
+    await this.#deletions.get(groupId);
+    const group = this.#groups.get(groupId);
+    if (group) return requireLeading(group.journal);
+    if (this.#groups.size >= this.#options.groupCountMax) {
+      throw new KafkaError('POLICY_VIOLATION', `this broker has ${this.#groups.size} groups, which is all it may have`);
+    }
+    this.#creators.reserve(groupId, client);
+    try {
+      return await this.#options.placements.place(owner);
+    } catch (cause) {
+      this.#creators.release(groupId);
+      throw toCoordinatorError(cause);
+    }
+  }
+
+  /** Lists a group that was just made. One of another kind under the same id ends: those who wait at it join again. */
+  put(group: LiveGroup): void {
+    const before = this.#groups.get(group.groupId);
+    this.#groups.set(group.groupId, group);
+    if (before !== undefined && before !== group) before.close('REBALANCE_IN_PROGRESS');
+  }
+
+  /** A group that has neither members nor records is no group any more. Does nothing to one that has. */
+  forget(group: LiveGroup): void {
+    const { groupId, journal } = group;
+    if (this.#groups.get(groupId) !== group || isInhabited(group)) return;
+    if (journal.state.records(groupOwner(groupId)).size > 0) return;
+    this.#remove(group, 'UNKNOWN_MEMBER_ID');
+    if (journal.role === 'leading') this.#options.placements.release(groupOwner(groupId)).catch(this.#onReleaseFailed);
+  }
+
+  /** Answers whoever waits at a group that this broker cannot coordinate any more. Its records are another broker's. */
+  abandon(group: LiveGroup): void {
+    if (this.#groups.get(group.groupId) === group) this.#remove(group, 'NOT_COORDINATOR');
+  }
+
+  /** Removes an empty group with all its records. Throws GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, NOT_COORDINATOR, … */
+  async delete(groupId: string): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(groupId)}`);
+    requireLeading(group.journal);
+    if (isInhabited(group)) throw new KafkaError('NON_EMPTY_GROUP', `group ${JSON.stringify(groupId)} has members`);
+    await this.#deleteInTurn(group, () => true);
+  }
+
+  /**
+   * Removes a group that has neither members nor offsets nor anything else but its own record. Answers whether it did.
+   * For the expiry of offsets. Throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
+   */
+  async deleteWhenUnused(groupId: string): Promise<boolean> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined || isInhabited(group)) return false;
+    requireLeading(group.journal);
+    const isUnused = (records: Records) => [...records.keys()].every((key) => key === GROUP_KEY);
+    if (!isUnused(group.journal.state.records(groupOwner(groupId)))) return false;
+    return this.#deleteInTurn(group, isUnused);
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
+    for (const group of this.#groups.values()) group.close('NOT_COORDINATOR');
+    this.#groups.clear();
+  }
+
+  /** Whoever looks for the group meanwhile waits in `place`. When it was not deleted it comes back from its records. */
+  async #deleteInTurn(group: LiveGroup, agrees: (records: Records) => boolean): Promise<boolean> {
+    const { groupId, journal } = group;
+    const owner = groupOwner(groupId);
+    this.#remove(group, 'UNKNOWN_MEMBER_ID');
+    const deletion = this.#deleteRecords(journal, owner, agrees);
+    const settled = deletion.catch(() => undefined);
+    this.#deletions.set(groupId, settled);
+    try {
+      return await deletion;
+    } finally {
+      this.#deletions.delete(groupId);
+      this.#follow(journal, owner);
+    }
+  }
+
+  async #deleteRecords(journal: Journal, owner: string, agrees: (records: Records) => boolean): Promise<boolean> {
+    // Commits that passed `place` before have reached the journal after this turn, and are seen.
+    await new Promise<void>((resolve) => this.#options.runtime.timers.soon(resolve));
+    try {
+      for (let rest = true; rest; ) {
+        const step = await journal.coordinate((view) => {
+          const records = view.records(owner);
+          if (!agrees(records)) return { commands: [], answer: null };
+          const { changes, more } = removalOf(records);
+          const commands = changes.length === 0 ? [] : [{ type: 'recordsChanged' as const, owner, changes }];
+          return { commands, answer: more };
+        });
+        if (step === null) return false;
+        rest = step;
+      }
+      await this.#options.placements.release(owner);
+      return true;
+    } catch (cause) {
+      throw toCoordinatorError(cause);
+    }
+  }
+
+  #onApplied(journal: Journal, { owners }: Applied): void {
+    for (const owner of owners) this.#follow(journal, owner);
+  }
+
+  /** A group appears with its first record; one that nobody uses goes with its last. */
+  #follow(journal: Journal, owner: string): void {
+    const groupId = groupIdOf(owner);
+    if (groupId === null || this.#deletions.has(groupId)) return;
+    const group = this.#groups.get(groupId);
+    const records = journal.state.records(owner);
+    if (group !== undefined) {
+      if (records.size === 0) this.forget(group);
+      return;
+    }
+    if (records.size === 0 || journal.role !== 'leading') return;
+    const kind = this.#kinds.get(groupTypeOf(owner, records));
+    if (kind) this.#groups.set(groupId, kind.load(groupId, journal, records));
+  }
+
+  #remove(group: LiveGroup, error: ErrorName): void {
+    this.#groups.delete(group.groupId);
+    this.#creators.release(group.groupId);
+    group.close(error);
+  }
+
+  readonly #onReleaseFailed = (cause: unknown): void => {
+    const { logger } = this.#options.runtime;
+    logger.warn({ cause: String(cause) }, 'the placement of a group that is gone stays');
+  };
+}
+
+/** Throws NOT_COORDINATOR when this broker does not lead the journal. */
+export function requireLeading(journal: Journal): Journal {
+  if (journal.role === 'leading') return journal;
+  throw new KafkaError('NOT_COORDINATOR', `this broker does not lead journal ${journal.id}`);
+}
+
+const isInhabited = ({ state, memberCount }: LiveGroup): boolean =>
+  memberCount > 0 || (state !== 'Empty' && state !== 'Dead');
+
+/** As many removals as one entry takes; the group's own record goes last. */
+function removalOf(records: Records): { readonly changes: RecordChange[]; readonly more: boolean } {
+  const keys = [...records.keys()].filter((key) => key !== GROUP_KEY);
+  if (records.has(GROUP_KEY)) keys.push(GROUP_KEY);
+  const changes: RecordChange[] = [];
+  let bytes = 0;
+  for (const key of keys) {
+    bytes += Buffer.byteLength(key) + REMOVAL_BYTES;
+    if (bytes > RECORDS_CHANGED_BYTES_MAX && changes.length > 0) return { changes, more: true };
+    changes.push({ key, value: null });
+  }
+  return { changes, more: false };
+}
+
+/** What a removal takes in an entry besides its key. */
+const REMOVAL_BYTES = 8;
