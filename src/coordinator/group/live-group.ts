@@ -3,7 +3,7 @@
  * consumer groups (KIP-848) and share groups (KIP-932) each implement it.
  */
 import type { ErrorName } from '../../errors.ts';
-import type { Journal } from '../../journal/journal.ts';
+import type { Journal, RecordsView } from '../../journal/journal.ts';
 
 export type GroupType = 'classic' | 'consumer' | 'share';
 
@@ -31,8 +31,12 @@ export interface LiveGroup {
 
   /** Whether a member subscribes to the topic: its offsets neither expire nor may be deleted. */
   subscribesTo(topicName: string): boolean;
-  /** Throws Kafka's error when this member may not commit now: UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, STALE_MEMBER_EPOCH, … */
-  checkCommit(committer: Committer): void;
+  /**
+   * Throws Kafka's error when this member may not commit now: UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, STALE_MEMBER_EPOCH, …
+   * Asked when a commit arrives, and again inside the decision that writes it: what the group keeps in records is read from
+   * `view`, the state at that entry, so that a member who left in an entry before is refused.
+   */
+  checkCommit(committer: Committer, view: RecordsView): void;
   /** KIP-848 members name themselves when they fetch offsets. Throws as `checkCommit`. */
   checkFetch(memberId: string, memberEpoch: number): void;
 
