@@ -2,16 +2,17 @@
  * Applies an append to a draft: offsets, extents, producers, remembered keys, the lane's answer. The leader passes a
  * verdict that decides, the fold one that repeats the recorded exceptions; all else is the same for both.
  */
-import type { BatchDescription, PartitionBatches } from '../segment/footer.ts';
+import type { BatchDescription, PartitionBatches, SegmentReference } from '../segment/footer.ts';
 import type { StateDraft } from './draft.ts';
 import type { AppendException, AppendedGroup, AppendedSource } from './entry.ts';
 import { SharedExtentList } from './extent-list.ts';
 import type { RememberedAnswer } from './idempotency.ts';
 import type { Lane } from './journal.ts';
 import type { AppendedAnswer } from './lanes.ts';
-import type { EpochStart, Extent, ExtentSource, PartitionState } from './partition-state.ts';
+import type { EpochStart, Extent, ExtentSource, PartitionState, UnstableTransaction } from './partition-state.ts';
 import { advanceProducer, producerKey } from './producers.ts';
 import { partitionKey } from './state.ts';
+import { NONE_ABORTED, stableOffset, withFirstOffset } from './transactions.ts';
 
 export interface Append {
   readonly lane: Lane;
@@ -93,6 +94,7 @@ class AppendWalk {
     let nextOffset = state ? state.nextOffset : -1;
     let run: Run | null = null;
     const extents: Extent[] = [];
+    const begun: UnstableTransaction[] = [];
     for (const batch of batches) {
       const index = this.baseOffsets.length;
       const ofProducer = batch.producerId < 0 ? '' : producerKey(key, batch.producerId);
@@ -104,7 +106,7 @@ class AppendWalk {
         continue;
       }
       this.baseOffsets.push(nextOffset);
-      if (ofProducer !== '') this.#advanceProducer(ofProducer, key, batch, nextOffset);
+      if (ofProducer !== '') this.#advanceProducer(ofProducer, key, batch, nextOffset, begun);
       if (run !== null && run.position + run.length === batch.position) extendRun(run, batch);
       else {
         if (run) extents.push(this.#extentOf(run));
@@ -113,13 +115,23 @@ class AppendWalk {
       nextOffset += batch.offsetCount;
     }
     if (run) extents.push(this.#extentOf(run));
-    if (state && extents.length > 0) this.#draft.setPartition(key, this.#grow(state, extents, nextOffset));
+    if (state && extents.length > 0) this.#draft.setPartition(key, this.#grow(state, extents, nextOffset, begun));
   }
 
-  #advanceProducer(ofProducer: string, partition: string, batch: BatchDescription, baseOffset: number): void {
+  /** Tells `begun` of a transaction whose first batch it is. */
+  #advanceProducer(
+    ofProducer: string,
+    partition: string,
+    batch: BatchDescription,
+    baseOffset: number,
+    begun: UnstableTransaction[],
+  ): void {
     const known = this.#draft.producers.get(ofProducer);
     const appendedAt = this.#draft.header.timestamp;
-    this.#draft.setProducer(ofProducer, advanceProducer(known, batch, partition, baseOffset, appendedAt));
+    const advanced = advanceProducer(known, batch, partition, baseOffset, appendedAt);
+    const begins = advanced.open?.firstOffset === -1;
+    if (begins) begun.push({ producerId: batch.producerId, firstOffset: baseOffset });
+    this.#draft.setProducer(ofProducer, begins ? withFirstOffset(advanced, baseOffset) : advanced);
   }
 
   #extentOf(run: Run): Extent {
@@ -138,19 +150,39 @@ class AppendWalk {
     };
   }
 
-  #grow(state: PartitionState, added: readonly Extent[], nextOffset: number): PartitionState {
+  #grow(
+    state: PartitionState,
+    added: readonly Extent[],
+    nextOffset: number,
+    begun: readonly UnstableTransaction[],
+  ): PartitionState {
     const { source } = this.#append;
-    let extents = state.extents as SharedExtentList;
-    let bytes = state.bytes;
-    for (const extent of added) {
-      extents = extents.append(extent);
-      bytes += extent.length;
-      this.#draft.addUse(extent, source.type === 'segment' ? source.segment : null);
-    }
-    const epochs = growEpochs(state.epochs, this.#draft.epoch, state.nextOffset);
-    const { topicId, partition, logStartOffset } = state;
-    return { topicId, partition, logStartOffset, nextOffset, extents, bytes, epochs };
+    const reference = source.type === 'segment' ? source.segment : null;
+    const unstable = begun.length === 0 ? state.unstable : [...state.unstable, ...begun];
+    return growPartition(this.#draft, { ...state, unstable }, added, nextOffset, reference);
   }
+}
+
+/** Puts extents behind the last one. `reference` names the segment that they lie in. */
+export function growPartition(
+  draft: StateDraft,
+  state: PartitionState,
+  added: readonly Extent[],
+  nextOffset: number,
+  reference: SegmentReference | null,
+): PartitionState {
+  const { topicId, partition, logStartOffset, unstable, abortedTransactions } = state;
+  let extents = state.extents as SharedExtentList;
+  let bytes = state.bytes;
+  for (const extent of added) {
+    extents = extents.append(extent);
+    bytes += extent.length;
+    draft.addUse(extent, reference);
+  }
+  const epochs = growEpochs(state.epochs, draft.epoch, state.nextOffset);
+  const lastStableOffset = stableOffset(logStartOffset, unstable, nextOffset);
+  const transactions = { lastStableOffset, unstable, abortedTransactions };
+  return { topicId, partition, logStartOffset, nextOffset, ...transactions, extents, bytes, epochs };
 }
 
 /** Neighbouring batches on their way to one extent. */
@@ -210,6 +242,9 @@ export const emptyPartition = (topicId: string, partition: number): PartitionSta
   partition,
   logStartOffset: 0,
   nextOffset: 0,
+  lastStableOffset: 0,
+  unstable: [],
+  abortedTransactions: NONE_ABORTED,
   extents: SharedExtentList.empty,
   bytes: 0,
   epochs: [],

@@ -7,7 +7,7 @@ import { StartupError } from '../errors.ts';
 import { type CodecContext, readAppended, writeAppended } from './appended-codec.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import type { Command } from './entry.ts';
+import type { Command, TransactionGuarded } from './entry.ts';
 import { readLane, writeLane } from './lane-codec.ts';
 import { readMerged, writeMerged } from './merged-codec.ts';
 
@@ -25,11 +25,15 @@ const COMMAND_TYPES = {
   expired: 10,
   producerIdsAllocated: 11,
   recordsChanged: 32,
+  transactionGuarded: 64,
+  transactionMarked: 65,
 } as const satisfies Record<Command['type'], number>;
 
 /** Persisted: never renumber. */
 const RECORD_REMOVED = 0;
 const RECORD_SET = 1;
+const MARKER_ABORT = 0;
+const MARKER_COMMIT = 1;
 
 interface CommandCodec<C extends Command> {
   write(writer: ByteWriter, command: C, context: CodecContext): void;
@@ -127,6 +131,25 @@ const CODECS: Codecs = {
       })),
     }),
   },
+  transactionGuarded: {
+    write: writeTransaction,
+    read: (reader) => ({ type: 'transactionGuarded', ...readTransaction(reader) }),
+  },
+  transactionMarked: {
+    write(writer, command) {
+      writeTransaction(writer, command);
+      writer.signed(command.coordinatorEpoch);
+      writer.byte(command.committed ? MARKER_COMMIT : MARKER_ABORT);
+      writer.uvarint(command.position);
+    },
+    read: (reader) => ({
+      type: 'transactionMarked',
+      ...readTransaction(reader),
+      coordinatorEpoch: reader.signed(),
+      committed: reader.byte() === MARKER_COMMIT,
+      position: reader.uvarint(),
+    }),
+  },
 };
 
 const TYPES_BY_NUMBER: ReadonlyMap<number, Command['type']> = new Map(
@@ -168,3 +191,21 @@ function writeSegmentIds(writer: ByteWriter, { segmentIds }: { readonly segmentI
 }
 
 const readSegmentIds = (reader: ByteReader): string[] => reader.many(() => reader.string());
+
+type TransactionFields = Omit<TransactionGuarded, 'type'>;
+
+function writeTransaction(writer: ByteWriter, command: TransactionFields): void {
+  writer.uuid(command.topicId);
+  writer.uvarint(command.partition);
+  writer.signed(command.producerId);
+  writer.signed(command.producerEpoch);
+  writer.uvarint(command.transaction);
+}
+
+const readTransaction = (reader: ByteReader): TransactionFields => ({
+  topicId: reader.uuid(),
+  partition: reader.uvarint(),
+  producerId: reader.signed(),
+  producerEpoch: reader.signed(),
+  transaction: reader.uvarint(),
+});

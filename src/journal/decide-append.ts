@@ -1,22 +1,20 @@
 /**
- * The leader's verdict on an append, batch by batch, against the draft of the entry being built (design §4, rules 5, 7
- * and 11). What it accepts is applied to the draft in the same pass.
+ * The leader's verdict on an append, batch by batch, against the draft of the entry being built (design §4, rules 5, 7,
+ * 8 and 11). What it accepts is applied to the draft in the same pass.
  */
 import { KafkaError } from '../errors.ts';
 import { OFFSET_MAX } from '../limits.ts';
+import { CONTROL_FLAG } from '../record/batch.ts';
 import type { BatchDescription } from '../segment/footer.ts';
 import { applyAppend, type BatchPlace, type Verdict } from './append.ts';
 import type { StateDraft } from './draft.ts';
 import type { AppendException, Appended, AppendedGroup, AppendedSource, Refusal } from './entry.ts';
 import { answerAgain, repeatAnswer } from './idempotency.ts';
-import type { AppendRequest, IdempotentGroup, Lane } from './journal.ts';
+import type { AppendCondition, AppendRequest, IdempotentGroup, Lane } from './journal.ts';
 import { type AppendedAnswer, checkLane, type LaneAnswer, laneKey } from './lanes.ts';
 import { checkProducer } from './producers.ts';
 import { partitionKey } from './state.ts';
-
-/** KIP-98: attributes of a batch header. */
-const TRANSACTIONAL = 0x10;
-const CONTROL = 0x20;
+import { belongsToTransaction } from './transactions.ts';
 
 export type AppendDecision =
   | { readonly type: 'append'; readonly command: Appended; readonly answer: AppendedAnswer }
@@ -130,7 +128,7 @@ interface GroupPlace {
 
 class AppendDecider {
   readonly #draft: StateDraft;
-  readonly #expectedOffsets: ReadonlyMap<number, number> | null;
+  readonly #conditions: ReadonlyMap<number, AppendCondition> | null;
   readonly #groups: readonly IdempotentGroup[];
   readonly #groupPlaces: ReadonlyMap<number, GroupPlace> | null;
   /** Flat indexes of each group's batches, parallel to `#groups`. */
@@ -149,8 +147,8 @@ class AppendDecider {
     const firstIndexes = needsIndexes ? firstIndexOfPartitions(request) : [];
     const indexOf = (at: { partitionIndex: number; batchIndex: number }) =>
       firstIndexes[at.partitionIndex]! + at.batchIndex;
-    this.#expectedOffsets = request.conditions
-      ? new Map(request.conditions.map((condition) => [indexOf(condition), condition.expectedOffset]))
+    this.#conditions = request.conditions
+      ? new Map(request.conditions.map((condition) => [indexOf(condition), condition]))
       : null;
     this.#groupIndexes = this.#groups.map(({ batches }) => batches.map(indexOf));
     this.#groupPlaces = this.#groups.length > 0 ? placeGroups(this.#groups, this.#groupIndexes) : null;
@@ -181,23 +179,26 @@ class AppendDecider {
     if (!place.partition) return refuse(place, 'UNKNOWN_TOPIC_OR_PARTITION');
     const repeated = this.#groupPlaces && this.#repeatOf(place);
     if (repeated) return repeated;
-    // Transactions will be checked here, against the guard in the state (rule 8).
-    if (batch.attributes & CONTROL) return refuse(place, 'INVALID_RECORD');
-    if (batch.attributes & TRANSACTIONAL) return refuse(place, 'INVALID_TXN_STATE');
+    if (batch.attributes & CONTROL_FLAG) return refuse(place, 'INVALID_RECORD');
     if (batch.offsetCount > OFFSET_MAX - place.nextOffset) return refuse(place, 'INVALID_RECORD');
     const exception = batch.producerId >= 0 ? this.#checkProducer(batch, place) : null;
     if (exception) return exception;
-    const expected = this.#expectedOffsets?.get(place.index);
+    const expected = this.#conditions?.get(place.index)?.expectedOffset;
     return expected !== undefined && expected !== place.nextOffset ? refuse(place, 'OFFSET_MISMATCH') : null;
   }
 
   #checkProducer(batch: BatchDescription, place: BatchPlace): AppendException | null {
     const known = this.#draft.producers.get(place.producerKey);
     const verdict = checkProducer(known, batch);
-    if (verdict.type === 'accept') return null;
-    if (verdict.type === 'refuse') return refuse(place, verdict.error);
-    const { baseOffset, maxTimestamp } = verdict.batch;
-    return { type: 'duplicate', index: place.index, baseOffset, maxTimestamp };
+    if (verdict.type === 'duplicate') {
+      const { baseOffset, maxTimestamp } = verdict.batch;
+      return { type: 'duplicate', index: place.index, baseOffset, maxTimestamp };
+    }
+    if (verdict.type === 'refuse' && verdict.error === 'INVALID_PRODUCER_EPOCH') return refuse(place, verdict.error);
+    // A sequence means nothing outside of its transaction.
+    const transaction = this.#conditions?.get(place.index)?.transaction;
+    if (!belongsToTransaction(known, batch, transaction)) return refuse(place, 'INVALID_TXN_STATE');
+    return verdict.type === 'refuse' ? refuse(place, verdict.error) : null;
   }
 
   #repeatOf(batchPlace: BatchPlace): AppendException | null {

@@ -7,6 +7,7 @@ import type { Command, MergedSwap } from './entry.ts';
 import { applyCommand, NO_FOOTERS } from './fold.ts';
 import type { Change, ChangeOutcome, ExtentSwap } from './journal.ts';
 import type { Extent, ExtentSource } from './partition-state.ts';
+import { isExpired } from './producers.ts';
 import { partitionKey } from './state.ts';
 
 export interface ChangeContext {
@@ -90,8 +91,8 @@ function isTopicId(text: string): boolean {
 /** Looks at the oldest ones only, as the fold does. */
 function hasExpired(draft: StateDraft, before: number, keysBefore: number): boolean {
   for (const [, producer] of draft.producers.entries()) {
-    if (producer.lastAppendAt < before) return true;
-    break;
+    if (isExpired(producer, before, draft.header.timestamp)) return true;
+    if (producer.lastAppendAt >= before) break;
   }
   for (const [, record] of draft.idempotencyKeys.entries()) return record.rememberedAt < keysBefore;
   return false;

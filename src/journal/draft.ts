@@ -9,12 +9,22 @@ import type { SegmentReference } from '../segment/footer.ts';
 import { parseSegmentId } from '../segment/segment-id.ts';
 import { type ForgottenMark, isForgotten, raiseMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
-import type { Applied, CondemnedSegment, DecisionView, Lane, RecordChange, Records, SegmentUse } from './journal.ts';
+import type {
+  Applied,
+  CondemnedSegment,
+  DecisionView,
+  Lane,
+  OpenTransaction,
+  RecordChange,
+  Records,
+  SegmentUse,
+} from './journal.ts';
 import { advanceLane, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
 import { Overlay } from './overlay.ts';
 import type { Extent, PartitionState } from './partition-state.ts';
-import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord } from './producers.ts';
+import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord, producerKey } from './producers.ts';
 import { type JournalState, NO_RECORDS, partitionKey, referenceOf } from './state.ts';
+import { openTransactionOf } from './transactions.ts';
 
 /** What an entry says of itself before its commands. */
 export interface EntryHeader {
@@ -47,6 +57,7 @@ export class StateDraft implements DecisionView {
   header: EntryHeader = NO_ENTRY;
   epoch = 0;
   nextProducerId = 0;
+  openTransactions = 0;
   readonly partitions: Overlay<string, PartitionState>;
   readonly segments: Overlay<string, SegmentUse>;
   readonly condemned: Overlay<string, CondemnedSegment>;
@@ -82,6 +93,7 @@ export class StateDraft implements DecisionView {
     this.header = header;
     this.epoch = this.base.epoch;
     this.nextProducerId = this.base.nextProducerId;
+    this.openTransactions = this.base.openTransactions;
     this.#fences = this.base.fences;
   }
 
@@ -99,6 +111,7 @@ export class StateDraft implements DecisionView {
     base.lastEntryId = this.header.id;
     base.epoch = this.epoch;
     base.nextProducerId = this.nextProducerId;
+    base.openTransactions = this.openTransactions;
     base.fences = this.#fences;
     for (const overlay of this.#overlays()) overlay.apply();
     this.#touched.clear();
@@ -111,6 +124,10 @@ export class StateDraft implements DecisionView {
 
   partition(topicId: string, partition: number): PartitionState | undefined {
     return this.partitions.get(partitionKey(topicId, partition));
+  }
+
+  openTransaction(topicId: string, partition: number, producerId: number): OpenTransaction | undefined {
+    return openTransactionOf(this.producers.get(producerKey(partitionKey(topicId, partition), producerId)));
   }
 
   record(owner: string, key: string): string | undefined {
@@ -180,8 +197,15 @@ export class StateDraft implements DecisionView {
   }
 
   setProducer(key: string, record: ProducerRecord): void {
+    const known = this.producers.get(key);
+    this.openTransactions += (record.open === null ? 0 : 1) - (known?.open ? 1 : 0);
     this.producers.set(key, record);
-    evict(this.producers, this.#limits.producersMax);
+    evict(this.producers, this.#limits.producersMax, isIdle);
+  }
+
+  deleteProducer(key: string, { open }: ProducerRecord): void {
+    if (open !== null) this.openTransactions--;
+    this.producers.delete(key);
   }
 
   rememberKey(record: IdempotencyRecord): void {
@@ -254,11 +278,15 @@ function removedKeys<K>(changes: ReadonlyMap<K, unknown>): readonly K[] {
   return removed;
 }
 
+/** What a transaction needs is never evicted. */
+const isIdle = ({ open }: ProducerRecord): boolean => open === null;
+
 /** Some at once: finding the oldest key of a map from which many old ones were deleted takes V8 a while. */
-function evict<V extends object>(overlay: Overlay<string, V>, max: number): void {
+function evict<V extends object>(overlay: Overlay<string, V>, max: number, mayGo?: (value: V) => boolean): void {
   if (overlay.size <= max) return;
   const kept = max - Math.floor(max / EVICTED_SHARE);
-  for (const [key] of overlay.entries()) {
+  for (const [key, value] of overlay.entries()) {
+    if (mayGo && !mayGo(value)) continue;
     overlay.delete(key);
     if (overlay.size <= kept) return;
   }

@@ -3,7 +3,8 @@
  * it may be answered before that entry is durable; then `settle` answers, in order.
  */
 import { KafkaError } from '../errors.ts';
-import { ENTRY_BYTES_MAX } from '../limits.ts';
+import { ENTRY_BYTES_MAX, OPEN_TRANSACTIONS_PER_JOURNAL_MAX } from '../limits.ts';
+import { buildControlBatch, CONTROL_BATCH_BYTES } from '../record/control-batch.ts';
 import { unreachable } from '../runtime/assert.ts';
 import { decideAppend, decideSkip } from './decide-append.ts';
 import { type ChangeContext, decideChange } from './decide-change.ts';
@@ -11,7 +12,8 @@ import type { EntryHeader, StateDraft } from './draft.ts';
 import { type AppendedSource, type Command, segmentsNamedBy } from './entry.ts';
 import { EntryEncoder } from './entry-codec.ts';
 import { applyCommand, NO_FOOTERS } from './fold.ts';
-import type { Decided } from './journal.ts';
+import { applyGuard, applyMarker, guardVerdict } from './guards.ts';
+import type { CoordinatorCommand, Decided } from './journal.ts';
 import { unpackAnswer } from './lanes.ts';
 import {
   type AppendProposal,
@@ -114,11 +116,49 @@ export class EntryBuilder {
       return () => reject(new KafkaError('INVALID_REQUEST', message));
     }
     if (commands.length > 0 && this.#encoder.bytes + bytes > ENTRY_BYTES_MAX) return null;
-    for (const command of decided.commands) {
-      applyCommand(this.#draft, command, NO_FOOTERS);
-      this.#add(command, commands);
-    }
+    const refusal = this.#refuseGuards(decided.commands);
+    if (refusal) return () => reject(refusal);
+    for (const command of decided.commands) this.#addOfCoordinator(command, commands);
     return () => resolve(decided.answer);
+  }
+
+  /** What would go wrong is known before anything is applied. */
+  #refuseGuards(commands: readonly CoordinatorCommand[]): KafkaError | null {
+    let opening = 0;
+    for (const command of commands) {
+      if (command.type !== 'transactionGuarded') continue;
+      const verdict = guardVerdict(this.#draft, command);
+      if (verdict === 'busy') {
+        const place = `partition ${command.partition} of topic ${command.topicId}`;
+        const message = `an earlier transaction of producer ${command.producerId} is open on ${place}`;
+        return new KafkaError('CONCURRENT_TRANSACTIONS', message);
+      }
+      if (verdict === 'opens') opening++;
+    }
+    if (opening === 0 || this.#draft.openTransactions + opening <= OPEN_TRANSACTIONS_PER_JOURNAL_MAX) return null;
+    return new KafkaError('CONCURRENT_TRANSACTIONS', 'too many transactions are open');
+  }
+
+  /** Guards and markers that are stale stay out of the entry. */
+  #addOfCoordinator(command: CoordinatorCommand, commands: Command[]): void {
+    switch (command.type) {
+      case 'recordsChanged':
+        applyCommand(this.#draft, command, NO_FOOTERS);
+        this.#add(command, commands);
+        return;
+      case 'transactionGuarded':
+        if (applyGuard(this.#draft, command)) this.#add(command, commands);
+        return;
+      case 'transactionMarked': {
+        const marked = { ...command, position: this.#encoder.bodyBytes };
+        if (!applyMarker(this.#draft, marked)) return;
+        this.#add(marked, commands);
+        this.#encoder.addBody([buildControlBatch(marked, this.#draft.header.timestamp)], CONTROL_BATCH_BYTES);
+        return;
+      }
+      default:
+        unreachable(command);
+    }
   }
 
   #decideAppend(proposal: AppendProposal, commands: Command[]): () => void {

@@ -32,7 +32,9 @@ export type Command =
   | Forgotten
   | Expired
   | ProducerIdsAllocated
-  | RecordsChanged;
+  | RecordsChanged
+  | TransactionGuarded
+  | TransactionMarked;
 
 /** The fence: its writer leads from here on under `epoch`, and the broker's lanes of earlier lives are superseded. */
 export interface EpochStarted {
@@ -162,6 +164,41 @@ export interface RecordsChanged {
   readonly changes: readonly RecordChange[];
 }
 
+/**
+ * A producer's transaction may write to the partition from here on (design §4, rule 8): transactional batches are accepted
+ * under an open guard of exactly their producer epoch only. Stale ones change nothing.
+ */
+export interface TransactionGuarded {
+  readonly type: 'transactionGuarded';
+  readonly topicId: string;
+  readonly partition: number;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** Grows with each transaction of the producer's transactional id. */
+  readonly transaction: number;
+}
+
+/** The transaction ends in the partition: a control batch takes an offset, the guard is gone. Stale ones change nothing. */
+export interface TransactionMarked extends TransactionMark {
+  /** Of the control batch in the entry's body. */
+  readonly position: number;
+}
+
+/** A marker as the coordinator writes it, before its control batch has a place. */
+export interface TransactionMark {
+  readonly type: 'transactionMarked';
+  readonly topicId: string;
+  readonly partition: number;
+  readonly producerId: number;
+  /** May be newer than that of the guard (KIP-890, fencing): then it is the producer's epoch from here on. */
+  readonly producerEpoch: number;
+  readonly coordinatorEpoch: number;
+  /** Of the guard. */
+  readonly transaction: number;
+  /** False: aborted. */
+  readonly committed: boolean;
+}
+
 /** Segments that a recovery of the entry needs, or that the command brings into use. */
 export function segmentsNamedBy(command: Command): readonly string[] {
   if (command.type === 'appended') return command.source.type === 'segment' ? [command.source.segment.id] : [];
@@ -190,9 +227,9 @@ export const REFUSAL_MESSAGES: Readonly<Record<Refusal, string>> = {
   OFFSET_MISMATCH: 'the next offset is not the expected one',
   IDEMPOTENCY_KEY_REUSED: 'the Idempotency-Key was used for another request',
   OUT_OF_ORDER_SEQUENCE_NUMBER: 'the sequence does not follow the last one of this producer',
-  INVALID_PRODUCER_EPOCH: 'a newer epoch of this producer has appended',
+  INVALID_PRODUCER_EPOCH: 'a newer epoch of this producer is known',
   UNKNOWN_PRODUCER_ID: 'nothing is known of this producer here, and its sequence does not start at 0',
-  INVALID_TXN_STATE: 'transactions are not supported yet',
+  INVALID_TXN_STATE: 'the partition is not part of an open transaction that the batch belongs to',
   INVALID_RECORD: 'clients may not append control batches',
   KAFKA_STORAGE_ERROR: 'the segment was given up before it was appended; send it again',
   INVALID_REQUEST: 'an Idempotency-Key occurs twice in one append, in different orders',

@@ -19,8 +19,11 @@ import type {
   PartitionsDeleted,
 } from './entry.ts';
 import type { SharedExtentList } from './extent-list.ts';
+import { applyGuard, applyMarker } from './guards.ts';
 import type { EpochStart, Extent, PartitionState } from './partition-state.ts';
+import { isExpired } from './producers.ts';
 import { partitionKey } from './state.ts';
+import { abortedFrom, stableOffset } from './transactions.ts';
 
 /** Batches that segments' footers list for this journal, by segment id. */
 export type Footers = ReadonlyMap<string, readonly PartitionBatches[]>;
@@ -83,6 +86,12 @@ export function applyCommand(draft: StateDraft, command: Command, footers: Foote
     case 'recordsChanged':
       draft.changeRecords(command.owner, command.changes);
       return;
+    case 'transactionGuarded':
+      applyGuard(draft, command);
+      return;
+    case 'transactionMarked':
+      applyMarker(draft, command);
+      return;
     default:
       unreachable(command);
   }
@@ -133,7 +142,7 @@ function deletePartitions(draft: StateDraft, { topicId, partitions }: Partitions
     deleted.add(key);
   }
   for (const [key, producer] of draft.producers.entries()) {
-    if (deleted.has(producer.partitionKey)) draft.producers.delete(key);
+    if (deleted.has(producer.partitionKey)) draft.deleteProducer(key, producer);
   }
 }
 
@@ -151,7 +160,10 @@ function advanceLogStart(draft: StateDraft, { topicId, partition, logStartOffset
   }
   const extents = (state.extents as SharedExtentList).dropFirst(dropped);
   const epochs = epochsFrom(state.epochs, logStartOffset);
-  draft.setPartition(key, { ...state, logStartOffset, extents, bytes, epochs });
+  const abortedTransactions = abortedFrom(state.abortedTransactions, logStartOffset);
+  const lastStableOffset = stableOffset(logStartOffset, state.unstable, state.nextOffset);
+  const kept = { lastStableOffset, abortedTransactions, extents, bytes, epochs };
+  draft.setPartition(key, { ...state, logStartOffset, ...kept });
 }
 
 /** Epochs that ended before the log start are of no use to anyone; the one that reaches over it stays. */
@@ -194,7 +206,7 @@ function expire(draft: StateDraft, { before, keysBefore }: Expired): void {
   // Both are in order of age, but for clocks that were set back: what stands behind a younger one waits for it.
   for (const [key, producer] of draft.producers.entries()) {
     if (producer.lastAppendAt >= before) break;
-    draft.producers.delete(key);
+    if (isExpired(producer, before, draft.header.timestamp)) draft.deleteProducer(key, producer);
   }
   for (const [key, record] of draft.idempotencyKeys.entries()) {
     if (record.rememberedAt >= keysBefore) break;

@@ -7,7 +7,7 @@
  */
 import type { ErrorName } from '../errors.ts';
 import type { BatchDescription, PartitionBatches, SegmentReference } from '../segment/footer.ts';
-import type { RecordsChanged } from './entry.ts';
+import type { RecordsChanged, TransactionGuarded, TransactionMark } from './entry.ts';
 import type { Extent, PartitionState } from './partition-state.ts';
 
 export interface Journal {
@@ -77,6 +77,8 @@ export interface DecisionView extends RecordsView {
   /** The journal epoch, which is the coordinator epoch as well. */
   readonly epoch: number;
   partition(topicId: string, partition: number): PartitionState | undefined;
+  /** The producer's transaction on the partition, undefined when none is open there. */
+  openTransaction(topicId: string, partition: number, producerId: number): OpenTransaction | undefined;
 }
 
 /** Pure: it may run on state that never becomes durable, and more than once; it must keep nothing of what it sees. */
@@ -88,8 +90,12 @@ export interface Decided<T> {
   readonly answer: T;
 }
 
-/** What a coordinator may write. */
-export type CoordinatorCommand = RecordsChanged;
+/**
+ * What a coordinator may write. Guards and markers may be repeated, and may come late: those that mean nothing any more are
+ * left out of the entry. A guard is refused with CONCURRENT_TRANSACTIONS, and all of its decision with it, while an earlier
+ * transaction of its producer is open on the partition or too many are open on the journal.
+ */
+export type CoordinatorCommand = RecordsChanged | TransactionGuarded | TransactionMark;
 
 export interface JournalView extends RecordsView {
   /** Owners that have records. */
@@ -104,6 +110,7 @@ export interface JournalView extends RecordsView {
   isCondemned(segmentId: string): boolean;
   condemned(): Iterable<CondemnedSegment>;
   producers(topicId: string, partition: number): Iterable<ProducerState>;
+  openTransaction(topicId: string, partition: number, producerId: number): OpenTransaction | undefined;
 }
 
 export interface SegmentUse extends SegmentReference {
@@ -118,12 +125,34 @@ export interface CondemnedSegment {
   readonly seq: number;
 }
 
-/** State of one idempotent producer on one partition (KIP-98): the last five batches. */
+/** State of one idempotent producer on one partition (KIP-98): the last five batches, and its transaction. */
 export interface ProducerState {
   readonly producerId: number;
   readonly producerEpoch: number;
+  /** Of this epoch; none before its first one. */
   readonly batches: readonly ProducerBatch[];
-  /** Milliseconds since 1970 by the leader's clock, carried by the entry. */
+  /** When a batch, a guard or a marker came last. Milliseconds since 1970 by the leader's clock, carried by the entry. */
+  readonly lastAppendAt: number;
+  /** Of the last marker; -1 before the first. */
+  readonly coordinatorEpoch: number;
+  /** Null when none is open. A producer is neither evicted nor expired while one is. */
+  readonly open: GuardedTransaction | null;
+  /** The number of the last transaction that ended here; -1 before the first. */
+  readonly endedTransaction: number;
+}
+
+/** A transaction of a producer that is open on a partition. */
+export interface GuardedTransaction {
+  /** Its number, see `TransactionGuarded`. */
+  readonly transaction: number;
+  /** -1 before its first batch. */
+  readonly firstOffset: number;
+  /** When the guard was written, by the entry. */
+  readonly startedAt: number;
+}
+
+export interface OpenTransaction extends GuardedTransaction {
+  readonly producerEpoch: number;
   readonly lastAppendAt: number;
 }
 
@@ -158,11 +187,16 @@ export type AppendSource =
   /** Body parts in order; copied before `append` returns. */
   | { readonly type: 'inline'; readonly parts: readonly Uint8Array[]; readonly bytes: number };
 
-/** HTTP compare-and-append: the batch is refused with OFFSET_MISMATCH unless it would get exactly this offset. */
 export interface AppendCondition {
   readonly partitionIndex: number;
   readonly batchIndex: number;
-  readonly expectedOffset: number;
+  /** HTTP compare-and-append: the batch is refused with OFFSET_MISMATCH unless it would get exactly this offset. */
+  readonly expectedOffset?: number;
+  /**
+   * Number of the transaction that was open when the batch came in: refused with INVALID_TXN_STATE unless it still is. A
+   * producer that keeps its epoch from one transaction to the next could not be told apart otherwise.
+   */
+  readonly transaction?: number;
 }
 
 /**

@@ -9,6 +9,15 @@ export interface PartitionState {
   readonly logStartOffset: number;
   /** The next offset to assign = the high watermark: only durable entries are folded. */
   readonly nextOffset: number;
+  /**
+   * All below is decided: the first offset of the oldest open transaction, else `nextOffset`; never below the log start.
+   * What a read_committed reader may see.
+   */
+  readonly lastStableOffset: number;
+  /** Transactions that are open and have records here, ascending by first offset. */
+  readonly unstable: readonly UnstableTransaction[];
+  /** Those that reach above the log start, in the order of their markers. */
+  readonly abortedTransactions: AbortedTransactionList;
   /** Ordered and gap-free where data was not removed; see ExtentList. */
   readonly extents: ExtentList;
   /** Sum of the extents' lengths: what `retention.bytes` counts. */
@@ -20,6 +29,26 @@ export interface PartitionState {
 export interface EpochStart {
   readonly epoch: number;
   readonly startOffset: number;
+}
+
+export interface UnstableTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
+
+export interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+  /** Of its marker. */
+  readonly lastOffset: number;
+  /** As the marker left it: every transaction that ended later began at or above. */
+  readonly lastStableOffset: number;
+}
+
+/** Immutable; versions share memory. */
+export interface AbortedTransactionList extends Iterable<AbortedTransaction> {
+  readonly length: number;
+  at(index: number): AbortedTransaction | undefined;
 }
 
 /** A contiguous run of one partition's batches: `[baseOffset, endOffset)` in `length` bytes at `position` of its source. */

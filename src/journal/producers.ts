@@ -2,7 +2,7 @@
  * Idempotent producers (KIP-98), one record per (partition, producer id). Pure. A producer numbers its records; the last
  * five batches are remembered, because a client has at most five in flight.
  */
-import { PRODUCER_BATCHES_KEPT } from '../limits.ts';
+import { ENDED_TRANSACTION_MS_MIN, PRODUCER_BATCHES_KEPT } from '../limits.ts';
 import type { BatchDescription } from '../segment/footer.ts';
 import type { ProducerBatch, ProducerState } from './journal.ts';
 
@@ -47,6 +47,8 @@ export function checkProducer(known: ProducerState | undefined, batch: BatchDesc
       return { type: 'duplicate', batch: kept };
     }
   }
+  // A guard or a marker came before its first batch: that starts at 0.
+  if (known.batches.length === 0) return batch.baseSequence === 0 ? ACCEPT : UNKNOWN;
   const last = known.batches.at(-1)!.lastSequence;
   return batch.baseSequence === (last === SEQUENCE_MAX ? 0 : last + 1) ? ACCEPT : OUT_OF_ORDER;
 }
@@ -65,5 +67,24 @@ export function advanceProducer(
   const goesOn = known !== undefined && known.producerEpoch === producerEpoch;
   const batches = goesOn ? known.batches.slice(1 - PRODUCER_BATCHES_KEPT) : [];
   batches.push(appended);
-  return { partitionKey: partition, producerId, producerEpoch, batches, lastAppendAt: appendedAt };
+  return {
+    partitionKey: partition,
+    producerId,
+    producerEpoch,
+    batches,
+    lastAppendAt: appendedAt,
+    coordinatorEpoch: known?.coordinatorEpoch ?? -1,
+    open: known?.open ?? null,
+    endedTransaction: known?.endedTransaction ?? -1,
+  };
+}
+
+/** Whether an `Expired` command takes the record: not while a transaction is open, nor soon after one ended. */
+export function isExpired(
+  { lastAppendAt, open, endedTransaction }: ProducerRecord,
+  before: number,
+  now: number,
+): boolean {
+  if (open !== null) return false;
+  return lastAppendAt < (endedTransaction < 0 ? before : Math.min(before, now - ENDED_TRANSACTION_MS_MIN));
 }

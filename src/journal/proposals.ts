@@ -1,10 +1,13 @@
 /** What waits for the next entry: a queue bounded by count and bytes. */
 import { KafkaError } from '../errors.ts';
+import { CONTROL_BATCH_BYTES } from '../record/control-batch.ts';
+import { unreachable } from '../runtime/assert.ts';
 import type {
   AppendAnswer,
   AppendRequest,
   Change,
   ChangeOutcome,
+  CoordinatorCommand,
   Decided,
   Decision,
   Lane,
@@ -158,7 +161,20 @@ export function changeBytesMax(change: Change): number {
 
 /** What a decision adds to an entry, a little more than exactly. */
 export const decisionBytes = ({ commands }: Decided<unknown>): number =>
-  commands.reduce((sum, { owner, changes }) => sum + recordsBytes(owner, changes), 0);
+  commands.reduce((sum, command) => sum + commandBytes(command), 0);
+
+function commandBytes(command: CoordinatorCommand): number {
+  switch (command.type) {
+    case 'recordsChanged':
+      return recordsBytes(command.owner, command.changes);
+    case 'transactionGuarded':
+      return TRANSACTION_BYTES;
+    case 'transactionMarked':
+      return TRANSACTION_BYTES + CONTROL_BATCH_BYTES;
+    default:
+      return unreachable(command);
+  }
+}
 
 function recordsBytes(owner: string, changes: readonly RecordChange[]): number {
   let bytes = RECORDS_BYTES + Buffer.byteLength(owner);
@@ -170,3 +186,4 @@ function recordsBytes(owner: string, changes: readonly RecordChange[]): number {
 
 const RECORDS_BYTES = 16;
 const RECORD_BYTES = 8;
+const TRANSACTION_BYTES = 56;

@@ -7,10 +7,17 @@ import { ByteReader } from './byte-reader.ts';
 import { readExtent, readSegmentReference } from './extent-codec.ts';
 import { SharedExtentList } from './extent-list.ts';
 import type { IdempotencyRecord, RememberedAnswer } from './idempotency.ts';
-import type { ProducerBatch, Records } from './journal.ts';
+import type { GuardedTransaction, ProducerBatch, Records } from './journal.ts';
 import { readLane } from './lane-codec.ts';
 import { type AppendedAnswer, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
-import type { EpochStart, Extent, ExtentSource, PartitionState } from './partition-state.ts';
+import type {
+  AbortedTransaction,
+  EpochStart,
+  Extent,
+  ExtentSource,
+  PartitionState,
+  UnstableTransaction,
+} from './partition-state.ts';
 import { type ProducerRecord, producerKey } from './producers.ts';
 import { SharedList } from './shared-list.ts';
 import {
@@ -21,9 +28,12 @@ import {
   REMEMBERED_APPENDED,
   SOURCE_INLINE,
   SOURCE_SEGMENT,
+  TRANSACTION_NONE,
+  TRANSACTION_OPEN,
   VERSION,
 } from './snapshot-format.ts';
 import { JournalState, partitionKey } from './state.ts';
+import { stableOffset } from './transactions.ts';
 
 /** Throws StorageCorruptError or StartupError (a version that is not known here), both naming `name`. */
 export function decodeSnapshot(name: string, bytes: Buffer): JournalState {
@@ -82,6 +92,7 @@ function readState(reader: ByteReader): JournalState {
   }
   for (const producer of reader.many(() => readProducer(reader, partitions))) {
     state.producersByKey.set(producerKey(producer.partitionKey, producer.producerId), producer);
+    if (producer.open !== null) state.openTransactions++;
   }
   for (const record of reader.many(() => readIdempotencyRecord(reader))) {
     state.idempotencyKeys.set(record.key, record);
@@ -102,6 +113,10 @@ function readPartition(reader: ByteReader, segments: readonly SegmentReference[]
   const logStartOffset = reader.uvarint();
   const nextOffset = reader.uvarint();
   const epochs = reader.many((): EpochStart => ({ epoch: reader.uvarint(), startOffset: reader.uvarint() }));
+  const unstable = reader.many(
+    (): UnstableTransaction => ({ producerId: reader.signed(), firstOffset: reader.uvarint() }),
+  );
+  const abortedTransactions = SharedList.of(reader.many(() => readAborted(reader)));
   let offset = logStartOffset;
   let timestamp = 0;
   let bytes = 0;
@@ -112,7 +127,17 @@ function readPartition(reader: ByteReader, segments: readonly SegmentReference[]
     bytes += extent.length;
     return extent;
   });
-  return { topicId, partition, logStartOffset, nextOffset, extents: SharedExtentList.of(extents), bytes, epochs };
+  const lastStableOffset = stableOffset(logStartOffset, unstable, nextOffset);
+  const transactions = { lastStableOffset, unstable, abortedTransactions };
+  const stored = { extents: SharedExtentList.of(extents), bytes, epochs };
+  return { topicId, partition, logStartOffset, nextOffset, ...transactions, ...stored };
+}
+
+function readAborted(reader: ByteReader): AbortedTransaction {
+  const producerId = reader.signed();
+  const lastOffset = reader.uvarint();
+  const firstOffset = reader.near(lastOffset);
+  return { producerId, firstOffset, lastOffset, lastStableOffset: reader.near(lastOffset) };
 }
 
 function readSource(reader: ByteReader, segments: readonly SegmentReference[]): ExtentSource {
@@ -181,6 +206,9 @@ function readProducer(reader: ByteReader, partitions: readonly PartitionState[])
   const producerId = reader.signed();
   const producerEpoch = reader.signed();
   const lastAppendAt = reader.signed();
+  const coordinatorEpoch = reader.signed();
+  const endedTransaction = reader.signed();
+  const open = readOpenTransaction(reader, lastAppendAt);
   let offset = 0;
   const batches = reader.many((): ProducerBatch => {
     const baseSequence = reader.signed();
@@ -189,7 +217,15 @@ function readProducer(reader: ByteReader, partitions: readonly PartitionState[])
     return { baseSequence, lastSequence, baseOffset: offset, maxTimestamp: reader.near(lastAppendAt) };
   });
   const key = partitionKey(partition.topicId, partition.partition);
-  return { partitionKey: key, producerId, producerEpoch, batches, lastAppendAt };
+  const transactions = { coordinatorEpoch, open, endedTransaction };
+  return { partitionKey: key, producerId, producerEpoch, batches, lastAppendAt, ...transactions };
+}
+
+function readOpenTransaction(reader: ByteReader, lastAppendAt: number): GuardedTransaction | null {
+  const kind = reader.byte();
+  if (kind === TRANSACTION_NONE) return null;
+  if (kind !== TRANSACTION_OPEN) throw new StorageCorruptError(`a transaction of kind ${kind}`);
+  return { transaction: reader.uvarint(), firstOffset: reader.signed(), startedAt: reader.near(lastAppendAt) };
 }
 
 function readIdempotencyRecord(reader: ByteReader): IdempotencyRecord {

@@ -22,6 +22,8 @@ import {
   REMEMBERED_APPENDED,
   SOURCE_INLINE,
   SOURCE_SEGMENT,
+  TRANSACTION_NONE,
+  TRANSACTION_OPEN,
   VERSION,
 } from './snapshot-format.ts';
 import { type JournalState, partitionKey } from './state.ts';
@@ -165,6 +167,20 @@ function* writePartition(
     writer.uvarint(epoch);
     writer.uvarint(startOffset);
   });
+  yield* writeAll(writer, partition.unstable, ({ producerId, firstOffset }) => {
+    writer.signed(producerId);
+    writer.uvarint(firstOffset);
+  });
+  yield* writeAll(
+    writer,
+    partition.abortedTransactions,
+    ({ producerId, firstOffset, lastOffset, lastStableOffset }) => {
+      writer.signed(producerId);
+      writer.uvarint(lastOffset);
+      writer.near(firstOffset, lastOffset);
+      writer.near(lastStableOffset, lastOffset);
+    },
+  );
   writer.uvarint(partition.extents.length);
   let offset = partition.logStartOffset;
   let timestamp = 0;
@@ -206,10 +222,19 @@ function writeLaneAnswer(writer: ByteWriter, answer: LaneAnswer): void {
   writeExceptions(writer, answer.exceptions);
 }
 
-function writeProducer(writer: ByteWriter, { producerId, producerEpoch, batches, lastAppendAt }: ProducerRecord): void {
+function writeProducer(writer: ByteWriter, producer: ProducerRecord): void {
+  const { producerId, producerEpoch, batches, lastAppendAt, coordinatorEpoch, open, endedTransaction } = producer;
   writer.signed(producerId);
   writer.signed(producerEpoch);
   writer.signed(lastAppendAt);
+  writer.signed(coordinatorEpoch);
+  writer.signed(endedTransaction);
+  writer.byte(open === null ? TRANSACTION_NONE : TRANSACTION_OPEN);
+  if (open !== null) {
+    writer.uvarint(open.transaction);
+    writer.signed(open.firstOffset);
+    writer.near(open.startedAt, lastAppendAt);
+  }
   writer.uvarint(batches.length);
   let offset = 0;
   for (const batch of batches) {

@@ -6,10 +6,11 @@
 import type { SegmentReference } from '../segment/footer.ts';
 import type { ForgottenMark } from './forgotten.ts';
 import type { IdempotencyRecord } from './idempotency.ts';
-import type { CondemnedSegment, JournalView, ProducerState, Records, SegmentUse } from './journal.ts';
+import type { CondemnedSegment, JournalView, OpenTransaction, ProducerState, Records, SegmentUse } from './journal.ts';
 import type { LaneState } from './lanes.ts';
 import type { PartitionState } from './partition-state.ts';
-import type { ProducerRecord } from './producers.ts';
+import { type ProducerRecord, producerKey } from './producers.ts';
+import { openTransactionOf } from './transactions.ts';
 
 export const partitionKey = (topicId: string, partition: number): string => `${topicId}:${partition}`;
 
@@ -22,6 +23,8 @@ export class JournalState implements JournalView {
   lastEntryId = '';
   epoch = 0;
   nextProducerId = 0;
+  /** Producers with an open transaction. */
+  openTransactions = 0;
   /** Seqs of all EpochStarted entries, ascending: trimming keeps them. */
   fences: readonly number[] = [];
 
@@ -87,6 +90,10 @@ export class JournalState implements JournalView {
       if (record.partitionKey === key) yield record;
     }
   }
+
+  openTransaction(topicId: string, partition: number, producerId: number): OpenTransaction | undefined {
+    return openTransactionOf(this.producersByKey.get(producerKey(partitionKey(topicId, partition), producerId)));
+  }
 }
 
 /** A copy that shares all values: what a snapshot encodes while the original moves on. */
@@ -96,6 +103,7 @@ export function copyState(state: JournalState): JournalState {
   copy.lastEntryId = state.lastEntryId;
   copy.epoch = state.epoch;
   copy.nextProducerId = state.nextProducerId;
+  copy.openTransactions = state.openTransactions;
   copy.fences = state.fences;
   copyMap(state.partitionsByKey, copy.partitionsByKey);
   copyMap(state.segmentsById, copy.segmentsById);

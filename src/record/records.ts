@@ -165,7 +165,7 @@ export function buildBatch(records: readonly NewRecord[], options: BuildOptions)
     at = writeRecord(batch, at, record, index, timestamp - baseTimestamp);
   }
   assert(at === length, `wrote ${at} of ${length} bytes`);
-  writeHeader(batch, { ...options, attributes: 0, baseTimestamp, maxTimestamp, recordCount: records.length });
+  writeBatchHeader(batch, { ...options, attributes: 0, baseTimestamp, maxTimestamp, recordCount: records.length });
   return batch;
 }
 
@@ -174,18 +174,19 @@ export async function compressBatch(batch: Buffer, codec: Codec): Promise<Buffer
   const header = readBatchHeader(batch, 0);
   const payload = await compress(codec, batch.subarray(BATCH_HEADER_BYTES));
   const compressed = Buffer.concat([batch.subarray(0, BATCH_HEADER_BYTES), payload]);
-  writeHeader(compressed, { ...header, attributes: header.attributes | CODECS.indexOf(codec) });
+  writeBatchHeader(compressed, { ...header, attributes: header.attributes | CODECS.indexOf(codec) });
   return compressed;
 }
 
-interface HeaderValues extends Partial<BatchHeader> {
+export interface HeaderValues extends Partial<BatchHeader> {
   readonly attributes: number;
   readonly baseTimestamp: number;
   readonly maxTimestamp: number;
   readonly recordCount: number;
 }
 
-function writeHeader(batch: Buffer, header: HeaderValues): void {
+/** Everything before the records, CRC included: those must stand behind it already. */
+export function writeBatchHeader(batch: Buffer, header: HeaderValues): void {
   writeInt64(batch, 0, header.baseOffset ?? 0);
   writeInt32(batch, 8, batch.length - 12);
   writeInt32(batch, 12, -1);

@@ -40,6 +40,9 @@ const partition = (extents: readonly Extent[], index = 0): PartitionState => ({
   nextOffset: extents.at(-1)?.endOffset ?? 0,
   extents: SharedExtentList.of(extents),
   bytes: extents.reduce((sum, { length }) => sum + length, 0),
+  lastStableOffset: 0,
+  unstable: [],
+  abortedTransactions: [],
   epochs: [],
 });
 
