@@ -21,6 +21,8 @@ interface Setting {
   readonly max?: number;
 }
 
+const milliseconds = (value: number, doc: string) => ({ type: 'integer', default: value, min: 1, doc }) as const;
+
 export const SETTINGS = {
   data: { type: 'string', default: './millrace-data', flag: '--data', doc: 'Directory of the embedded stores.' },
   kafka: {
@@ -131,6 +133,36 @@ export const SETTINGS = {
     default: 86_400_000,
     min: 1_000,
     doc: 'How long the state of an idle idempotent producer is kept.',
+  },
+
+  'group.consumer.session.timeout.ms': milliseconds(45_000, 'For groups that set none.'),
+  'group.consumer.min.session.timeout.ms': milliseconds(45_000, 'Least that a group may set for itself.'),
+  'group.consumer.max.session.timeout.ms': milliseconds(60_000, 'Most that a group may set for itself.'),
+  'group.consumer.heartbeat.interval.ms': milliseconds(5_000, 'For groups that set none.'),
+  'group.consumer.min.heartbeat.interval.ms': milliseconds(5_000, 'Least that a group may set for itself.'),
+  'group.consumer.max.heartbeat.interval.ms': milliseconds(15_000, 'Most that a group may set for itself.'),
+  'group.share.session.timeout.ms': milliseconds(45_000, 'For groups that set none.'),
+  'group.share.min.session.timeout.ms': milliseconds(45_000, 'Least that a group may set for itself.'),
+  'group.share.max.session.timeout.ms': milliseconds(60_000, 'Most that a group may set for itself.'),
+  'group.share.heartbeat.interval.ms': milliseconds(5_000, 'For groups that set none.'),
+  'group.share.min.heartbeat.interval.ms': milliseconds(5_000, 'Least that a group may set for itself.'),
+  'group.share.max.heartbeat.interval.ms': milliseconds(15_000, 'Most that a group may set for itself.'),
+  'group.share.record.lock.duration.ms': milliseconds(30_000, 'For groups that set none.'),
+  'group.share.min.record.lock.duration.ms': milliseconds(15_000, 'Least that a group may set for itself.'),
+  'group.share.max.record.lock.duration.ms': milliseconds(60_000, 'Most that a group may set for itself.'),
+  'group.share.delivery.count.limit': {
+    type: 'integer',
+    default: 5,
+    min: 2,
+    max: 10,
+    doc: 'How often a record is given to share consumers before it is archived; groups may set their own.',
+  },
+  'group.share.partition.max.record.locks': {
+    type: 'integer',
+    default: 2_000,
+    min: 100,
+    max: 10_000,
+    doc: 'Records of a share partition that may be in flight at once; groups may set their own.',
   },
 
   'segment.linger.ms': {
@@ -331,4 +363,18 @@ function checkTogether(config: Config): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(config.cluster)) {
     throw new StartupError(`--cluster is ${JSON.stringify(config.cluster)}: expected 1 to 64 letters, digits, - or _`);
   }
+  checkBetween(config, 'consumer', 'session.timeout.ms');
+  checkBetween(config, 'consumer', 'heartbeat.interval.ms');
+  checkBetween(config, 'share', 'session.timeout.ms');
+  checkBetween(config, 'share', 'heartbeat.interval.ms');
+  checkBetween(config, 'share', 'record.lock.duration.ms');
+}
+
+/** What groups get must be what they may ask for. */
+function checkBetween(config: Config, type: 'consumer' | 'share', name: string): void {
+  const [value, min, max] = ['', 'min.', 'max.'].map((which) => config[`group.${type}.${which}${name}` as 'broker.id']);
+  if (min! <= value! && value! <= max!) return;
+  throw new StartupError(
+    `group.${type}.${name} is ${value}: must lie between group.${type}.min.${name} (${min}) and group.${type}.max.${name} (${max})`,
+  );
 }

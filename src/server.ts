@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { type KafkaListener, listenKafka } from './broker/server.ts';
+import { ClusterConfigs } from './cluster/cluster-configs.ts';
 import { Placements } from './cluster/placements.ts';
 import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
 import type { Overrides } from './cluster/topic-config.ts';
@@ -34,6 +35,7 @@ export interface Core {
   readonly topics: TopicRegistry;
   readonly log: OpenedLog;
   readonly coordinators: Coordinators;
+  readonly configs: ClusterConfigs;
   readonly lifecycle: Lifecycle;
   /** Flushes what waits, stops background work, lets go of the journals. The stores stay open. */
   close(): Promise<void>;
@@ -70,6 +72,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     );
     for (const result of opened) if (result.status === 'fulfilled') journals.push(result.value);
     reportUnopened(opened, runtime);
+    const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
+    await configs.recover();
     const defaults = topicDefaults(config);
     const partitionsDefault = config['num.partitions'];
     const topics = new TopicRegistry({ clusterId, metadata, journals, runtime, defaults, partitionsDefault });
@@ -90,7 +94,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       poison,
     });
     const placements = new Placements({ clusterId, metadata, journals, runtime });
-    const coordinators = openCoordinators({ config, runtime, journals, topics, log, placements });
+    const groupConfigs = configs.groups;
+    const coordinators = openCoordinators({ config, runtime, journals, topics, log, placements, groupConfigs });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
     return {
       brokerId,
@@ -99,6 +104,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       topics,
       log,
       coordinators,
+      configs,
       lifecycle,
       async close() {
         await coordinators.close();
@@ -163,11 +169,11 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   };
   try {
     core = await openCore({ config, runtime, stores, ...(options.signal && { signal: options.signal }) });
-    const { log, topics, coordinators, journals, brokerId } = core;
+    const { log, topics, coordinators, configs, journals, brokerId } = core;
     const defaults = topicDefaults(config);
     const shared = { runtime, config, log, topics, topicDefaults: defaults };
     const identity = { clusterId: config.cluster, brokerId, zone: config.zone };
-    kafka = await listenKafka({ ...shared, ...identity, coordinators, address: listening[0]!, advertised });
+    kafka = await listenKafka({ ...shared, ...identity, coordinators, configs, address: listening[0]!, advertised });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.
     const { listenHttp } = await import('./http/server.ts');
     http = await listenHttp({

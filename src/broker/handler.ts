@@ -1,4 +1,5 @@
 /** What a handler gets and what it gives: the contract between the router and `handlers/`. */
+import type { ClusterConfigs } from '../cluster/cluster-configs.ts';
 import type { Overrides } from '../cluster/topic-config.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Address, Config } from '../config.ts';
@@ -15,6 +16,7 @@ export interface Broker {
   readonly log: Log;
   readonly topics: Topics;
   readonly coordinators: Coordinators;
+  readonly configs: ClusterConfigs;
   /** Effective broker defaults of topic configurations, by topic-config name. */
   readonly topicDefaults: Overrides;
   readonly clusterId: string;

@@ -2,25 +2,15 @@
  * Kafka's topic configurations: names, types, defaults and documentation, once. A configuration that Millrace keeps and
  * reports but does not act on says so in its documentation; one whose value it cannot honour is refused by name.
  */
-import { KafkaError } from '../errors.ts';
+import {
+  alterOverrides,
+  type ConfigDefinition,
+  type ConfigFamily,
+  checkConfig,
+  LONG_MAX,
+  type Overrides,
+} from './config-definition.ts';
 import type { ConfigAlteration } from './topics.ts';
-
-type ConfigType = 'BOOLEAN' | 'STRING' | 'INT' | 'LONG' | 'DOUBLE' | 'LIST';
-
-export interface ConfigDefinition {
-  readonly type: ConfigType;
-  readonly default: string;
-  readonly doc: string;
-  readonly min?: number;
-  readonly max?: number;
-  /** Allowed values, or allowed elements of a list. */
-  readonly values?: readonly string[];
-  /** Broker setting that gives the default, as Kafka names it in synonyms. */
-  readonly synonym?: string;
-}
-
-const LONG_MAX = Number('9223372036854775807');
-const INT_MAX = 2_147_483_647;
 
 export const TOPIC_CONFIGS = {
   'cleanup.policy': {
@@ -204,7 +194,7 @@ export interface TopicConfig {
   readonly retentionBytes: number;
 }
 
-export type Overrides = Readonly<Record<string, string>>;
+export type { Overrides };
 
 export const isTopicConfig = (name: string): name is TopicConfigName => Object.hasOwn(TOPIC_CONFIGS, name);
 export const topicConfigDefinition = (name: TopicConfigName): ConfigDefinition => TOPIC_CONFIGS[name];
@@ -234,85 +224,19 @@ export function resolveTopicConfig(overrides: Overrides, brokerDefaults: Overrid
   };
 }
 
-/** Throws INVALID_CONFIG with the name, the limit and the way out. Returns the value as it is stored. */
-export function checkTopicConfig(name: string, value: string): string {
-  if (!isTopicConfig(name)) throw new KafkaError('INVALID_CONFIG', `Unknown topic config name: ${name}`);
-  const definition = topicConfigDefinition(name);
-  const text = value.trim();
-  const invalid = (why: string) =>
-    new KafkaError('INVALID_CONFIG', `Invalid value ${JSON.stringify(value)} for configuration ${name}: ${why}`);
-  switch (definition.type) {
-    case 'BOOLEAN':
-      if (!/^(true|false)$/i.test(text)) throw invalid('expected true or false');
-      return text.toLowerCase();
-    case 'INT':
-    case 'LONG': {
-      if (!/^-?\d+$/.test(text)) throw invalid('expected a whole number');
-      checkBounds(Number(text), definition.type === 'INT' ? INT_MAX : LONG_MAX, definition, invalid);
-      return text;
-    }
-    case 'DOUBLE': {
-      const number = Number(text);
-      if (text === '' || !Number.isFinite(number)) throw invalid('expected a number');
-      checkBounds(number, LONG_MAX, definition, invalid);
-      return text;
-    }
-    case 'LIST':
-    case 'STRING': {
-      const { values } = definition;
-      if (!values) return text;
-      const elements = definition.type === 'LIST' ? text.split(',').map((element) => element.trim()) : [text];
-      const wrong = elements.find((element) => !values.includes(element));
-      if (wrong !== undefined) throw invalid(`${JSON.stringify(wrong)} is not one of ${values.join(', ')}`);
-      return elements.join(',');
-    }
-  }
-}
+const family: ConfigFamily = { kind: 'topic', definitions: TOPIC_CONFIGS };
 
-function checkBounds(number: number, typeMax: number, { min, max }: ConfigDefinition, invalid: (why: string) => Error) {
-  if (min !== undefined && number < min) throw invalid(`must be at least ${min}`);
-  if (number > (max ?? typeMax)) throw invalid(`must be at most ${max ?? typeMax}`);
-}
+/** Throws INVALID_CONFIG with the name, the limit and the way out. Returns the value as it is stored. */
+export const checkTopicConfig = (name: string, value: string): string => checkConfig(family, name, value);
 
 /** Every configuration of a new topic checked; throws INVALID_CONFIG at the first wrong one. */
 export function checkOverrides(config: Overrides): Overrides {
   return Object.fromEntries(Object.entries(config).map(([name, value]) => [name, checkTopicConfig(name, value)]));
 }
 
-/** Applies alterations in order (KIP-339): APPEND and SUBTRACT work on lists only. Throws INVALID_CONFIG. */
-export function alterOverrides(
+/** Applies alterations in order. Throws INVALID_CONFIG. */
+export const alterTopicOverrides = (
   overrides: Overrides,
   brokerDefaults: Overrides,
   alterations: readonly ConfigAlteration[],
-): Overrides {
-  const altered: Record<string, string> = { ...overrides };
-  for (const alteration of alterations) {
-    const { name } = alteration;
-    if (!isTopicConfig(name)) throw new KafkaError('INVALID_CONFIG', `Unknown topic config name: ${name}`);
-    if (alteration.operation === 'DELETE') {
-      delete altered[name];
-      continue;
-    }
-    if (alteration.operation === 'SET') {
-      altered[name] = checkTopicConfig(name, alteration.value);
-      continue;
-    }
-    if (TOPIC_CONFIGS[name].type !== 'LIST') {
-      throw new KafkaError('INVALID_CONFIG', `${alteration.operation} is not allowed for ${name}, which is not a list`);
-    }
-    const given = split(alteration.value);
-    const present = split(effective(name, altered, brokerDefaults));
-    const elements =
-      alteration.operation === 'APPEND'
-        ? [...present, ...given.filter((element) => !present.includes(element))]
-        : present.filter((element) => !given.includes(element));
-    altered[name] = checkTopicConfig(name, elements.join(','));
-  }
-  return altered;
-}
-
-const split = (list: string): string[] =>
-  list
-    .split(',')
-    .map((element) => element.trim())
-    .filter((element) => element !== '');
+): Overrides => alterOverrides(family, overrides, brokerDefaults, alterations);

@@ -9,7 +9,7 @@ import { type Random, randomUuid } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { justAfter, TOPICS, topicIdKey, topicNameKey, topicsPartitionKey } from '../storage/keys.ts';
 import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
-import { alterOverrides, checkOverrides, type Overrides, resolveTopicConfig } from './topic-config.ts';
+import { alterTopicOverrides, checkOverrides, type Overrides, resolveTopicConfig } from './topic-config.ts';
 import { TopicImage } from './topic-image.ts';
 import { decodeTopic, encodeName, encodeTopic, type TopicItem } from './topic-item.ts';
 import { checkTopicName } from './topic-name.ts';
@@ -250,7 +250,7 @@ export class TopicRegistry implements Topics {
   ): Promise<Topic> {
     return this.#inTurn(name, async () => {
       const item = await this.#current(name);
-      const overrides = alterOverrides(item.overrides, this.#defaults, alterations);
+      const overrides = alterTopicOverrides(item.overrides, this.#defaults, alterations);
       const altered: TopicItem = { ...item, overrides, version: item.version + 1 };
       if (options.validateOnly) return this.#topicOf(altered);
       return this.#publish(await this.#replace(item, altered));

@@ -2,6 +2,7 @@
  * All coordinators of a broker: what `server.ts` opens after journals and log, and hands to the doors. Each service reads
  * durable state from journals and decides by `Journal.coordinate`; what it keeps in memory is what Kafka keeps there, too.
  */
+import type { GroupConfigs } from '../cluster/group-configs.ts';
 import type { Placements } from '../cluster/placements.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
@@ -18,6 +19,7 @@ export interface CoordinatorsOptions {
   readonly topics: Topics;
   readonly log: Log;
   readonly placements: Placements;
+  readonly groupConfigs: GroupConfigs;
 }
 
 export interface Coordinators {

@@ -12,6 +12,10 @@
  * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
  * | journals         | `<cluster>/cluster`     | `journals`             | cluster |
  * | placement        | `<cluster>/owners`      | `o/<owner>`            | cluster |
+ * | group's configs  | `<cluster>/configs`     | `g/<group id>`         | cluster |
+ * | broker's configs | `<cluster>/configs`     | `b/<id>`, all: `b/`    | cluster |
+ * | client quotas    | `<cluster>/configs`     | `q/<entity>`           | cluster |
+ * | feature levels   | `<cluster>/configs`     | `f/levels`             | cluster |
  *
  * One journal is one partition key, so that its entries are one ordered range; a DynamoDB partition key takes 1,000 write
  * units a second, which is the ceiling of one journal. Zero-padded numbers make byte order the order of numbers.
@@ -85,6 +89,16 @@ export const placementKey = (clusterId: string, owner: string): ItemKey => ({
   partitionKey: `${clusterId}/owners`,
   sortKey: `o/${owner}`,
 });
+
+/** What administrators set while brokers run: a family for each kind of thing that it is set for. */
+export type ConfigKind = 'g' | 'b' | 'q' | 'f';
+
+export const configsPartitionKey = (clusterId: string): string => `${clusterId}/configs`;
+export const configKey = (clusterId: string, kind: ConfigKind, name: string): ItemKey => ({
+  partitionKey: configsPartitionKey(clusterId),
+  sortKey: `${kind}/${name}`,
+});
+export const configsRange = (kind: ConfigKind): SortKeyRange => family(`${kind}/`);
 
 /** The whole family of one prefix as a half-open range of sort keys. */
 export interface SortKeyRange {

@@ -78,6 +78,7 @@ export type RequestCause =
   | 'reclaim'
   | 'topics'
   | 'placements'
+  | 'configs'
   | 'startup'
   | 'tool';
 

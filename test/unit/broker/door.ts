@@ -3,6 +3,7 @@ import { BrokerMetrics } from '../../../src/broker/broker-metrics.ts';
 import type { Broker } from '../../../src/broker/handler.ts';
 import { Router } from '../../../src/broker/router.ts';
 import { HANDLERS } from '../../../src/broker/served.ts';
+import { ClusterConfigs } from '../../../src/cluster/cluster-configs.ts';
 import { Placements } from '../../../src/cluster/placements.ts';
 import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
@@ -45,13 +46,23 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
   });
   const log = new MemoryLog();
   // No journal: nothing coordinates here. `test/unit/coordinator/world.ts` has a broker that does.
+  const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
   const placements = new Placements({ clusterId, metadata, journals: [], runtime });
   return {
     runtime,
     config,
     log,
     topics,
-    coordinators: openCoordinators({ config, runtime, journals: [], topics, log, placements }),
+    coordinators: openCoordinators({
+      config,
+      runtime,
+      journals: [],
+      topics,
+      log,
+      placements,
+      groupConfigs: configs.groups,
+    }),
+    configs,
     topicDefaults,
     clusterId,
     brokerId: 7,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
-  alterOverrides,
+  alterTopicOverrides,
   checkTopicConfig,
   resolveTopicConfig,
   TOPIC_CONFIGS,
@@ -43,13 +43,15 @@ describe('topic configuration', () => {
   });
 
   test('a list grows and shrinks, other types do not', () => {
-    const both = alterOverrides({}, {}, [{ operation: 'APPEND', name: 'cleanup.policy', value: 'compact' }]);
+    const both = alterTopicOverrides({}, {}, [{ operation: 'APPEND', name: 'cleanup.policy', value: 'compact' }]);
     expect(both).toEqual({ 'cleanup.policy': 'delete,compact' });
-    expect(alterOverrides(both, {}, [{ operation: 'SUBTRACT', name: 'cleanup.policy', value: 'delete' }])).toEqual({
-      'cleanup.policy': 'compact',
-    });
-    expect(alterOverrides(both, {}, [{ operation: 'DELETE', name: 'cleanup.policy' }])).toEqual({});
-    expect(() => alterOverrides({}, {}, [{ operation: 'APPEND', name: 'retention.ms', value: '1' }])).toThrow(
+    expect(alterTopicOverrides(both, {}, [{ operation: 'SUBTRACT', name: 'cleanup.policy', value: 'delete' }])).toEqual(
+      {
+        'cleanup.policy': 'compact',
+      },
+    );
+    expect(alterTopicOverrides(both, {}, [{ operation: 'DELETE', name: 'cleanup.policy' }])).toEqual({});
+    expect(() => alterTopicOverrides({}, {}, [{ operation: 'APPEND', name: 'retention.ms', value: '1' }])).toThrow(
       /not a list/,
     );
   });

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { finalizedFeatures, offeredFeatures } from '../../../../src/broker/features.ts';
 import { SERVED } from '../../../../src/broker/served.ts';
 import { ERRORS } from '../../../../src/errors.ts';
 import { APIS } from '../../../../src/protocol/apis.ts';
@@ -21,11 +22,47 @@ test('Produce is advertised from version 0, which librdkafka looks for (KAFKA-18
   expect(apiKeys[0]).toEqual({ apiKey: 0, minVersion: 0, maxVersion: 13 });
 });
 
-test('neither telemetry nor transactions v2 are offered', async () => {
-  const { apiKeys, supportedFeatures, finalizedFeatures } = await ask(door(), 'ApiVersions', 4, client);
+test('no telemetry is offered', async () => {
+  const { apiKeys } = await ask(door(), 'ApiVersions', 4, client);
   expect(apiKeys.filter(({ apiKey }) => apiKey === 71 || apiKey === 72)).toEqual([]);
-  expect(supportedFeatures).toEqual([]);
-  expect(finalizedFeatures).toEqual([]);
+});
+
+describe('features', () => {
+  test('metadata.version has the level of Kafka 4.2, and ranges that start at 0 are hidden before v4', async () => {
+    for (const version of [3, 4]) {
+      const answer = await ask(door(), 'ApiVersions', version, client);
+      expect(answer.supportedFeatures).toContainEqual({ name: 'metadata.version', minVersion: 7, maxVersion: 29 });
+      expect(answer.finalizedFeatures).toContainEqual({
+        name: 'metadata.version',
+        maxVersionLevel: 29,
+        minVersionLevel: 29,
+      });
+      expect(answer.finalizedFeaturesEpoch).toBe(0);
+      expect(answer.supportedFeatures.some(({ minVersion }) => minVersion === 0)).toBe(
+        version === 4 && offeredFeatures(SERVED).length > 1,
+      );
+    }
+  });
+
+  test('a feature is offered when all of its APIs are served', () => {
+    expect(offeredFeatures([])).toEqual(['metadata.version']);
+    expect(offeredFeatures(['ConsumerGroupHeartbeat'])).toEqual(['metadata.version']);
+    expect(offeredFeatures(['ConsumerGroupHeartbeat', 'ConsumerGroupDescribe'])).toContain('group.version');
+  });
+
+  test('a level that was changed is told with a higher epoch, level 0 by leaving the feature out', async () => {
+    const { configs } = door();
+    const offered = ['group.version', 'transaction.version'] as const;
+    await configs.features.update([{ feature: 'transaction.version', level: 1, upgradeType: 'SAFE_DOWNGRADE' }]);
+    expect(configs.features.epoch).toBe(1);
+    expect(finalizedFeatures(offered, configs.features)).toEqual([
+      { name: 'group.version', maxVersionLevel: 1, minVersionLevel: 1 },
+      { name: 'transaction.version', maxVersionLevel: 1, minVersionLevel: 1 },
+    ]);
+    await configs.features.update([{ feature: 'group.version', level: 0, upgradeType: 'UNSAFE_DOWNGRADE' }]);
+    expect(finalizedFeatures(offered, configs.features).map(({ name }) => name)).toEqual(['transaction.version']);
+    expect(configs.features.epoch).toBe(2);
+  });
 });
 
 test('a client software name that is no name is INVALID_REQUEST', async () => {
