@@ -3,15 +3,19 @@
  *
  *   speed     a broker of its own process on the embedded stores, durable at every acknowledgement (the default)
  *   requests  what S3 and DynamoDB would be asked for at 10 MB/s over 100 partitions, against stand-ins (the default)
+ *   groups    heartbeats, a large rebalance, offset commits, memory of idle groups
+ *   transactions  a small one, and producers that commit all the time
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
  *
  * With --quick a tenth of each load, to see that all of it works; its figures say little.
  * MB is 10^6 bytes. On few cores the client shares them with the broker, so MB per broker CPU-second is the figure to trust.
  */
 import { parseArgs } from 'node:util';
+import { measureGroups } from './groups.ts';
 import { measureRequests } from './requests.ts';
 import { measureSpeed } from './speed.ts';
 import { measureSteady } from './steady.ts';
+import { measureTransactions } from './transactions.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,6 +31,8 @@ const wanted = positionals.length > 0 ? positionals : ['speed', 'requests'];
 for (const name of wanted) {
   if (name === 'speed') await measureSpeed(share, values.profile);
   else if (name === 'requests') await measureRequests(share);
+  else if (name === 'groups') await measureGroups(share);
+  else if (name === 'transactions') await measureTransactions(share);
   else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
-  else throw new Error(`no benchmark ${name}: give speed, requests or steady`);
+  else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions or steady`);
 }
