@@ -67,6 +67,26 @@ const COMMANDS: readonly Command[] = [
   { type: 'forgotten', segmentIds: ['s'] },
   { type: 'expired', before: TIMESTAMP - 86_400_000, keysBefore: TIMESTAMP - 600_000 },
   { type: 'producerIdsAllocated', first: 1_000, count: 1_000 },
+  {
+    type: 'recordsChanged',
+    owner: 'group/a',
+    changes: [
+      { key: 'k', value: 'v' },
+      { key: 'l', value: null },
+    ],
+  },
+  { type: 'transactionGuarded', topicId: TOPIC, partition: 3, producerId: 1_000, producerEpoch: 7, transaction: 300 },
+  {
+    type: 'transactionMarked',
+    topicId: TOPIC,
+    partition: 3,
+    producerId: 1_000,
+    producerEpoch: 8,
+    coordinatorEpoch: 4,
+    transaction: 300,
+    committed: true,
+    position: 78,
+  },
 ];
 
 const entry = (commands: readonly Command[], body = Buffer.alloc(0)): Entry => ({
@@ -186,6 +206,17 @@ test('the bytes of a merge name a topic once for all of its partitions', () => {
   const bytes = encodeEntry(0, { ...entry([command]), timestamp: 10 });
   const expected = ['06', '00', '01', Buffer.from(TOPIC, 'base64url').toString('hex'), '02', '07010200', '09010200'];
   expect(bytes.subarray(4 + 1 + 16 + 5).toString('hex')).toBe(expected.join(''));
+});
+
+test('the bytes of a guard and of a marker', () => {
+  const fields = { topicId: TOPIC, partition: 3, producerId: 5, producerEpoch: 2, transaction: 300 };
+  const commands: readonly Command[] = [
+    { type: 'transactionGuarded', ...fields },
+    { type: 'transactionMarked', ...fields, coordinatorEpoch: 4, committed: false, position: 78 },
+  ];
+  const bytes = encodeEntry(0, { ...entry(commands), timestamp: 10 });
+  const shared = `${Buffer.from(TOPIC, 'base64url').toString('hex')}030a04ac02`;
+  expect(bytes.subarray(4 + 1 + 16 + 5).toString('hex')).toBe(`40${shared}41${shared}08004e`);
 });
 
 test('an entry under the key of another one is refused', () => {

@@ -5,7 +5,8 @@ import type { Command } from '../../../src/journal/entry.ts';
 import { EntryBuilder } from '../../../src/journal/entry-builder.ts';
 import { decodeEntry } from '../../../src/journal/entry-codec.ts';
 import { foldEntry } from '../../../src/journal/fold.ts';
-import type { AppendRequest, Change } from '../../../src/journal/journal.ts';
+import type { AppendRequest, Change, CoordinatorCommand } from '../../../src/journal/journal.ts';
+import type { PartitionState } from '../../../src/journal/partition-state.ts';
 import { appendBytesMax, changeBytesMax, ProposalQueue } from '../../../src/journal/proposals.ts';
 import { decodeSnapshot } from '../../../src/journal/snapshot-decoder.ts';
 import { captureState, encodeSnapshot } from '../../../src/journal/snapshot-encoder.ts';
@@ -29,7 +30,7 @@ const batchWish = fc.record({
   producerId: fc.constantFrom(-1, 0, 0, 0, 1, 2, 3, 4, 5),
   producerEpoch: fc.constantFrom(0, 0, 0, 1),
   baseSequence: fc.constantFrom(0, 0, 0, 1, 1, 2, 3),
-  attributes: fc.constantFrom(0, 0, 0, 0, 0x10, 0x20),
+  attributes: fc.constantFrom(0, 0, 0x10, 0x10, 0x10, 0x20),
   maxTimestamp: fc.constantFrom(-1, 0, 1_763_683_200_000, Number.MAX_SAFE_INTEGER, -(2 ** 63)),
 });
 const partitionWishes = fc
@@ -57,13 +58,42 @@ type Step =
   | { type: 'skip'; jump: number }
   | { type: 'change'; change: Change }
   | { type: 'mergeAll'; partition: number }
+  | { type: 'coordinate'; commands: CoordinatorCommand[] }
   | { type: 'cut' };
 
 const segmentIds = fc.array(
   fc.integer({ min: 0, max: 30 }).map((number) => `019aa3b5ec00-1-1-${number}-00000000`),
   { maxLength: 5 },
 );
+const transaction = {
+  topicId: fc.constantFrom(TOPIC, TOPIC, TOPIC, OTHER_TOPIC),
+  partition: fc.constantFrom(0, 0, 0, 1),
+  producerId: fc.constantFrom(0, 0, 1, 2),
+  producerEpoch: fc.constantFrom(0, 0, 0, 1),
+  transaction: fc.integer({ min: 0, max: 5 }),
+};
+const coordinatorCommand: fc.Arbitrary<CoordinatorCommand> = fc.oneof(
+  fc.record({ type: fc.constant('transactionGuarded' as const), ...transaction }),
+  fc.record({
+    type: fc.constant('transactionMarked' as const),
+    ...transaction,
+    coordinatorEpoch: fc.constantFrom(0, 1),
+    committed: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('recordsChanged' as const),
+    owner: fc.constantFrom('a', 'b'),
+    changes: fc.constantFrom([{ key: 'k', value: 'v' }], [{ key: 'k', value: null }]),
+  }),
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant('coordinate' as const),
+      commands: fc.array(coordinatorCommand, { minLength: 1, maxLength: 2 }),
+    }),
+  },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -80,33 +110,36 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ type: fc.constant('skip' as const), jump: fc.constantFrom(0, 0, -1, 1) }),
   { weight: 2, arbitrary: fc.constant({ type: 'cut' as const }) },
   fc.record({ type: fc.constant('mergeAll' as const), partition: fc.integer({ min: 0, max: 2 }) }),
-  fc
-    .oneof(
-      fc.record({
-        type: fc.constantFrom(
-          'createPartitions' as const,
-          'createPartitions' as const,
-          'createPartitions' as const,
-          'deletePartitions' as const,
-        ),
-        topicId: fc.constantFrom(TOPIC, OTHER_TOPIC),
-        partitions: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { maxLength: 3 }),
-      }),
-      fc.record({
-        type: fc.constant('advanceLogStart' as const),
-        topicId: fc.constantFrom(TOPIC, OTHER_TOPIC),
-        partition: fc.integer({ min: 0, max: 2 }),
-        logStartOffset: fc.integer({ min: 0, max: 20 }),
-      }),
-      fc.record({ type: fc.constantFrom('condemn' as const, 'condemn' as const, 'forget' as const), segmentIds }),
-      fc.record({
-        type: fc.constant('expire' as const),
-        before: fc.integer({ min: 0, max: 20 }),
-        keysBefore: fc.integer({ min: 0, max: 20 }),
-      }),
-      fc.record({ type: fc.constant('allocateProducerIds' as const), count: fc.integer({ min: 1, max: 1_000 }) }),
-    )
-    .map((change) => ({ type: 'change' as const, change })),
+  {
+    weight: 3,
+    arbitrary: fc
+      .oneof(
+        fc.record({
+          type: fc.constantFrom(
+            'createPartitions' as const,
+            'createPartitions' as const,
+            'createPartitions' as const,
+            'deletePartitions' as const,
+          ),
+          topicId: fc.constantFrom(TOPIC, OTHER_TOPIC),
+          partitions: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { maxLength: 3 }),
+        }),
+        fc.record({
+          type: fc.constant('advanceLogStart' as const),
+          topicId: fc.constantFrom(TOPIC, OTHER_TOPIC),
+          partition: fc.integer({ min: 0, max: 2 }),
+          logStartOffset: fc.integer({ min: 0, max: 20 }),
+        }),
+        fc.record({ type: fc.constantFrom('condemn' as const, 'condemn' as const, 'forget' as const), segmentIds }),
+        fc.record({
+          type: fc.constant('expire' as const),
+          before: fc.integer({ min: 0, max: 20 }),
+          keysBefore: fc.integer({ min: 0, max: 20 }),
+        }),
+        fc.record({ type: fc.constant('allocateProducerIds' as const), count: fc.integer({ min: 1, max: 1_000 }) }),
+      )
+      .map((change) => ({ type: 'change' as const, change })),
+  },
 );
 
 /** A leader without a store: builds entries from steps and commits each at once. */
@@ -126,6 +159,7 @@ class Bench {
     else if (step.type === 'skip') this.#skip(step.jump);
     else if (step.type === 'change') this.#change(step.change);
     else if (step.type === 'mergeAll') this.#mergeAll(step.partition);
+    else if (step.type === 'coordinate') this.#coordinate(step.commands);
     else this.cut();
   }
 
@@ -166,6 +200,11 @@ class Bench {
     this.#queue.push({ type: 'change', change, bytesMax: changeBytesMax(change), ...IGNORED });
   }
 
+  #coordinate(commands: readonly CoordinatorCommand[]): void {
+    const decide = () => ({ commands, answer: null });
+    this.#queue.push({ type: 'decision', decide, bytesMax: 256, ...IGNORED });
+  }
+
   #mergeAll(partition: number): void {
     this.cut();
     const remove = [...(this.state.partition(TOPIC, partition)?.extents ?? [])];
@@ -198,7 +237,11 @@ function contents(state: JournalState) {
     fences: state.fences,
     partitions: sorted(state.partitionsByKey).map(([key, value]) => [
       key,
-      { ...(value as object), extents: [...(value as { extents: Iterable<unknown> }).extents] },
+      {
+        ...(value as PartitionState),
+        extents: [...(value as PartitionState).extents],
+        abortedTransactions: [...(value as PartitionState).abortedTransactions],
+      },
     ]),
     segments: sorted(state.segmentsById),
     condemned: sorted(state.condemnedById),
@@ -210,6 +253,8 @@ function contents(state: JournalState) {
     ]),
     inlineUses: sorted(state.inlineUses),
     producers: [...state.producersByKey],
+    openTransactions: state.openTransactions,
+    records: sorted(state.recordsByOwner),
     idempotencyKeys: [...state.idempotencyKeys],
   };
 }
@@ -218,6 +263,7 @@ function contents(state: JournalState) {
 const EXPECTED = [
   ...['partitionsCreated', 'partitionsDeleted', 'appended', 'laneSkipped', 'merged', 'logStartAdvanced'],
   ...['condemned', 'forgotten', 'expired', 'producerIdsAllocated'],
+  ...['recordsChanged', 'transactionGuarded', 'transactionMarked', 'transactional records'],
   ...['append with described', 'append with footer', 'append with groups', 'duplicate'],
   ...['UNKNOWN_TOPIC_OR_PARTITION', 'OFFSET_MISMATCH', 'IDEMPOTENCY_KEY_REUSED', 'OUT_OF_ORDER_SEQUENCE_NUMBER'].map(
     refused,
@@ -228,6 +274,8 @@ function refused(error: string): string {
   return `refused ${error}`;
 }
 
+const isTransactional = ({ attributes }: { readonly attributes: number }): boolean => (attributes & 0x10) !== 0;
+
 const seen: Record<string, number> = {};
 
 function note(commands: readonly Command[]): void {
@@ -237,11 +285,32 @@ function note(commands: readonly Command[]): void {
   for (const command of commands) {
     count(command.type);
     if (command.type !== 'appended') continue;
+    if (command.batches.type === 'described' && command.exceptions.length === 0) {
+      const { partitions } = command.batches;
+      if (partitions.some(({ batches }) => batches.some(isTransactional))) count('transactional records');
+    }
     count(`append with ${command.batches.type}`);
     if (command.groups.length > 0) count('append with groups');
     for (const exception of command.exceptions) {
       count(exception.type === 'duplicate' ? 'duplicate' : refused(exception.error));
     }
+  }
+}
+
+/** What a partition says of its transactions follows from its producers. */
+function checkTransactions(state: JournalState, partition: PartitionState): void {
+  const { topicId, partition: index, logStartOffset, lastStableOffset, nextOffset, unstable } = partition;
+  const open = [...state.producers(topicId, index)].flatMap(({ producerId, open: guarded }) =>
+    guarded && guarded.firstOffset >= 0 ? [{ producerId, firstOffset: guarded.firstOffset }] : [],
+  );
+  expect(unstable).toEqual(open.sort((a, b) => a.firstOffset - b.firstOffset));
+  expect(lastStableOffset).toBe(Math.max(logStartOffset, open[0]?.firstOffset ?? nextOffset));
+  let last = logStartOffset - 1;
+  for (const aborted of partition.abortedTransactions) {
+    expect(aborted.lastOffset).toBeGreaterThan(last);
+    expect(aborted.firstOffset).toBeLessThan(aborted.lastOffset);
+    expect(aborted.lastStableOffset).toBeLessThanOrEqual(aborted.lastOffset + 1);
+    last = aborted.lastOffset;
   }
 }
 
@@ -267,11 +336,12 @@ test('what the leader decided, what the entries fold to, and what a snapshot bri
           draft = new StateDraft(folded, LIMITS);
         }
         expect(contents(folded)).toEqual(contents(bench.state));
-        expect(folded.producersByKey.size).toBeLessThanOrEqual(LIMITS.producersMax);
+        expect(folded.producersByKey.size - folded.openTransactions).toBeLessThanOrEqual(LIMITS.producersMax);
+        for (const partition of folded.partitions()) checkTransactions(folded, partition);
         expect(folded.idempotencyKeys.size).toBeLessThanOrEqual(LIMITS.idempotencyKeysMax);
       },
     ),
-    { numRuns: 150, seed: 1 },
+    { numRuns: 400, seed: 1 },
   );
   expect(Object.keys(seen).sort()).toEqual([...EXPECTED].sort());
 });
