@@ -212,7 +212,7 @@ function writeBatch(
     if (!(flags & BATCH_FLAGS.sameProducer)) {
       at = writeVarint(bytes, at, batch.producerId - previous.producerId);
       at = writeUvarint(bytes, at, batch.producerEpoch);
-      at = writeUvarint(bytes, at, batch.baseSequence);
+      if (!(flags & BATCH_FLAGS.noSequence)) at = writeUvarint(bytes, at, batch.baseSequence);
     }
     previous.producerId = batch.producerId;
   }
@@ -239,6 +239,8 @@ function flagsOf(batch: BatchDescription, before: BatchDescription | undefined, 
       before.baseSequence + before.offsetCount === batch.baseSequence
     ) {
       flags |= BATCH_FLAGS.sameProducer;
+    } else if (batch.baseSequence < 0) {
+      flags |= BATCH_FLAGS.noSequence;
     }
   }
   if (batch.attributes !== previous.attributes) flags |= BATCH_FLAGS.attributes;

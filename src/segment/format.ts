@@ -42,6 +42,8 @@ export const BATCH_FLAGS = {
   maxTimestamp: 8,
   /** Base offset and leader epoch follow; else both are -1, as in every fresh segment. */
   absolute: 16,
+  /** With `producer` and without `sameProducer`: no sequence follows, it is -1, as in markers of transactions. */
+  noSequence: 32,
 } as const;
 
 export interface Trailer {

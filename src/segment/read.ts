@@ -154,7 +154,7 @@ class FooterReader {
     return {
       producerId: this.#producerId,
       producerEpoch: this.#reader.uvarint(),
-      baseSequence: this.#reader.uvarint(),
+      baseSequence: flags & BATCH_FLAGS.noSequence ? -1 : this.#reader.uvarint(),
     };
   }
 

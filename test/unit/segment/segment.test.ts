@@ -210,7 +210,7 @@ describe('a footer that makes no sense', () => {
     ['a batch shorter than a header', `0100${topic}050201${batch.replace('46', '3c')}`],
     ['a batch of 2^50 bytes', `0100${topic}050201${batch.replace('46', 'ffffffffffffff03')}`],
     ['a batch without offsets', `0100${topic}050201004600${'00'}`],
-    ['unknown flags', `0100${topic}05020120460100`],
+    ['unknown flags', `0100${topic}05020140460100`],
     ['a first batch that continues a producer', `0100${topic}05020103460100`],
     ['bytes too many', `0100${topic}050201${batch}00`],
     ['a body longer than its batches', `0100${topic}050201${batch}`, 71],
@@ -231,7 +231,8 @@ const DESCRIPTION = fc.record({
     fc.record({
       producerId: fc.oneof(fc.constantFrom(1, 2), fc.integer({ min: 0, max: 2 ** 51 })),
       producerEpoch: fc.nat(32_767),
-      baseSequence: fc.nat(2_147_483_647),
+      // -1: the marker of a transaction.
+      baseSequence: fc.oneof(fc.nat(2_147_483_647), fc.constant(-1)),
       continues: fc.boolean(),
     }),
   ),
