@@ -54,9 +54,26 @@ export const PARTITIONS_PER_TOPIC_MAX = 10_000;
 export const OWNER_BYTES_MAX = 512;
 /** One decision of a coordinator: leaves room in its entry for others, and for what JSON does not show. */
 export const RECORDS_CHANGED_BYTES_MAX = 96 * KIB;
+/** A transaction may have as many partitions and groups as this takes: its end must fit an entry, too. */
+export const TRANSACTION_RECORD_BYTES_MAX = 64 * KIB;
+/** Transactional ids of one broker: at some 2 KB each they take 200 MB. */
+export const TRANSACTIONAL_ID_COUNT_MAX = 100_000;
 /** Groups of one broker: at up to 10 KB each they take a gigabyte. Those of one client are counted while it runs. */
 export const GROUP_COUNT_MAX = 100_000;
 export const GROUPS_PER_CLIENT_MAX = 5_000;
+/** Ids handed out to members of a classic group that have not joined with them yet. */
+export const MEMBERS_PENDING_MAX = 10_000;
+/** Kafka: a member whose first join waits for longer than this has given up. */
+export const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
+/** What a member of a classic group says of itself, all protocols together; and all members of a group. */
+export const MEMBER_METADATA_BYTES_MAX = 256 * KIB;
+export const GROUP_METADATA_BYTES_MAX = 8 * MIB;
+/** One member's subscription or assignment as it is written, compressed where it is long: two make a record. */
+export const MEMBER_TEXT_BYTES_MAX = 40 * KIB;
+/** Kafka's clients allow as many for group.instance.id. */
+export const INSTANCE_ID_CHARS_MAX = 249;
+/** Of a client id, in member ids and descriptions of groups. */
+export const CLIENT_ID_CHARS_KEPT = 128;
 
 /** Configurations of groups, client quotas, …: all of a kind are in memory. A name is part of a sort key. */
 export const CONFIG_ITEMS_PER_KIND_MAX = 20_000;
