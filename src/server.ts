@@ -7,7 +7,6 @@ import { type KafkaListener, listenKafka } from './broker/server.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
 import { Placements } from './cluster/placements.ts';
 import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
-import type { Overrides } from './cluster/topic-config.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
 import { type Address, type Config, parseAddress } from './config.ts';
 import { type Coordinators, openCoordinators } from './coordinator/coordinators.ts';
@@ -74,9 +73,10 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     reportUnopened(opened, runtime);
     const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
     await configs.recover();
-    const defaults = topicDefaults(config);
+    const defaults = configs.brokers.topicDefaults;
     const partitionsDefault = config['num.partitions'];
     const topics = new TopicRegistry({ clusterId, metadata, journals, runtime, defaults, partitionsDefault });
+    configs.brokers.onTopicDefaults((changed) => topics.setDefaults(changed));
     await topics.recover();
     const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
     const metadataPricing = metadata.pricing;
@@ -133,13 +133,6 @@ function reportUnopened(opened: readonly PromiseSettledResult<Journal>[], { logg
   }
 }
 
-/** Broker settings that are defaults of topic configurations. */
-export const topicDefaults = (config: Config): Overrides => ({
-  'max.message.bytes': String(config['message.max.bytes']),
-  'retention.ms': String(config['log.retention.ms']),
-  'retention.bytes': String(config['log.retention.bytes']),
-});
-
 export interface BrokerServer {
   /** Where the doors really listen. */
   readonly kafka: Address;
@@ -170,8 +163,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   try {
     core = await openCore({ config, runtime, stores, ...(options.signal && { signal: options.signal }) });
     const { log, topics, coordinators, configs, journals, brokerId } = core;
-    const defaults = topicDefaults(config);
-    const shared = { runtime, config, log, topics, topicDefaults: defaults };
+    const shared = { runtime, config, log, topics };
     const identity = { clusterId: config.cluster, brokerId, zone: config.zone };
     kafka = await listenKafka({ ...shared, ...identity, coordinators, configs, address: listening[0]!, advertised });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.

@@ -1,5 +1,6 @@
 /** What AlterConfigs and IncrementalAlterConfigs have in common: resources, each with its own result. */
-import type { ConfigAlteration, Topic } from '../cluster/topics.ts';
+import type { Overrides } from '../cluster/topic-config.ts';
+import type { ConfigAlteration } from '../cluster/topics.ts';
 import { KafkaError } from '../errors.ts';
 import { checkBrokerName, RESOURCE_TYPE, requireTopic, unsupportedResource } from './config-resources.ts';
 import type { Call } from './handler.ts';
@@ -16,20 +17,26 @@ interface AlterRequest<R extends AlteredResource> {
   readonly validateOnly: boolean;
 }
 
+/** From what is set for a resource now. May run more than once. */
+type Alterations = (overrides: Overrides) => readonly ConfigAlteration[];
+
 export async function alterResources<R extends AlteredResource>(
   { resources, validateOnly }: AlterRequest<R>,
   call: Call,
-  alterations: (resource: R, topic: Topic) => readonly ConfigAlteration[],
+  alterations: (resource: R, overrides: Overrides) => readonly ConfigAlteration[],
 ) {
   const twice = namedTwice(resources.map(keyOf));
   const responses = await changeEach(resources, async (resource) => {
-    const { resourceType, resourceName } = resource;
+    const { resourceType, resourceName, configs } = resource;
     try {
       if (twice.has(keyOf(resource))) {
-        throw new KafkaError('INVALID_REQUEST', 'the resource is named more than once');
+        throw new KafkaError('INVALID_REQUEST', 'Each resource must appear at most once.');
       }
-      const topic = alterable(resource, call);
-      await call.broker.topics.alterConfig(topic.name, alterations(resource, topic), { validateOnly });
+      const repeated = [...namedTwice(configs.map(({ name }) => name))];
+      if (repeated.length > 0) {
+        throw new KafkaError('INVALID_REQUEST', `Error due to duplicate config keys: ${repeated.join(', ')}`);
+      }
+      await alter(resource, (overrides) => alterations(resource, overrides), validateOnly, call);
       return { errorCode: 0, errorMessage: null, resourceType, resourceName };
     } catch (cause) {
       return { ...itemError(call, cause), resourceType, resourceName };
@@ -52,17 +59,37 @@ export const refuseResources = (
 
 const keyOf = ({ resourceType, resourceName }: AlteredResource) => `${resourceType} ${resourceName}`;
 
-function alterable({ resourceType, resourceName, configs }: AlteredResource, { broker }: Call): Topic {
-  if (resourceType === RESOURCE_TYPE.broker) {
-    checkBrokerName(broker, resourceName);
-    throw new KafkaError(
-      'INVALID_REQUEST',
-      'Cannot update these configs dynamically: settings of a broker are given when it starts',
-    );
+async function alter(
+  { resourceType, resourceName }: AlteredResource,
+  alterations: Alterations,
+  validateOnly: boolean,
+  { broker }: Call,
+): Promise<void> {
+  const { topics, configs } = broker;
+  switch (resourceType) {
+    case RESOURCE_TYPE.topic: {
+      if (resourceName === '') throw new KafkaError('INVALID_REQUEST', 'Default topic resources are not allowed.');
+      const { name, overrides } = requireTopic(broker, resourceName);
+      await topics.alterConfig(name, alterations(overrides), { validateOnly });
+      return;
+    }
+    case RESOURCE_TYPE.group:
+      if (resourceName === '') throw new KafkaError('INVALID_REQUEST', 'Default group resources are not allowed.');
+      return configs.groups.alter(resourceName, alterations, { validateOnly });
+    case RESOURCE_TYPE.broker:
+      checkBrokerName(broker, resourceName);
+      return configs.brokers.alter(resourceName, alterations, { validateOnly });
+    case RESOURCE_TYPE.brokerLogger:
+      throw new KafkaError('INVALID_REQUEST', 'Levels of loggers cannot be changed: log.level is given at start');
+    case RESOURCE_TYPE.clientMetrics:
+      throw new KafkaError('INVALID_REQUEST', 'Client metrics cannot be subscribed to: this broker takes none');
+    default:
+      throw unsupportedResource(resourceType);
   }
-  if (resourceType !== RESOURCE_TYPE.topic) throw unsupportedResource(resourceType);
-  if (namedTwice(configs.map(({ name }) => name)).size > 0) {
-    throw new KafkaError('INVALID_REQUEST', 'a configuration is named more than once');
-  }
-  return requireTopic(broker, resourceName);
+}
+
+/** The value where one is needed. Throws INVALID_REQUEST. */
+export function requireValue(name: string, value: string | null): string {
+  if (value === null) throw new KafkaError('INVALID_REQUEST', `Null value not supported for : ${name}`);
+  return value;
 }

@@ -1,26 +1,30 @@
-/** What DescribeConfigs and the alter requests share: types of resources, and the configurations of a topic and a broker. */
-import {
-  effective,
-  type Overrides,
-  TOPIC_CONFIGS,
-  type TopicConfigName,
-  topicConfigDefinition,
-} from '../cluster/topic-config.ts';
+/** What DescribeConfigs and the alter requests share: types of resources, and the configurations of each. */
+import { DYNAMIC_CONFIGS, isDynamic, kafkaName } from '../cluster/broker-config.ts';
+import type { BrokerConfigs } from '../cluster/broker-configs.ts';
+import type { ConfigDefinition } from '../cluster/config-definition.ts';
+import { GROUP_CONFIGS, groupDefaults } from '../cluster/group-config.ts';
+import { type Overrides, TOPIC_CONFIGS } from '../cluster/topic-config.ts';
 import { topicNameProblem } from '../cluster/topic-name.ts';
 import type { Topic } from '../cluster/topics.ts';
-import { SETTINGS, type SettingName } from '../config.ts';
+import { type Config, SETTINGS, type SettingName } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
 
 /** Kafka's ConfigResource.Type. */
-export const RESOURCE_TYPE = { topic: 2, broker: 4 } as const;
+export const RESOURCE_TYPE = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const;
 
 /** Kafka's ConfigEntry.ConfigSource as numbered on the wire. */
-export const CONFIG_SOURCE = { topic: 1, staticBroker: 4, default: 5 } as const;
+export const CONFIG_SOURCE = { topic: 1, broker: 2, allBrokers: 3, static: 4, default: 5, group: 8 } as const;
 
 /** Kafka's ConfigEntry.ConfigType as numbered on the wire. */
 const CONFIG_TYPE = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, DOUBLE: 6, LIST: 7 } as const;
+
+interface Synonym {
+  readonly name: string;
+  readonly value: string;
+  readonly source: number;
+}
 
 export interface DescribedConfig {
   readonly name: string;
@@ -29,7 +33,7 @@ export interface DescribedConfig {
   readonly configSource: number;
   readonly isSensitive: boolean;
   /** Where the value comes from and what it would be without, nearest first. */
-  readonly synonyms: readonly { readonly name: string; readonly value: string; readonly source: number }[];
+  readonly synonyms: readonly Synonym[];
   readonly configType: number;
   readonly documentation: string;
 }
@@ -42,11 +46,10 @@ export function requireTopic(broker: Broker, name: string): Topic {
   throw problem === null ? unknownTopic(name) : new KafkaError('INVALID_TOPIC_EXCEPTION', problem);
 }
 
-/** Throws INVALID_REQUEST for a resource that is neither a topic nor this broker. */
-export function unsupportedResource(type: number): KafkaError {
-  return new KafkaError('INVALID_REQUEST', `resources of type ${type} have no configurations here`);
-}
+export const unsupportedResource = (type: number): KafkaError =>
+  new KafkaError('INVALID_REQUEST', `Unknown resource type ${type}: there are topics, brokers and groups`);
 
+/** Throws INVALID_REQUEST for the name of another broker. '' stands for all of them. */
 export function checkBrokerName(broker: Broker, name: string): void {
   if (name === '' || name === String(broker.brokerId)) return;
   throw new KafkaError(
@@ -55,27 +58,17 @@ export function checkBrokerName(broker: Broker, name: string): void {
   );
 }
 
-const topicConfigNames = Object.keys(TOPIC_CONFIGS) as TopicConfigName[];
-
-export const topicConfigs = (overrides: Overrides, brokerDefaults: Overrides): DescribedConfig[] =>
-  topicConfigNames.map((name) => describeTopicConfig(name, overrides, brokerDefaults));
-
-function describeTopicConfig(name: TopicConfigName, overrides: Overrides, brokerDefaults: Overrides): DescribedConfig {
-  const definition = topicConfigDefinition(name);
-  const synonyms: { name: string; value: string; source: number }[] = [];
-  const override = overrides[name];
-  if (override !== undefined) synonyms.push({ name, value: override, source: CONFIG_SOURCE.topic });
-  const ofBroker = brokerDefaults[name];
-  const brokerName = definition.synonym ?? name;
-  if (ofBroker !== undefined && ofBroker !== definition.default) {
-    synonyms.push({ name: brokerName, value: ofBroker, source: CONFIG_SOURCE.staticBroker });
-  }
-  synonyms.push({ name: brokerName, value: definition.default, source: CONFIG_SOURCE.default });
+function described(
+  name: string,
+  definition: ConfigDefinition,
+  synonyms: readonly Synonym[],
+  fallback: string,
+): DescribedConfig {
   return {
     name,
-    value: effective(name, overrides, brokerDefaults),
+    value: synonyms[0]?.value ?? fallback,
     readOnly: false,
-    configSource: synonyms[0]!.source,
+    configSource: synonyms[0]?.source ?? CONFIG_SOURCE.default,
     isSensitive: false,
     synonyms,
     configType: CONFIG_TYPE[definition.type],
@@ -83,54 +76,73 @@ function describeTopicConfig(name: TopicConfigName, overrides: Overrides, broker
   };
 }
 
-/** Settings that mean what Kafka's configuration of that name means. */
-const KAFKA_SETTINGS = [
-  'broker.id',
-  'auto.create.topics.enable',
-  'num.partitions',
-  'message.max.bytes',
-  'log.retention.ms',
-  'log.retention.bytes',
-  'fetch.max.bytes',
-  'socket.request.max.bytes',
-  'connections.max.idle.ms',
-  'producer.id.expiration.ms',
-] as const satisfies readonly SettingName[];
+const overrideOf = (name: string, value: string | undefined, source: number): Synonym[] =>
+  value === undefined ? [] : [{ name, value, source }];
 
-/** Read-only: they are given when the broker starts. */
-export function brokerConfigs({ config, topicDefaults }: Broker): DescribedConfig[] {
-  const settings = KAFKA_SETTINGS.map((name): DescribedConfig => {
-    const { type, default: fallback, doc } = SETTINGS[name];
-    const value = String(config[name]);
-    const source = value === String(fallback) ? CONFIG_SOURCE.default : CONFIG_SOURCE.staticBroker;
-    const synonyms = [{ name, value, source }];
-    const configType = type === 'boolean' ? CONFIG_TYPE.BOOLEAN : CONFIG_TYPE.LONG;
-    return { ...readOnly(name, value, source, configType, doc), synonyms };
+export const topicConfigs = (overrides: Overrides, brokers: BrokerConfigs): DescribedConfig[] =>
+  Object.entries<ConfigDefinition>(TOPIC_CONFIGS).map(([name, definition]) => {
+    const ofBroker = definition.synonym === undefined ? [] : dynamicSynonyms(definition.synonym, brokers);
+    const synonyms = [...overrideOf(name, overrides[name], CONFIG_SOURCE.topic), ...ofBroker];
+    return described(name, definition, synonyms, definition.default);
   });
-  const known = new Set<string>(KAFKA_SETTINGS);
-  // What topics get by default, under the names that Kafka gives brokers for it.
-  const ofTopics = topicConfigNames.flatMap((name): DescribedConfig[] => {
-    const { synonym, type, doc } = topicConfigDefinition(name);
-    if (synonym === undefined || known.has(synonym)) return [];
-    const value = effective(name, {}, topicDefaults);
-    return [readOnly(synonym, value, CONFIG_SOURCE.default, CONFIG_TYPE[type], doc)];
+
+/** Throws INVALID_REQUEST for the group ''. */
+export function groupConfigs(groupId: string, { config, configs }: Broker): DescribedConfig[] {
+  if (groupId === '') throw new KafkaError('INVALID_REQUEST', 'Group name must not be empty');
+  const overrides = configs.groups.overridesOf(groupId);
+  const defaults = groupDefaults(config);
+  return Object.entries<ConfigDefinition>(GROUP_CONFIGS).map(([name, definition]) => {
+    const { synonym } = definition;
+    const synonyms = [
+      ...overrideOf(name, overrides[name], CONFIG_SOURCE.group),
+      ...(synonym === undefined
+        ? overrideOf(name, definition.default, CONFIG_SOURCE.default)
+        : settingSynonyms(synonym as SettingName, config)),
+    ];
+    return described(name, definition, synonyms, defaults[name] ?? definition.default);
   });
-  return [...settings, ...ofTopics];
 }
 
-const readOnly = (
-  name: string,
-  value: string,
-  source: number,
-  configType: number,
-  documentation: string,
-): DescribedConfig => ({
-  name,
-  value,
-  readOnly: true,
-  configSource: source,
-  isSensitive: false,
-  synonyms: [{ name, value, source }],
-  configType,
-  documentation,
-});
+/** All configurations of this broker, or with '' those that were set for all brokers. */
+export function brokerConfigs(name: string, { config, configs }: Broker): DescribedConfig[] {
+  if (name === '') {
+    return Object.entries(configs.brokers.overridesOf('')).map(([key, value]) =>
+      described(key, DYNAMIC_CONFIGS[key]!, [{ name: key, value, source: CONFIG_SOURCE.allBrokers }], value),
+    );
+  }
+  const dynamic = Object.entries(DYNAMIC_CONFIGS).map(([key, definition]) =>
+    described(key, definition, dynamicSynonyms(key, configs.brokers), definition.default),
+  );
+  const settings = (Object.keys(SETTINGS) as SettingName[])
+    .filter((setting) => !isDynamic(kafkaName(setting)))
+    .map((setting) => describeSetting(setting, config));
+  return [...settings, ...dynamic];
+}
+
+/** Of a configuration that can be changed while the broker runs. */
+function dynamicSynonyms(name: string, brokers: BrokerConfigs): Synonym[] {
+  const fallback = DYNAMIC_CONFIGS[name]!.default;
+  const set = brokers.layers.flatMap(({ from, values }) => {
+    const value = values[name];
+    // A setting that has Kafka's default need not have been given.
+    return from === 'static' && value === fallback ? [] : overrideOf(name, value, CONFIG_SOURCE[from]);
+  });
+  return [...set, { name, value: fallback, source: CONFIG_SOURCE.default }];
+}
+
+function settingSynonyms(setting: SettingName, config: Config): Synonym[] {
+  const name = kafkaName(setting);
+  const value = String(config[setting]);
+  const fallback = String(SETTINGS[setting].default);
+  const set = value === fallback ? [] : [{ name, value, source: CONFIG_SOURCE.static }];
+  return [...set, { name, value: fallback, source: CONFIG_SOURCE.default }];
+}
+
+const SETTING_TYPE = { boolean: 'BOOLEAN', integer: 'LONG', address: 'STRING', string: 'STRING' } as const;
+
+function describeSetting(setting: SettingName, config: Config): DescribedConfig {
+  const { type, doc } = SETTINGS[setting];
+  const synonyms = settingSynonyms(setting, config);
+  const definition = { type: SETTING_TYPE[type], default: '', doc };
+  return { ...described(kafkaName(setting), definition, synonyms, ''), readOnly: true };
+}

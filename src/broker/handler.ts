@@ -1,6 +1,5 @@
 /** What a handler gets and what it gives: the contract between the router and `handlers/`. */
 import type { ClusterConfigs } from '../cluster/cluster-configs.ts';
-import type { Overrides } from '../cluster/topic-config.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Address, Config } from '../config.ts';
 import type { Coordinators } from '../coordinator/coordinators.ts';
@@ -17,8 +16,6 @@ export interface Broker {
   readonly topics: Topics;
   readonly coordinators: Coordinators;
   readonly configs: ClusterConfigs;
-  /** Effective broker defaults of topic configurations, by topic-config name. */
-  readonly topicDefaults: Overrides;
   readonly clusterId: string;
   readonly brokerId: number;
   /** Reported as the rack; empty when unknown. */

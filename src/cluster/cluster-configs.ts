@@ -1,5 +1,6 @@
 /** What administrators set while brokers run, apart from topics: an image of each kind in memory, items in the store. */
 import type { Config } from '../config.ts';
+import { BrokerConfigs } from './broker-configs.ts';
 import type { ConfigItemsOptions } from './config-items.ts';
 import { Features } from './features.ts';
 import { GroupConfigs } from './group-configs.ts';
@@ -9,16 +10,18 @@ export interface ClusterConfigsOptions extends ConfigItemsOptions {
 }
 
 export class ClusterConfigs {
+  readonly brokers: BrokerConfigs;
   readonly groups: GroupConfigs;
   readonly features: Features;
 
   constructor(options: ClusterConfigsOptions) {
+    this.brokers = new BrokerConfigs(options);
     this.groups = new GroupConfigs(options);
     this.features = new Features(options);
   }
 
   /** Reads everything; to be called once, before anything is asked. */
   async recover(): Promise<void> {
-    await Promise.all([this.groups.recover(), this.features.recover()]);
+    await Promise.all([this.brokers.recover(), this.groups.recover(), this.features.recover()]);
   }
 }

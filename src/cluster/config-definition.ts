@@ -41,26 +41,31 @@ export function definitionOf({ kind, definitions }: ConfigFamily, name: string):
   throw new KafkaError('INVALID_CONFIG', `Unknown ${kind} config name: ${name}`);
 }
 
-/** Throws INVALID_CONFIG with the name, the value, the limit and the way out. Returns the value as it is stored. */
+/** INVALID_CONFIG as Kafka words it. */
+export const invalidConfig = (name: string, value: string, why: string): KafkaError =>
+  new KafkaError('INVALID_CONFIG', `Invalid value ${value} for configuration ${name}: ${why}`);
+
+/** Throws INVALID_CONFIG with the name, the value and the limit. Returns the value as it is stored. */
 export function checkConfig(family: ConfigFamily, name: string, value: string): string {
   const definition = definitionOf(family, name);
+  const { type } = definition;
   const text = value.trim();
-  const invalid = (why: string) =>
-    new KafkaError('INVALID_CONFIG', `Invalid value ${JSON.stringify(value)} for configuration ${name}: ${why}`);
-  switch (definition.type) {
+  const invalid = (why: string) => invalidConfig(name, value, why);
+  switch (type) {
     case 'BOOLEAN':
-      if (!/^(true|false)$/i.test(text)) throw invalid('expected true or false');
+      if (!/^(true|false)$/i.test(text)) throw invalid('Expected value to be either true or false');
       return text.toLowerCase();
     case 'INT':
     case 'LONG': {
-      if (!/^[-+]?\d+$/.test(text)) throw invalid('expected a whole number');
-      checkBounds(Number(text), definition.type === 'INT' ? INT_MAX : LONG_MAX, definition, invalid);
+      const typeMax = type === 'INT' ? INT_MAX : LONG_MAX;
+      if (!/^[-+]?\d+$/.test(text) || Math.abs(Number(text)) > typeMax) throw invalid(`Not a number of type ${type}`);
+      checkBounds(Number(text), definition, invalid);
       return text.replace(/^\+/, '');
     }
     case 'DOUBLE': {
       const number = Number(text);
-      if (text === '' || !Number.isFinite(number)) throw invalid('expected a number');
-      checkBounds(number, LONG_MAX, definition, invalid);
+      if (text === '' || !Number.isFinite(number)) throw invalid('Not a number of type DOUBLE');
+      checkBounds(number, definition, invalid);
       return text;
     }
     case 'LIST': {
@@ -74,9 +79,9 @@ export function checkConfig(family: ConfigFamily, name: string, value: string): 
   }
 }
 
-function checkBounds(number: number, typeMax: number, { min, max }: ConfigDefinition, invalid: (why: string) => Error) {
-  if (number < (min ?? -typeMax - 1)) throw invalid(`must be at least ${min ?? -typeMax - 1}`);
-  if (number > (max ?? typeMax)) throw invalid(`must be at most ${max ?? typeMax}`);
+function checkBounds(number: number, { min, max }: ConfigDefinition, invalid: (why: string) => Error): void {
+  if (min !== undefined && number < min) throw invalid(`Value must be at least ${min}`);
+  if (max !== undefined && number > max) throw invalid(`Value must be no more than ${max}`);
 }
 
 function checkValues(
@@ -84,10 +89,9 @@ function checkValues(
   { values, pattern, form }: ConfigDefinition,
   invalid: (why: string) => Error,
 ): void {
-  if (!values) return;
-  const wrong = given.find((value) => !values.includes(value) && pattern?.test(value) !== true);
-  if (wrong === undefined) return;
-  throw invalid(`${JSON.stringify(wrong)} is not one of ${[...values, ...(form ? [form] : [])].join(', ')}`);
+  if (!values && !pattern) return;
+  if (given.every((value) => values?.includes(value) || pattern?.test(value))) return;
+  throw invalid(`String must be one of: ${[...(values ?? []), ...(form ? [form] : [])].join(', ')}`);
 }
 
 /** Applies alterations in order (KIP-339): APPEND and SUBTRACT work on lists only. Throws INVALID_CONFIG. */

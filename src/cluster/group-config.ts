@@ -3,8 +3,13 @@
  * broker (`group.consumer.…`, `group.share.…`). Those of Streams groups are left out, since there are none.
  */
 import type { Config, SettingName } from '../config.ts';
-import { KafkaError } from '../errors.ts';
-import { alterOverrides, type ConfigDefinition, type ConfigFamily, type Overrides } from './config-definition.ts';
+import {
+  alterOverrides,
+  type ConfigDefinition,
+  type ConfigFamily,
+  invalidConfig,
+  type Overrides,
+} from './config-definition.ts';
 import { durationMs } from './iso-duration.ts';
 import type { ConfigAlteration } from './topics.ts';
 
@@ -157,10 +162,10 @@ export function alterGroupOverrides(
   }
   const reset = altered['share.auto.offset.reset'];
   if (reset?.startsWith('by_duration:') && durationMs(reset.slice('by_duration:'.length)) === null) {
-    throw invalid(
+    throw invalidConfig(
       'share.auto.offset.reset',
       reset,
-      'expected by_duration: and an ISO 8601 duration that is not negative',
+      'Expected by_duration: and an ISO 8601 duration that is not negative',
     );
   }
   const { consumerSessionTimeoutMs, consumerHeartbeatIntervalMs, ...share } = resolveGroupConfig(config, altered);
@@ -176,18 +181,19 @@ function checkBounds(
   [least, largest]: readonly [SettingName, SettingName],
 ): void {
   if (Number(value) < Number(config[least])) {
-    throw invalid(name, value, `must be greater than or equal to ${least} (${config[least]})`);
+    throw invalidConfig(name, value, `Value must be greater than or equal to ${least} (${config[least]})`);
   }
   if (Number(value) > Number(config[largest])) {
-    throw invalid(name, value, `must be less than or equal to ${largest} (${config[largest]})`);
+    throw invalidConfig(name, value, `Value must be less than or equal to ${largest} (${config[largest]})`);
   }
 }
 
 function checkSession(type: 'consumer' | 'share', sessionMs: number, heartbeatMs: number): void {
   if (sessionMs > heartbeatMs) return;
   const name = `${type}.session.timeout.ms`;
-  throw invalid(name, String(sessionMs), `must be greater than ${type}.heartbeat.interval.ms (${heartbeatMs})`);
+  throw invalidConfig(
+    name,
+    String(sessionMs),
+    `Value must be greater than ${type}.heartbeat.interval.ms (${heartbeatMs})`,
+  );
 }
-
-const invalid = (name: string, value: string, why: string): KafkaError =>
-  new KafkaError('INVALID_CONFIG', `Invalid value ${JSON.stringify(value)} for configuration ${name}: ${why}`);

@@ -23,7 +23,7 @@ export interface TopicRegistryOptions {
   readonly metadata: MetadataStore;
   readonly journals: readonly Journal[];
   readonly runtime: Runtime;
-  /** Defaults that broker settings give, by topic-config name. */
+  /** Defaults that the broker gives, by topic-config name. */
   readonly defaults: Overrides;
   readonly partitionsDefault: number;
 }
@@ -34,7 +34,7 @@ export class TopicRegistry implements Topics {
   readonly #journals: readonly Journal[];
   readonly #runtime: Runtime;
   readonly #random: Random;
-  readonly #defaults: Overrides;
+  #defaults: Overrides;
   readonly #partitionsDefault: number;
   readonly #image = new TopicImage();
   /** Changes of one topic name wait for each other; the store's conditions guard against other brokers. */
@@ -66,9 +66,16 @@ export class TopicRegistry implements Topics {
     return this.#image.count;
   }
 
-  /** Effective defaults of topic configurations on this broker. */
   get defaults(): Overrides {
     return this.#defaults;
+  }
+
+  /** Every topic gets what it does not override from these, at once. */
+  setDefaults(defaults: Overrides): void {
+    this.#defaults = defaults;
+    for (const topic of this.#image.list('', '', this.#image.count)) {
+      this.#image.put({ ...topic, config: resolveTopicConfig(topic.overrides, defaults) });
+    }
   }
 
   /**

@@ -2,7 +2,7 @@
  * Topics as brokers and the HTTP door see them. `TopicRegistry` (topic-registry.ts) keeps the items in the metadata
  * store and an image of them in memory; lookups are synchronous and answer from that image.
  */
-import type { TopicConfig } from './topic-config.ts';
+import type { Overrides, TopicConfig } from './topic-config.ts';
 
 export interface Topic {
   readonly name: string;
@@ -44,6 +44,8 @@ export interface Topics {
   /** In order of names, those with the prefix strictly after `after`. */
   list(prefix: string, after: string, limit: number): readonly Topic[];
   readonly count: number;
+  /** Effective defaults of topic configurations, by name; where one is missing, Kafka's holds. */
+  readonly defaults: Overrides;
 
   /** Throws TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG, … Safe to repeat. */
   create(topic: NewTopic, options?: { readonly validateOnly?: boolean }): Promise<Topic>;

@@ -1,5 +1,4 @@
 import type { HttpBindings } from '@hono/node-server';
-import type { Overrides } from '../cluster/topic-config.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log/log.ts';
@@ -13,8 +12,6 @@ export interface HttpContext {
     'http.body.bytes.max' | 'http.decompressed.bytes.max' | 'fetch.max.bytes' | 'connections.max'
   >;
   readonly topics: Topics;
-  /** Defaults of topic configurations on this broker, as `effective` takes them. */
-  readonly topicDefaults: Overrides;
   readonly log: Log;
   /** Version of the program, for `/openapi.json`. */
   readonly version: string;

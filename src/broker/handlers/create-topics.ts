@@ -84,7 +84,7 @@ function checkAssignments(assignments: RequestedTopic['assignments'], { broker }
 }
 
 function created(call: Call, topic: Topic, validateOnly: boolean): TopicResponse {
-  const described = call.apiVersion >= 5 ? topicConfigs(topic.overrides, call.broker.topicDefaults) : [];
+  const described = call.apiVersion >= 5 ? topicConfigs(topic.overrides, call.broker.configs.brokers) : [];
   return {
     name: topic.name,
     ...(!validateOnly && { topicId: topic.topicId }),

@@ -1,16 +1,18 @@
 /**
  * DescribeConfigs (32), v1-4.
  *
- * Topics: every configuration with its effective value, source, synonyms, type (v3) and, when asked for, documentation. The
- * broker: the settings that have Kafka's names, and the defaults of topics, all read-only. The broker named '' stands for
- * dynamic defaults of the cluster, of which there are none. No keys ask for all, an empty list as well; unknown keys are
- * left out, as in Kafka. Other types of resources are INVALID_REQUEST.
+ * Every configuration with its effective value, source, synonyms, type (v3) and, when asked for, documentation. Topics must
+ * exist, groups need not. The broker: what can be changed while it runs, and its settings, read-only, under the names
+ * that Kafka has for them; those that it does not know as well. The broker named '' stands for all of them: what was set
+ * for all. No keys ask for all, an empty list as well; unknown keys are left out, as in Kafka. Client metrics have none,
+ * loggers and other types of resources are INVALID_REQUEST.
  */
 import type { DescribeConfigsRequest, DescribeConfigsResponse } from '../../protocol/messages/describe-configs.ts';
 import {
   brokerConfigs,
   checkBrokerName,
   type DescribedConfig,
+  groupConfigs,
   RESOURCE_TYPE,
   requireTopic,
   topicConfigs,
@@ -55,10 +57,14 @@ function describe(request: DescribeConfigsRequest, resource: Resource, call: Cal
 function configsOf({ resourceType, resourceName }: Resource, { broker }: Call): DescribedConfig[] {
   switch (resourceType) {
     case RESOURCE_TYPE.topic:
-      return topicConfigs(requireTopic(broker, resourceName).overrides, broker.topicDefaults);
+      return topicConfigs(requireTopic(broker, resourceName).overrides, broker.configs.brokers);
     case RESOURCE_TYPE.broker:
       checkBrokerName(broker, resourceName);
-      return resourceName === '' ? [] : brokerConfigs(broker);
+      return brokerConfigs(resourceName, broker);
+    case RESOURCE_TYPE.group:
+      return groupConfigs(resourceName, broker);
+    case RESOURCE_TYPE.clientMetrics:
+      return [];
     default:
       throw unsupportedResource(resourceType);
   }

@@ -133,7 +133,7 @@ export function describe(context: HttpContext, topic: Topic) {
   const { overrides } = topic;
   const config: Record<string, string> = {};
   for (const name of Object.keys(TOPIC_CONFIGS).filter(isTopicConfig)) {
-    config[name] = effective(name, overrides, context.topicDefaults);
+    config[name] = effective(name, overrides, context.topics.defaults);
   }
   return {
     ...summary(topic),

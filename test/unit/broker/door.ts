@@ -27,26 +27,22 @@ export interface Door extends Broker {
 const journal = { id: 0, propose: async () => ({ type: 'done' }) } as unknown as Journal;
 
 export function door(given: Given = {}, logger: Logger = silentLogger): Door {
-  const config = parseConfig(given);
+  const config = parseConfig({ 'broker.id': '7', ...given });
   const runtime = systemRuntime(logger);
-  const topicDefaults = {
-    'max.message.bytes': String(config['message.max.bytes']),
-    'retention.ms': String(config['log.retention.ms']),
-    'retention.bytes': String(config['log.retention.bytes']),
-  };
   const metadata = new MemoryMetadataStore();
   const clusterId = 'test';
+  const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
   const topics = new TopicRegistry({
     clusterId,
     metadata,
     journals: [journal],
     runtime,
-    defaults: topicDefaults,
+    defaults: configs.brokers.topicDefaults,
     partitionsDefault: config['num.partitions'],
   });
   const log = new MemoryLog();
   // No journal: nothing coordinates here. `test/unit/coordinator/world.ts` has a broker that does.
-  const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
+  configs.brokers.onTopicDefaults((changed) => topics.setDefaults(changed));
   const placements = new Placements({ clusterId, metadata, journals: [], runtime });
   return {
     runtime,
@@ -63,9 +59,8 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
       groupConfigs: configs.groups,
     }),
     configs,
-    topicDefaults,
     clusterId,
-    brokerId: 7,
+    brokerId: config['broker.id'],
     zone: 'zone-a',
   };
 }

@@ -66,16 +66,20 @@ describe('what holds for a group', () => {
 describe('refused with INVALID_CONFIG', () => {
   test.each([
     ['no.such', '1', /Unknown group config name: no\.such/],
-    ['consumer.session.timeout.ms', 'long', /"long" for configuration consumer\.session\.timeout\.ms: .*whole number/],
-    ['consumer.session.timeout.ms', '44999', /"44999".*greater than or equal to group\.consumer\.min\.session.*45000/],
+    [
+      'consumer.session.timeout.ms',
+      'long',
+      /long for configuration consumer\.session\.timeout\.ms: Not a number of type INT/,
+    ],
+    ['consumer.session.timeout.ms', '44999', /44999.*greater than or equal to group\.consumer\.min\.session.*45000/],
     [
       'consumer.session.timeout.ms',
       '60001',
       /less than or equal to group\.consumer\.max\.session\.timeout\.ms \(60000/,
     ],
     ['share.record.lock.duration.ms', '60001', /group\.share\.max\.record\.lock\.duration\.ms/],
-    ['share.delivery.count.limit', '11', /at most 10/],
-    ['share.auto.offset.reset', 'none', /"none" is not one of latest, earliest, by_duration:/],
+    ['share.delivery.count.limit', '11', /no more than 10/],
+    ['share.auto.offset.reset', 'none', /one of: latest, earliest, by_duration:/],
     ['share.auto.offset.reset', 'by_duration:-PT1H', /ISO 8601/],
     ['share.isolation.level', 'dirty', /read_uncommitted, read_committed/],
   ])('%s=%s', async (name, value, message) => {

@@ -15,13 +15,15 @@ describe('topic configuration', () => {
 
   test.each([
     ['no.such.config', '1', /Unknown topic config name: no\.such\.config/],
-    ['retention.ms', 'soon', /"soon" for configuration retention\.ms: expected a whole number/],
+    ['retention.ms', 'soon', /Invalid value soon for configuration retention\.ms: Not a number of type LONG/],
     ['retention.ms', '-2', /at least -1/],
-    ['max.message.bytes', '2147483648', /at most 2147483647/],
-    ['min.cleanable.dirty.ratio', '1.5', /at most 1/],
-    ['preallocate', 'yes', /expected true or false/],
-    ['cleanup.policy', 'shred', /"shred" is not one of delete, compact/],
-    ['compression.type', 'zstd', /"zstd" is not one of producer/],
+    ['max.message.bytes', '2147483648', /Not a number of type INT/],
+    ['min.cleanable.dirty.ratio', '1.5', /no more than 1/],
+    ['segment.bytes', '1000', /at least 1048576/],
+    ['leader.replication.throttled.replicas', '0:1,x', /partitionId/],
+    ['preallocate', 'yes', /either true or false/],
+    ['cleanup.policy', 'shred', /one of: compact, delete/],
+    ['compression.type', 'zstd', /one of: producer/],
   ])('%s=%s is refused with the reason', (name, value, message) => {
     expect(() => checkTopicConfig(name, value)).toThrow(expect.objectContaining({ error: 'INVALID_CONFIG' }));
     expect(() => checkTopicConfig(name, value)).toThrow(message);
@@ -40,6 +42,12 @@ describe('topic configuration', () => {
   test('no limit and the largest long both mean for ever', () => {
     expect(resolveTopicConfig({ 'retention.ms': '-1' }, {}).retentionMs).toBe(Infinity);
     expect(resolveTopicConfig({ 'retention.ms': '9223372036854775807' }, {}).retentionMs).toBe(Infinity);
+  });
+
+  test('an empty cleanup.policy keeps everything, a repeated element counts once', () => {
+    expect(checkTopicConfig('cleanup.policy', 'compact, delete,compact')).toBe('compact,delete');
+    expect(checkTopicConfig('cleanup.policy', '')).toBe('');
+    expect(resolveTopicConfig({ 'cleanup.policy': '' }, {})).toMatchObject({ compacted: false, deletes: false });
   });
 
   test('a list grows and shrinks, other types do not', () => {

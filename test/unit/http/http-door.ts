@@ -5,7 +5,7 @@ import { app } from '../../../src/http/app.ts';
 import type { HttpContext, HttpEnv } from '../../../src/http/context.ts';
 import { type Logger, silentLogger } from '../../../src/runtime/logger.ts';
 import { type Runtime, systemRuntime } from '../../../src/runtime/runtime.ts';
-import { type Core, openCore, topicDefaults } from '../../../src/server.ts';
+import { type Core, openCore } from '../../../src/server.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import type { MetadataStore } from '../../../src/storage/metadata-store.ts';
@@ -54,7 +54,6 @@ export async function openDoor(options: DoorOptions = {}): Promise<HttpDoor> {
     config,
     topics,
     log,
-    topicDefaults: topicDefaults(config),
     version: '0.0.0',
     readiness: () => ({ ready: true }),
     ...options.context,

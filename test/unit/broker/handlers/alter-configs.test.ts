@@ -44,3 +44,21 @@ test.each([
   expect(responses[0]?.errorCode).toBe(errorCode);
   expect(broker.topics.byName('orders')?.overrides).toEqual({ 'retention.ms': '5000', 'segment.ms': '9' });
 });
+
+test.each([
+  ['a group', 32, 'mine', 'consumer.session.timeout.ms', '50000'],
+  ['all brokers', 4, '', 'log.retention.ms', '50000'],
+  ['this broker', 4, '7', 'log.retention.ms', '50000'],
+])('everything that was set for %s is replaced', async (_what, resourceType, resourceName, name, value) => {
+  const { configs, ...broker } = door();
+  const kept = resourceType === 32 ? configs.groups : configs.brokers;
+  const alter = (altered: { name: string; value: string }[]) =>
+    ask({ configs, ...broker }, 'AlterConfigs', 2, {
+      resources: [{ resourceType, resourceName, configs: altered }],
+      validateOnly: false,
+    });
+  expect((await alter([{ name, value }])).responses[0]?.errorCode).toBe(0);
+  expect(kept.overridesOf(resourceName)).toEqual({ [name]: value });
+  expect((await alter([])).responses[0]?.errorCode).toBe(0);
+  expect(kept.overridesOf(resourceName)).toEqual({});
+});

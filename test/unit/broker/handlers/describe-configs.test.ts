@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { GROUP_CONFIGS } from '../../../../src/cluster/group-config.ts';
 import { TOPIC_CONFIGS } from '../../../../src/cluster/topic-config.ts';
 import { ERRORS } from '../../../../src/errors.ts';
-import { ask, door, versionsOf } from '../door.ts';
+import { ask, type Door, door, versionsOf } from '../door.ts';
 
 const TOPIC = 2;
 const BROKER = 4;
+const GROUP = 32;
 
 const one = (resourceType: number, resourceName: string, configurationKeys: string[] | null = null) => ({
   resources: [{ resourceType, resourceName, configurationKeys }],
@@ -81,20 +83,82 @@ describe('which', () => {
   test('an empty list asks for all', async () => expect(await names([])).toEqual(Object.keys(TOPIC_CONFIGS)));
 });
 
-test('the broker tells its settings under the names that Kafka has for them, read-only', async () => {
-  const broker = await withTopic({ 'num.partitions': '6' });
-  const { results } = await ask(broker, 'DescribeConfigs', 4, one(BROKER, '7'));
-  const configs = results[0]!.configs;
-  for (const config of configs) expect(config.readOnly).toBe(true);
-  const byName = new Map(configs.map((config) => [config.name, config]));
-  expect(byName.size).toBe(configs.length);
-  expect(byName.get('num.partitions')).toMatchObject({ value: '6', configSource: 4 });
-  expect(byName.get('auto.create.topics.enable')).toMatchObject({ value: 'true', configSource: 5, configType: 1 });
-  expect(byName.get('log.cleanup.policy')).toMatchObject({ value: 'delete', configSource: 5 });
+describe('the broker', () => {
+  const describeBroker = async (broker: Door, name = '7') => {
+    const { results } = await ask(broker, 'DescribeConfigs', 4, one(BROKER, name));
+    expect(results[0]).toMatchObject({ errorCode: 0, resourceName: name });
+    return results[0]!.configs;
+  };
+
+  test('tells every setting, read-only, under the name that Kafka has for it', async () => {
+    const configs = await describeBroker(await withTopic({ 'num.partitions': '6', zone: 'eu-1a' }));
+    const byName = new Map(configs.map((config) => [config.name, config]));
+    expect(byName.size).toBe(configs.length);
+    expect(byName.get('num.partitions')).toMatchObject({ value: '6', configSource: 4, readOnly: true });
+    expect(byName.get('auto.create.topics.enable')).toMatchObject({ value: 'true', configSource: 5, configType: 1 });
+    expect(byName.get('broker.rack')).toMatchObject({ value: 'eu-1a', readOnly: true });
+    expect(byName.get('listeners')).toMatchObject({ value: '127.0.0.1:9092' });
+    for (const { documentation } of configs) expect(documentation).toBeTruthy();
+  });
+
+  test('tells defaults of topics, which can be changed', async () => {
+    const broker = await withTopic({ 'message.max.bytes': '2000000' });
+    const byName = new Map((await describeBroker(broker)).map((config) => [config.name, config]));
+    expect(byName.get('log.cleanup.policy')).toMatchObject({ value: 'delete', configSource: 5, readOnly: false });
+    expect(byName.get('message.max.bytes')).toMatchObject({ value: '2000000', configSource: 4, readOnly: false });
+  });
+
+  test('tells what was set for it, for all brokers, by a setting and by default, nearest first', async () => {
+    const broker = await withTopic({ 'log.retention.ms': '60000' });
+    const set = (value: string) => () => [{ operation: 'SET' as const, name: 'log.retention.ms', value }];
+    await broker.configs.brokers.alter('', set('70000'));
+    expect(await describeBroker(broker, '')).toMatchObject([
+      { name: 'log.retention.ms', value: '70000', configSource: 3, synonyms: [{ value: '70000', source: 3 }] },
+    ]);
+    await broker.configs.brokers.alter('7', set('80000'));
+    const synonyms = ['80000', '70000', '60000', '604800000'].map((value, index) => ({
+      name: 'log.retention.ms',
+      value,
+      source: 2 + index,
+    }));
+    const config = (await describeBroker(broker)).find(({ name }) => name === 'log.retention.ms');
+    expect(config).toMatchObject({ value: '80000', configSource: 2, synonyms });
+    await broker.topics.create({ name: 'plain', config: {} });
+    const { results } = await ask(broker, 'DescribeConfigs', 4, one(TOPIC, 'plain', ['retention.ms']));
+    expect(results[0]?.configs).toMatchObject([{ name: 'retention.ms', value: '80000', configSource: 2, synonyms }]);
+  });
+
+  test('has nothing for all brokers until something is set', async () => {
+    expect(await describeBroker(await withTopic(), '')).toEqual([]);
+  });
 });
 
-test('there are no dynamic defaults of the cluster', async () => {
-  const { results } = await ask(await withTopic(), 'DescribeConfigs', 4, one(BROKER, ''));
+describe('a group', () => {
+  test('has every configuration, whether it exists or not', async () => {
+    const broker = await withTopic({ 'group.share.session.timeout.ms': '50000' });
+    const set = { operation: 'SET', name: 'consumer.session.timeout.ms', value: '60000' } as const;
+    await broker.configs.groups.alter('mine', () => [set]);
+    const { results } = await ask(broker, 'DescribeConfigs', 4, one(GROUP, 'mine'));
+    const configs = results[0]!.configs;
+    expect(configs.map(({ name }) => name)).toEqual(Object.keys(GROUP_CONFIGS));
+    const byName = new Map(configs.map((config) => [config.name, config]));
+    expect(byName.get('consumer.session.timeout.ms')).toMatchObject({
+      value: '60000',
+      configSource: 8,
+      readOnly: false,
+      configType: 3,
+      synonyms: [
+        { name: 'consumer.session.timeout.ms', value: '60000', source: 8 },
+        { name: 'group.consumer.session.timeout.ms', value: '45000', source: 5 },
+      ],
+    });
+    expect(byName.get('share.session.timeout.ms')).toMatchObject({ value: '50000', configSource: 4 });
+    expect(byName.get('share.auto.offset.reset')).toMatchObject({ value: 'latest', configSource: 5 });
+  });
+});
+
+test('client metrics have no configurations', async () => {
+  const { results } = await ask(await withTopic(), 'DescribeConfigs', 4, one(16, 'subscription'));
   expect(results[0]).toMatchObject({ errorCode: 0, configs: [] });
 });
 
@@ -102,7 +166,8 @@ test.each([
   ['a topic that is missing', TOPIC, 'missing', ERRORS.UNKNOWN_TOPIC_OR_PARTITION.code],
   ['a topic that cannot be', TOPIC, 'a b', ERRORS.INVALID_TOPIC_EXCEPTION.code],
   ['another broker', BROKER, '9', ERRORS.INVALID_REQUEST.code],
-  ['a type that has none here', 16, 'client', ERRORS.INVALID_REQUEST.code],
+  ['a group without a name', GROUP, '', ERRORS.INVALID_REQUEST.code],
+  ['loggers of the broker', 8, '7', ERRORS.INVALID_REQUEST.code],
 ])('%s is refused by itself', async (_what, resourceType, resourceName, errorCode) => {
   const request = one(resourceType, resourceName);
   request.resources.push(...one(TOPIC, 'orders').resources);
