@@ -165,6 +165,22 @@ export const SETTINGS = {
     doc: 'Records of a share partition that may be in flight at once; groups may set their own.',
   },
 
+  'offset.metadata.max.bytes': {
+    type: 'integer',
+    default: 4_096,
+    min: 0,
+    max: 65_535,
+    doc: 'Most metadata that a committed offset may carry.',
+  },
+  'offsets.retention.minutes': {
+    type: 'integer',
+    default: 10_080,
+    min: 1,
+    max: 2_147_483_647,
+    doc: 'How long offsets are kept after their group lost its last member, or stopped to subscribe to their topic.',
+  },
+  'offsets.retention.check.interval.ms': milliseconds(600_000, 'How often expired offsets are looked for.'),
+
   'segment.linger.ms': {
     type: 'integer',
     default: 250,

@@ -11,6 +11,7 @@ import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Groups } from './group/groups.ts';
+import { Offsets } from './group/offsets/offsets.ts';
 
 export interface CoordinatorsOptions {
   readonly config: Config;
@@ -20,17 +21,21 @@ export interface CoordinatorsOptions {
   readonly log: Log;
   readonly placements: Placements;
   readonly groupConfigs: GroupConfigs;
+  /** Entries of journals are billed: what can wait a little, does. */
+  readonly entriesCostMoney?: boolean;
 }
 
 export interface Coordinators {
   /** Groups of every kind: find, list, create, delete. */
   readonly groups: Groups;
+  /** Offsets that groups commit. */
+  readonly offsets: Offsets;
   /** Answers whoever waits, stops all timers. Journals stay open. */
   close(): Promise<void>;
 }
 
 export function openCoordinators(options: CoordinatorsOptions): Coordinators {
-  const { journals, placements, runtime } = options;
+  const { config, journals, placements, runtime } = options;
   const groups = new Groups({
     journals,
     placements,
@@ -38,11 +43,21 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     groupCountMax: GROUP_COUNT_MAX,
     groupsPerClientMax: GROUPS_PER_CLIENT_MAX,
   });
+  const offsets = new Offsets({
+    groups,
+    placements,
+    runtime,
+    entriesCostMoney: options.entriesCostMoney ?? false,
+    metadataBytesMax: config['offset.metadata.max.bytes'],
+    retentionMs: config['offsets.retention.minutes'] * 60_000,
+  });
   // Every kind of group registers before groups are loaded.
   groups.load();
   return {
     groups,
+    offsets,
     async close() {
+      offsets.close();
       groups.close();
     },
   };

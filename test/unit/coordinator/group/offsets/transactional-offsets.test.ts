@@ -32,7 +32,10 @@ class View {
     return this.records(owner).get(key);
   }
   apply(commands: readonly CoordinatorCommand[]): number {
-    return commands.reduce((count, { changes }) => count + this.change(changes), 0);
+    return commands.reduce((count, command) => {
+      if (command.type !== 'recordsChanged') throw new Error(`${command.type} is not of a group`);
+      return count + this.change(command.changes);
+    }, 0);
   }
   change(changes: readonly RecordChange[]): number {
     for (const { key, value } of changes) value === null ? this.held.delete(key) : this.held.set(key, value);

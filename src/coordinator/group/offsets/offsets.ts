@@ -1,0 +1,232 @@
+/**
+ * Offsets that groups commit (OffsetCommit, OffsetFetch, OffsetDelete, TxnOffsetCommit, HTTP). Names of topics are resolved
+ * by the doors: here is only what the group's journal holds, by topic id.
+ *
+ * What is answered is durable, and was read while this broker led: a deposed coordinator would send consumers back.
+ */
+import type { Placements } from '../../../cluster/placements.ts';
+import { KafkaError } from '../../../errors.ts';
+import type { Journal, Records } from '../../../journal/journal.ts';
+import type { Runtime } from '../../../runtime/runtime.ts';
+import { toCoordinatorError } from '../../coordinator-error.ts';
+import { groupOwner } from '../../owner.ts';
+import type { Committer, GroupDirectory } from '../live-group.ts';
+import { requireCreator } from './commit-offsets.ts';
+import { BATCH_BYTES_MAX, CommitQueue } from './commit-queue.ts';
+import {
+  type CommittedOffset,
+  committedPlaces,
+  decodeOffset,
+  type OffsetPlace,
+  offsetKey,
+  pendingOffsets,
+} from './offset-records.ts';
+import { addPendingOffsets, type OffsetToCommit, type TransactionalProducer } from './transactional-offsets.ts';
+
+/** Where entries cost money: at most 20 a second for the commits of a journal. */
+const PRICED_INTERVAL_MS = 50;
+/** An unchanged offset is written again after this share of the retention. */
+const FRESH_SHARE = 0.01;
+
+export interface OffsetsOptions {
+  readonly groups: GroupDirectory & { place(groupId: string, client: string): Promise<Journal> };
+  readonly placements: Placements;
+  readonly runtime: Runtime;
+  readonly entriesCostMoney: boolean;
+  readonly metadataBytesMax: number;
+  readonly retentionMs: number;
+}
+
+/** Who asks, of which group. */
+export interface OffsetsClient {
+  readonly groupId: string;
+  /** Whose share of all groups a new one is. */
+  readonly client: string;
+}
+
+export interface OffsetsQuery {
+  readonly groupId: string;
+  /** Null and -1: not a member, or one that does not say so. */
+  readonly memberId: string | null;
+  readonly memberEpoch: number;
+  /** Null: all that are committed. */
+  readonly places: readonly OffsetPlace[] | null;
+}
+
+export interface FoundOffset extends OffsetPlace {
+  readonly committed: CommittedOffset | null;
+  /** A transaction that has not ended holds another one. */
+  readonly unstable: boolean;
+}
+
+/** Per offset why it was refused; null for those that are durable. */
+export type OffsetOutcomes = readonly (KafkaError | null)[];
+
+export class Offsets {
+  readonly #options: OffsetsOptions;
+  readonly #queues = new Map<Journal, CommitQueue>();
+
+  constructor(options: OffsetsOptions) {
+    this.#options = options;
+  }
+
+  /** Throws NOT_COORDINATOR and the like for the request as a whole. */
+  async commit(
+    { groupId, client }: OffsetsClient,
+    committer: Committer,
+    offsets: readonly OffsetToCommit[],
+  ): Promise<OffsetOutcomes> {
+    const tooLarge = offsets.map((offset) => this.#metadataTooLarge(offset));
+    const pieces = piecesOf(offsets.filter((_, index) => tooLarge[index] === null));
+    if (pieces.length === 0) return tooLarge;
+    // Without a wait where the group is known: commits of a connection keep their order.
+    const group = this.#options.groups.find(groupId);
+    const queue = group ? this.#queue(group.journal) : await this.#newGroupQueue(groupId, client, committer);
+    const outcomes = await Promise.all(
+      pieces.map(async ({ offsets, bytes }) => {
+        const outcome = await queue.add(groupId, { committer, offsets, bytes, client });
+        return offsets.map(() => outcome);
+      }),
+    );
+    return merged(tooLarge, outcomes.flat());
+  }
+
+  /** Adds to a producer's transaction, which has to be guarded in this group. One refusal is all's. */
+  async commitTransactional(
+    { groupId, client }: OffsetsClient,
+    committer: Committer,
+    producer: TransactionalProducer,
+    offsets: readonly OffsetToCommit[],
+  ): Promise<OffsetOutcomes> {
+    const tooLarge = offsets.map((offset) => this.#metadataTooLarge(offset));
+    const accepted = offsets.filter((_, index) => tooLarge[index] === null);
+    if (accepted.length === 0) return tooLarge;
+    const { groups } = this.#options;
+    const standing = groups.find(groupId);
+    const queue = standing ? this.#queue(standing.journal) : await this.#newGroupQueue(groupId, client, committer);
+    await queue.coordinate({
+      groupId,
+      client,
+      bytes: accepted.reduce((sum, offset) => sum + bytesOf(offset), 0),
+      check: () => {
+        const group = groups.find(groupId);
+        if (group) group.checkCommit(committer, group.journal.state);
+        else requireCreator(committer);
+      },
+      decide: (view) => {
+        const group = groups.find(groupId);
+        if (group && group.type !== 'classic') group.checkCommit(committer, view);
+        return { commands: addPendingOffsets(view, groupId, producer, accepted), answer: null };
+      },
+    });
+    return tooLarge;
+  }
+
+  /** Of a group that does not exist nothing is committed. Throws NOT_COORDINATOR, UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH. */
+  async fetch({ groupId, memberId, memberEpoch, places }: OffsetsQuery): Promise<readonly FoundOffset[]> {
+    const journal = await this.#journalOf(groupId);
+    if (journal === undefined) {
+      return (places ?? []).map((place) => ({ ...place, committed: null, unstable: false }));
+    }
+    await this.#queue(journal).confirm();
+    if (memberId !== null || memberEpoch >= 0) {
+      this.#options.groups.find(groupId)?.checkFetch(memberId ?? '', memberEpoch);
+    }
+    return found(journal.state.records(groupOwner(groupId)), places);
+  }
+
+  /** Answers those who wait; nothing more is accepted. */
+  close(): void {
+    for (const queue of this.#queues.values()) queue.close();
+  }
+
+  /** The queue into the journal of a group that this commit creates, when it may. */
+  async #newGroupQueue(groupId: string, client: string, committer: Committer): Promise<CommitQueue> {
+    if (committer.generationIdOrMemberEpoch >= 0) {
+      const journal = await this.#journalOf(groupId); // Another broker may coordinate it.
+      if (journal === undefined || this.#options.groups.find(groupId) === undefined) requireCreator(committer);
+    }
+    return this.#queue(await this.#options.groups.place(groupId, client));
+  }
+
+  /** Undefined when nobody created the group. Throws NOT_COORDINATOR when another broker coordinates it. */
+  async #journalOf(groupId: string): Promise<Journal | undefined> {
+    const group = this.#options.groups.find(groupId);
+    if (group) return group.journal;
+    try {
+      return await this.#options.placements.find(groupOwner(groupId));
+    } catch (cause) {
+      throw toCoordinatorError(cause);
+    }
+  }
+
+  #queue(journal: Journal): CommitQueue {
+    const standing = this.#queues.get(journal);
+    if (standing) return standing;
+    const { groups, runtime, entriesCostMoney, retentionMs } = this.#options;
+    const queue = new CommitQueue({
+      journal,
+      groups,
+      runtime,
+      intervalMs: entriesCostMoney ? PRICED_INTERVAL_MS : 0,
+      freshMs: retentionMs * FRESH_SHARE,
+      place: (groupId, client) => groups.place(groupId, client),
+    });
+    this.#queues.set(journal, queue);
+    return queue;
+  }
+
+  #metadataTooLarge({ metadata }: OffsetToCommit): KafkaError | null {
+    const { metadataBytesMax } = this.#options;
+    if (metadata.length <= metadataBytesMax) return null; // Kafka counts UTF-16 units as well.
+    const message = `metadata of ${metadata.length} characters: at most ${metadataBytesMax}`;
+    return new KafkaError('OFFSET_METADATA_TOO_LARGE', message);
+  }
+}
+
+function found(records: Records, places: readonly OffsetPlace[] | null): FoundOffset[] {
+  const unstable = new Set<string>();
+  for (const { topicId, partition } of pendingOffsets(records)) unstable.add(offsetKey(topicId, partition));
+  return [...(places ?? committedPlaces(records))].map(({ topicId, partition }) => {
+    const key = offsetKey(topicId, partition);
+    const value = records.get(key);
+    return {
+      topicId,
+      partition,
+      committed: value === undefined ? null : decodeOffset(value),
+      unstable: unstable.has(key),
+    };
+  });
+}
+
+interface Piece {
+  readonly offsets: OffsetToCommit[];
+  bytes: number;
+}
+
+/** A commit of thousands of partitions does not fit one entry. */
+function piecesOf(offsets: readonly OffsetToCommit[]): readonly Piece[] {
+  const pieces: Piece[] = [];
+  for (const offset of offsets) {
+    const bytes = bytesOf(offset);
+    const last = pieces.at(-1);
+    if (last !== undefined && last.bytes + bytes <= BATCH_BYTES_MAX) {
+      last.offsets.push(offset);
+      last.bytes += bytes;
+    } else {
+      pieces.push({ offsets: [offset], bytes });
+    }
+  }
+  return pieces;
+}
+
+/** In an entry, a little more than exactly. */
+const OFFSET_BYTES = 160;
+const bytesOf = ({ metadata }: OffsetToCommit): number =>
+  OFFSET_BYTES + (metadata === '' ? 0 : Buffer.byteLength(JSON.stringify(metadata)));
+
+/** Fills the places of those that were tried. */
+function merged(refused: OffsetOutcomes, tried: OffsetOutcomes): OffsetOutcomes {
+  let next = 0;
+  return refused.map((refusal) => refusal ?? tried[next++]!);
+}
