@@ -193,8 +193,8 @@ export interface AppendCondition {
   /** HTTP compare-and-append: the batch is refused with OFFSET_MISMATCH unless it would get exactly this offset. */
   readonly expectedOffset?: number;
   /**
-   * Number of the transaction that was open when the batch came in: refused with INVALID_TXN_STATE unless it still is. A
-   * producer that keeps its epoch from one transaction to the next could not be told apart otherwise.
+   * Number of the transaction that was open when the batch came in, -1 when none was: refused with INVALID_TXN_STATE unless
+   * it still is. The transactions of a producer that keeps its epoch could not be told apart otherwise.
    */
   readonly transaction?: number;
 }

@@ -8,9 +8,15 @@ import type { Topic } from '../cluster/topics.ts';
 import { KafkaError } from '../errors.ts';
 import { type BatchHeader, checkBatch, LOG_APPEND_TIME_FLAG, TRANSACTIONAL_FLAG } from '../record/batch.ts';
 import { decodeBatch } from '../record/records.ts';
+import type { ProduceOptions } from './log.ts';
 
 /** Throws KafkaError for what a client may not send. Nothing is changed. */
-export function admitBatch(records: Uint8Array, topic: Topic, nowMs: number): BatchHeader {
+export function admitBatch(
+  records: Uint8Array,
+  topic: Topic,
+  nowMs: number,
+  origin: ProduceOptions['origin'],
+): BatchHeader {
   const { config } = topic;
   // Before the CRC, so that size costs nothing.
   if (records.length > config.maxMessageBytes) {
@@ -20,8 +26,8 @@ export function admitBatch(records: Uint8Array, topic: Topic, nowMs: number): Ba
     );
   }
   const header = checkBatch(records);
-  if (header.attributes & TRANSACTIONAL_FLAG) {
-    throw new KafkaError('INVALID_TXN_STATE', 'transactions are not supported yet');
+  if (header.attributes & TRANSACTIONAL_FLAG && origin === 'http') {
+    throw new KafkaError('INVALID_TXN_STATE', 'there are no transactions over HTTP');
   }
   if (config.timestampType === 'CreateTime') checkTimestamps(header, config, topic.name, nowMs);
   return header;

@@ -41,9 +41,9 @@ export class AnswerCutter {
 
   /**
    * Runs leave nothing out from the fetch offset on. One may begin before its predecessor ends: what is in memory is not
-   * cut where extents are.
+   * cut where extents are, nor at `endOffset`, where a batch begins that must not be answered.
    */
-  cut({ fetchOffset, maxBytes }: FetchPartition, runs: readonly FoundRun[]): CutRecords {
+  cut({ fetchOffset, maxBytes }: FetchPartition, runs: readonly FoundRun[], endOffset: number): CutRecords {
     let budget = Math.min(maxBytes, this.#left);
     const slices = new Slices();
     let wantedOffset = fetchOffset;
@@ -52,7 +52,9 @@ export class AnswerCutter {
       const from = positionOf(run, wantedOffset);
       wantedOffset = run.endOffset;
       if (from === run.end) continue; // Compaction took what was at and after the offset in this run.
-      let end = cutAt(run, from, budget);
+      const last = run.endOffset <= endOffset ? run.end : positionOf(run, endOffset);
+      if (last <= from) break;
+      let end = Math.min(last, cutAt(run, from, budget));
       if (end === from && this.#mayExceed) end = firstBatchEnd(run, from);
       if (end === from) break;
       this.#mayExceed = false;

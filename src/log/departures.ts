@@ -254,13 +254,15 @@ interface Wishes {
   idempotency?: IdempotentGroup[];
 }
 
-/** What HTTP asked for beyond plain append, addressed by place in `lines`. */
+/** What was asked for beyond plain append, addressed by place in `lines`. */
 function wishes(lines: readonly LineBatches[]): Wishes {
   const conditions: AppendCondition[] = [];
   const groups = new Map<PendingBatch['call'], { partitionIndex: number; batchIndex: number; index: number }[]>();
   lines.forEach(({ batches }, partitionIndex) => {
-    batches.forEach(({ call, index, expectedOffset }, batchIndex) => {
-      if (expectedOffset !== undefined) conditions.push({ partitionIndex, batchIndex, expectedOffset });
+    batches.forEach(({ call, index, expectedOffset, transaction }, batchIndex) => {
+      const at = { partitionIndex, batchIndex };
+      if (expectedOffset !== undefined) conditions.push({ ...at, expectedOffset });
+      if (transaction !== undefined) conditions.push({ ...at, transaction });
       if (call.idempotency === undefined) return;
       const group = groups.get(call);
       if (group === undefined) groups.set(call, [{ partitionIndex, batchIndex, index }]);

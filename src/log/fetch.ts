@@ -3,13 +3,22 @@
  * goes to memory first and to the stores for the rest.
  */
 import type { Config } from '../config.ts';
+import { abortedWithin } from '../journal/transactions.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { AnswerCutter } from './answer.ts';
 import type { FetchMetrics } from './fetch-metrics.ts';
 import type { Gatherer, Target } from './gather.ts';
 import type { Leases } from './lease.ts';
-import { availableBytes, type Located, type Locator, notConfirmed, outOfRange, unknownPartition } from './locate.ts';
-import type { FetchAnswer, FetchedPartition, FetchPartition, FetchRequest } from './log.ts';
+import {
+  availableBytes,
+  type Located,
+  type Locator,
+  notConfirmed,
+  outOfRange,
+  readableEnd,
+  unknownPartition,
+} from './locate.ts';
+import type { FetchAnswer, FetchedPartition, FetchPartition, FetchRequest, Isolation } from './log.ts';
 import type { Purgatory } from './purgatory.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
@@ -81,22 +90,22 @@ export class Fetcher {
     return this.#available(request, located) < Math.min(request.minBytes, this.#limit(request));
   }
 
-  #available({ partitions }: FetchRequest, located: readonly Located[]): number {
+  #available({ partitions, isolation }: FetchRequest, located: readonly Located[]): number {
     let bytes = 0;
-    for (const [index, found] of located.entries()) bytes += availableIn(partitions[index]!, found);
+    for (const [index, found] of located.entries()) bytes += availableIn(partitions[index]!, found, isolation);
     return bytes;
   }
 
   #wait(request: FetchRequest, located: readonly Located[], signal: AbortSignal): Promise<void> {
     const { locator, purgatory } = this.#options;
-    const { partitions, maxWaitMs } = request;
-    const bytes = located.map((found, index) => availableIn(partitions[index]!, found));
+    const { partitions, maxWaitMs, isolation } = request;
+    const bytes = located.map((found, index) => availableIn(partitions[index]!, found, isolation));
     let total = bytes.reduce((sum, each) => sum + each, 0);
     const enough = Math.min(request.minBytes, this.#limit(request));
     const satisfied = (index: number): boolean => {
       const found = locator.forFetch(partitions[index]!);
       if (found.type !== 'found') return true;
-      const now = availableIn(partitions[index]!, found);
+      const now = availableIn(partitions[index]!, found, isolation);
       total += now - bytes[index]!;
       bytes[index] = now;
       return total >= enough;
@@ -150,45 +159,63 @@ export class Fetcher {
     const cutter = new AnswerCutter(bytesMax);
     const partitions = request.partitions.map((wanted, index) => {
       const target = targets[index] ?? null;
-      return this.#partition(wanted, target?.failure ?? located[index]!, target, cutter);
+      return this.#partition(wanted, target?.failure ?? located[index]!, target, request.isolation, cutter);
     });
     this.#options.metrics.answered(cutter.bytesBySource);
     return { answer: { partitions, bytes: cutter.bytes, release }, cutter };
   }
 
-  #partition(wanted: FetchPartition, found: Located, target: Target | null, cutter: AnswerCutter): FetchedPartition {
+  #partition(
+    wanted: FetchPartition,
+    found: Located,
+    target: Target | null,
+    isolation: Isolation,
+    cutter: AnswerCutter,
+  ): FetchedPartition {
     const { topicId, partition } = wanted;
     if (found.type === 'found' && found.journal.state.partition(topicId, partition) === undefined) {
       // Deleted while its records were read: where it ended is not known any more.
-      return this.#partition(wanted, unknownPartition(wanted), null, cutter);
+      return this.#partition(wanted, unknownPartition(wanted), null, isolation, cutter);
     }
     if (found.type !== 'found') {
       const { error, message, led } = found.type === 'error' ? found : outOfRange(found, wanted.fetchOffset);
       if (target?.failure) this.#options.metrics.failed();
-      return { error, message, ...watermarksOf(led ?? null), records: [], bytes: 0 };
+      const abortedTransactions = isolation === 'read_committed' ? [] : null;
+      return { error, message, ...watermarksOf(led ?? null), abortedTransactions, records: [], bytes: 0 };
     }
-    const { records, bytes, nextOffset } = cutter.cut(wanted, target?.runs ?? []);
+    const led = target?.led ?? found;
+    const { state } = led;
+    const { records, bytes, nextOffset } = cutter.cut(wanted, target?.runs ?? [], readableEnd(state, isolation));
     if (target?.runs.some(({ source }) => source !== 'tail')) this.#options.readAhead.ended(wanted, nextOffset);
-    return { error: 'NONE', message: '', ...watermarksOf(target?.led ?? found), records, bytes };
+    // From the state whose end was read to: a later one may have forgotten what was deleted meanwhile.
+    const abortedTransactions =
+      isolation === 'read_committed' ? abortedWithin(state.abortedTransactions, wanted.fetchOffset, nextOffset) : null;
+    return { error: 'NONE', message: '', ...watermarksOf(led), abortedTransactions, records, bytes };
   }
 }
 
-const availableIn = (wanted: FetchPartition, found: Located): number =>
-  found.type === 'found' ? availableBytes(found.state, wanted.fetchOffset, Math.max(1, wanted.maxBytes)) : 0;
+function availableIn({ fetchOffset, maxBytes }: FetchPartition, found: Located, isolation: Isolation): number {
+  if (found.type !== 'found') return 0;
+  return availableBytes(found.state, fetchOffset, readableEnd(found.state, isolation), Math.max(1, maxBytes));
+}
 
 /** How much each partition may bring, in the order of the request; null for those with nothing to read. */
-function targetsOf({ partitions }: FetchRequest, located: readonly Located[], bytesMax: number): (Target | null)[] {
+function targetsOf(
+  { partitions, isolation }: FetchRequest,
+  located: readonly Located[],
+  bytesMax: number,
+): (Target | null)[] {
   let left = bytesMax;
   let first = true;
   return partitions.map((wanted, index) => {
     const found = located[index]!;
-    const available = availableIn(wanted, found);
+    const available = availableIn(wanted, found, isolation);
     if (found.type !== 'found' || available === 0 || (left <= 0 && !first)) return null;
     // The first one may answer one batch whatever the limits say.
     const ofTarget = Math.max(first ? 1 : 0, Math.min(left, available));
     first = false;
     left -= ofTarget;
-    return { wanted, bytesMax: ofTarget, led: found, runs: [], failure: null };
+    return { wanted, bytesMax: ofTarget, isolation, led: found, runs: [], failure: null };
   });
 }
 
@@ -196,10 +223,11 @@ function targetsOf({ partitions }: FetchRequest, located: readonly Located[], by
 function watermarksOf(led: Target['led'] | null) {
   if (led === null) return { highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, leaderEpoch: -1 };
   const { journal, state } = led;
-  const { nextOffset, logStartOffset } = journal.state.partition(state.topicId, state.partition) ?? state;
+  const current = journal.state.partition(state.topicId, state.partition) ?? state;
+  const { nextOffset, lastStableOffset, logStartOffset } = current;
   return {
     highWatermark: nextOffset,
-    lastStableOffset: nextOffset,
+    lastStableOffset,
     logStartOffset,
     leaderEpoch: journal.epoch,
   };

@@ -10,8 +10,8 @@ import type { FoundRun } from './answer.ts';
 import { sourceId } from './block.ts';
 import type { BlockReader, BlockResult, WantedBlock } from './block-reader.ts';
 import type { Lease } from './lease.ts';
-import type { Led, LocatedError, Locator } from './locate.ts';
-import type { FetchPartition } from './log.ts';
+import { type Led, type LocatedError, type Locator, readableEnd } from './locate.ts';
+import type { FetchPartition, Isolation } from './log.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import { type Memory, planReads, type ReadPlan } from './read-plan.ts';
 import type { SegmentIndexes } from './segment-indexes.ts';
@@ -20,6 +20,7 @@ import type { SegmentIndexes } from './segment-indexes.ts';
 export interface Target {
   readonly wanted: FetchPartition;
   readonly bytesMax: number;
+  readonly isolation: Isolation;
   led: Led;
   runs: FoundRun[];
   failure: LocatedError | null;
@@ -70,9 +71,10 @@ export class Gatherer {
 
   /** Null when the partition failed. Holds what is in memory before anything else can happen. */
   #plan(target: Target, lease: Lease): ReadPlan | null {
-    const { wanted, led, bytesMax } = target;
+    const { wanted, led, bytesMax, isolation } = target;
     try {
-      const plan = planReads(this.#options.memory, led.state, wanted.fetchOffset, bytesMax);
+      const end = readableEnd(led.state, isolation);
+      const plan = planReads(this.#options.memory, led.state, wanted.fetchOffset, end, bytesMax);
       for (const piece of plan.pieces) if (piece.type !== 'missing') lease.hold(piece.run.chunk);
       return plan;
     } catch (cause) {

@@ -11,14 +11,14 @@ import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
-import { stampLogAppendTime } from '../record/batch.ts';
+import { type BatchHeader, stampLogAppendTime, TRANSACTIONAL_FLAG } from '../record/batch.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { admitBatch, checkKeys, stamped } from './admission.ts';
 import { type ChunkPool, ChunkWriter } from './chunk-pool.ts';
 import type { Flusher, Joining } from './flusher.ts';
 import { Gate } from './gate.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
-import type { ProduceBatch, ProduceOptions, ProduceOutcome } from './log.ts';
+import type { PartitionId, ProduceBatch, ProduceOptions, ProduceOutcome } from './log.ts';
 import { Line } from './open-flush.ts';
 import { failedOutcome } from './outcome.ts';
 import { PartitionMap } from './partition-map.ts';
@@ -34,6 +34,15 @@ export interface IngestOptions {
   readonly pressure: IngestPressure;
   readonly flusher: Flusher;
   readonly metrics: IngestMetrics;
+}
+
+/**
+ * The transaction that a batch belongs to is the one that is open when it comes in: however long its upload takes, it is
+ * appended to no other. -1 when none is: then it may still be a duplicate. Undefined when it is not transactional.
+ */
+function transactionOf(journal: Journal, at: PartitionId, header: BatchHeader): number | undefined {
+  if (!(header.attributes & TRANSACTIONAL_FLAG)) return undefined;
+  return journal.state.openTransaction(at.topicId, at.partition, header.producerId)?.transaction ?? -1;
 }
 
 /** Batches of compacted topics opened at once: each may take `http.decompressed.bytes.max`. */
@@ -61,7 +70,7 @@ export class Ingest {
     const checks: Promise<void>[] = [];
     for (let index = 0; index < batches.length; index++) {
       try {
-        joining.push(this.#admit(call, index, batches[index]!, nowMs, checks));
+        joining.push(this.#admit(call, index, batches[index]!, options.origin, nowMs, checks));
       } catch (cause) {
         call.settle(index, this.#refusal(cause));
       }
@@ -83,7 +92,14 @@ export class Ingest {
     if (this.#lines.get(topicId, partition)?.idle) this.#lines.delete(topicId, partition);
   }
 
-  #admit(call: ProduceCall, index: number, given: ProduceBatch, nowMs: number, checks: Promise<void>[]): Joining {
+  #admit(
+    call: ProduceCall,
+    index: number,
+    given: ProduceBatch,
+    origin: ProduceOptions['origin'],
+    nowMs: number,
+    checks: Promise<void>[],
+  ): Joining {
     const { topicId, partition, records, expectedOffset } = given;
     const { topics, journals, pressure } = this.#options;
     const topic = topics.byId(topicId);
@@ -92,13 +108,15 @@ export class Ingest {
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
     }
     const { journal } = placement;
-    if (this.#closed || journals.get(journal)?.role !== 'leading') {
+    const leading = journals.get(journal);
+    if (this.#closed || leading?.role !== 'leading') {
       throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${journal}`);
     }
     if (pressure.overfull) {
       throw new KafkaError('NOT_ENOUGH_REPLICAS', 'too many records wait to become durable');
     }
-    const header = admitBatch(records, topic, nowMs);
+    const header = admitBatch(records, topic, nowMs, origin);
+    const transaction = transactionOf(leading, given, header);
     const { chunk, start } = this.#writer.write(records);
     const stamp = topic.config.timestampType === 'LogAppendTime';
     if (stamp) stampLogAppendTime(chunk.buffer, start, nowMs);
@@ -110,6 +128,7 @@ export class Ingest {
       header: stamp ? stamped(header, nowMs) : header,
       logAppendTimeMs: stamp ? nowMs : -1,
       expectedOffset,
+      transaction,
       custody: pressure,
     });
     const line = this.#lines.getOrAdd(topicId, partition, () => new Line(topicId, partition, journal));

@@ -6,7 +6,7 @@ import type { Topics } from '../cluster/topics.ts';
 import { type ErrorName, KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Extent, PartitionState } from '../journal/partition-state.ts';
-import type { FetchPartition, PartitionId } from './log.ts';
+import type { FetchPartition, Isolation, PartitionId } from './log.ts';
 
 /** A partition that this broker leads. */
 export interface Led {
@@ -89,13 +89,17 @@ function error(name: ErrorName, message: string): LocatedError {
 export const unknownPartition = ({ topicId, partition }: PartitionId): LocatedError =>
   error('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
 
-/** Bytes from `offset` to the high watermark, `bytesMax` at most; whole extents, so a little more than there is. */
-export function availableBytes(state: PartitionState, offset: number, bytesMax: number): number {
-  if (offset >= state.nextOffset) return 0;
+/** Where reading ends: the high watermark, or the last stable offset. */
+export const readableEnd = (state: PartitionState, isolation: Isolation): number =>
+  isolation === 'read_committed' ? state.lastStableOffset : state.nextOffset;
+
+/** Bytes from `offset` to `end`, `bytesMax` at most; whole extents, so a little more than there is. */
+export function availableBytes(state: PartitionState, offset: number, end: number, bytesMax: number): number {
+  if (offset >= end) return 0;
   let bytes = 0;
   for (let index = state.extents.indexOf(offset); bytes < bytesMax; index++) {
     const extent: Extent | undefined = state.extents.at(index);
-    if (extent === undefined) break;
+    if (extent === undefined || extent.baseOffset >= end) break;
     bytes += extent.length;
   }
   return Math.min(bytes, bytesMax);

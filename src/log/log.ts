@@ -2,6 +2,8 @@
  * What both doors call: Kafka over TCP and HTTP. Batches stay opaque from socket to store; see `ingest.ts` and `fetch.ts`.
  */
 import type { ErrorName } from '../errors.ts';
+import type { ProducerState } from '../journal/journal.ts';
+import type { AbortedTransaction } from '../journal/partition-state.ts';
 
 export interface Log {
   /**
@@ -29,6 +31,9 @@ export interface Log {
   /** Watermarks from the durable state of this broker, not confirmed. */
   watermarks(partition: PartitionId): Watermarks;
 
+  /** Producers that the partition remembers, with their transactions; from the same state. Throws as `watermarks`. */
+  producers(partition: PartitionId): Iterable<ProducerState>;
+
   /** Everything below becomes unreadable; -1 means the high watermark. Answers the new log start offset. */
   deleteRecords(partition: PartitionId, beforeOffset: number): Promise<number>;
 
@@ -51,7 +56,7 @@ export interface ProduceBatch extends PartitionId {
 export interface ProduceOptions {
   /** HTTP Idempotency-Key: remembered with the append; a repeat gets the first answer. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: number };
-  /** Records of clients may not carry control or (yet) transactional batches. */
+  /** Transactional batches come from Kafka's clients only, control batches from nobody. */
   readonly origin: 'kafka' | 'http';
 }
 
@@ -85,8 +90,11 @@ export interface FetchRequest {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly maxWaitMs: number;
-  readonly isolation: 'read_uncommitted' | 'read_committed';
+  /** With read_committed nothing at or above the last stable offset is answered or waited for. */
+  readonly isolation: Isolation;
 }
+
+export type Isolation = 'read_uncommitted' | 'read_committed';
 
 export interface FetchPartition extends PartitionId {
   readonly fetchOffset: number;
@@ -111,6 +119,11 @@ export interface FetchedPartition {
   readonly lastStableOffset: number;
   readonly logStartOffset: number;
   readonly leaderEpoch: number;
+  /**
+   * With read_committed, all aborted transactions that reach into `records`: their batches, told by producer id between
+   * first offset and marker, are for the reader to leave out. Null with read_uncommitted.
+   */
+  readonly abortedTransactions: readonly AbortedTransaction[] | null;
   /** Whole batches with absolute offsets, in order; the first may start before `fetchOffset`. Shared memory: do not write. */
   readonly records: readonly Buffer[];
   readonly bytes: number;
@@ -119,10 +132,11 @@ export interface FetchedPartition {
 /** Kafka's special timestamps: -1 latest, -2 earliest, -3 largest timestamp, -4 earliest local, -5 latest tiered. */
 export type OffsetAt =
   | { readonly type: 'earliest' }
-  | { readonly type: 'latest'; readonly isolation: 'read_uncommitted' | 'read_committed' }
-  | { readonly type: 'maxTimestamp' }
+  | { readonly type: 'latest'; readonly isolation: Isolation }
+  /** As Kafka: not found when the record is not stable yet and the reader wants read_committed; so with a timestamp. */
+  | { readonly type: 'maxTimestamp'; readonly isolation?: Isolation }
   /** First offset whose record's timestamp is at or after it. */
-  | { readonly type: 'timestamp'; readonly timestamp: number };
+  | { readonly type: 'timestamp'; readonly timestamp: number; readonly isolation?: Isolation };
 
 export interface FoundOffset {
   /** -1 when no record qualifies. */

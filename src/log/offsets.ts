@@ -10,8 +10,8 @@ import { decodeBatch } from '../record/records.ts';
 import type { FoundRun } from './answer.ts';
 import type { Gatherer, Target } from './gather.ts';
 import type { Leases } from './lease.ts';
-import { type Led, type Locator, notConfirmed } from './locate.ts';
-import type { FoundOffset, OffsetAt, PartitionId } from './log.ts';
+import { type Led, type Locator, notConfirmed, readableEnd } from './locate.ts';
+import type { FoundOffset, Isolation, OffsetAt, PartitionId } from './log.ts';
 import { isCut } from './read-plan.ts';
 import type { SegmentIndexes } from './segment-indexes.ts';
 
@@ -61,12 +61,16 @@ export class Offsets {
           leaderEpoch: epochAt(state, state.logStartOffset, journal.epoch),
         };
       case 'latest':
-        return { offset: state.nextOffset, timestamp: -1, leaderEpoch: journal.epoch };
+        return { offset: readableEnd(state, at.isolation), timestamp: -1, leaderEpoch: journal.epoch };
       case 'maxTimestamp':
-        return this.#searchLargest(id);
+        return this.#ifStable(id, await this.#searchLargest(id), at.isolation);
       case 'timestamp':
-        return this.#search(led, atOrAfter(at.timestamp));
+        return this.#ifStable(id, await this.#search(led, atOrAfter(at.timestamp)), at.isolation);
     }
+  }
+
+  #ifStable(id: PartitionId, found: FoundOffset, isolation: Isolation = 'read_uncommitted'): FoundOffset {
+    return found.offset < readableEnd(this.#options.locator.mustLead(id).state, isolation) ? found : NOT_FOUND;
   }
 
   /** The first record with the largest timestamp. Looks again when records were deleted while it looked. */
@@ -139,6 +143,7 @@ export class Offsets {
       const target: Target = {
         wanted: { topicId, partition, fetchOffset: from, maxBytes: 1, currentLeaderEpoch: -1 },
         bytesMax: 1,
+        isolation: 'read_uncommitted',
         led,
         runs: [],
         failure: null,

@@ -160,8 +160,11 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     },
     watermarks(partition) {
       const { state, journal } = locator.mustLead(partition);
-      const { logStartOffset, nextOffset } = state;
-      return { logStartOffset, highWatermark: nextOffset, lastStableOffset: nextOffset, leaderEpoch: journal.epoch };
+      const { logStartOffset, nextOffset, lastStableOffset } = state;
+      return { logStartOffset, highWatermark: nextOffset, lastStableOffset, leaderEpoch: journal.epoch };
+    },
+    producers({ topicId, partition }) {
+      return locator.mustLead({ topicId, partition }).journal.state.producers(topicId, partition);
     },
     async deleteRecords({ topicId, partition }, beforeOffset) {
       const { state, journal } = locator.mustLead({ topicId, partition });

@@ -52,10 +52,13 @@ export class PendingBatch implements PlacedBatch {
   /** -1 unless the topic stamps LogAppendTime. */
   readonly logAppendTimeMs: number;
   readonly expectedOffset: number | undefined;
+  /** Number of the transaction that was open when it came, -1 when none was; undefined when it is not transactional. */
+  readonly transaction: number | undefined;
   readonly #custody: Custody;
   #ended = false;
 
-  constructor({ call, index, chunk, start, header, logAppendTimeMs, expectedOffset, custody }: NewPendingBatch) {
+  constructor(given: NewPendingBatch) {
+    const { call, index, chunk, start, header, logAppendTimeMs, expectedOffset, transaction, custody } = given;
     this.call = call;
     this.index = index;
     this.chunk = chunk;
@@ -64,6 +67,7 @@ export class PendingBatch implements PlacedBatch {
     this.header = header;
     this.logAppendTimeMs = logAppendTimeMs;
     this.expectedOffset = expectedOffset;
+    this.transaction = transaction;
     this.#custody = custody;
     custody.add(header.length);
   }
@@ -101,5 +105,6 @@ export interface NewPendingBatch {
   readonly header: BatchHeader;
   readonly logAppendTimeMs: number;
   readonly expectedOffset: number | undefined;
+  readonly transaction: number | undefined;
   readonly custody: Custody;
 }

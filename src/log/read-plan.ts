@@ -32,8 +32,15 @@ export interface ReadPlan {
 /** Reads that one partition may wait for in one fetch: thousands of tiny inline extents are read over several. */
 export const MISSING_MAX = 64;
 
-export function planReads(memory: Memory, state: PartitionState, offset: number, bytesMax: number): ReadPlan {
-  const { topicId, partition, nextOffset: end, extents } = state;
+/** Nothing that begins at or above `end` is planned for. */
+export function planReads(
+  memory: Memory,
+  state: PartitionState,
+  offset: number,
+  end: number,
+  bytesMax: number,
+): ReadPlan {
+  const { topicId, partition, extents } = state;
   const pieces: Piece[] = [];
   let bytes = 0;
   let missing = 0;

@@ -8,7 +8,7 @@
 import { KafkaError } from '../errors.ts';
 import { BATCH_HEADER_BYTES } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
-import { type BatchHeader, CODEC_MASK, LOG_APPEND_TIME_FLAG, readBatchHeader } from './batch.ts';
+import { type BatchHeader, CODEC_MASK, LOG_APPEND_TIME_FLAG, readBatchHeader, TRANSACTIONAL_FLAG } from './batch.ts';
 import { CODECS, type Codec, compress, decompress } from './compression.ts';
 import { crc32c } from './crc32c.ts';
 import { writeInt32, writeInt64 } from './int64.ts';
@@ -144,6 +144,8 @@ export interface BuildOptions {
   readonly producerId?: number;
   readonly producerEpoch?: number;
   readonly baseSequence?: number;
+  /** Default false. Needs a producer id. */
+  readonly transactional?: boolean;
 }
 
 /** One uncompressed batch of at least one record, at base offset 0. */
@@ -165,7 +167,8 @@ export function buildBatch(records: readonly NewRecord[], options: BuildOptions)
     at = writeRecord(batch, at, record, index, timestamp - baseTimestamp);
   }
   assert(at === length, `wrote ${at} of ${length} bytes`);
-  writeBatchHeader(batch, { ...options, attributes: 0, baseTimestamp, maxTimestamp, recordCount: records.length });
+  const attributes = options.transactional ? TRANSACTIONAL_FLAG : 0;
+  writeBatchHeader(batch, { ...options, attributes, baseTimestamp, maxTimestamp, recordCount: records.length });
   return batch;
 }
 

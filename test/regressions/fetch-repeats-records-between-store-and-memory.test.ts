@@ -26,7 +26,7 @@ test('records that were read from the store and are in memory as well are answer
     // Ingest joined batches of two entries: the run begins in the middle of the extent before.
     { run: run(3, 8), source: 'tail' as const },
   ];
-  const { records, nextOffset } = new AnswerCutter(1_000_000).cut(wanted, runs);
+  const { records, nextOffset } = new AnswerCutter(1_000_000).cut(wanted, runs, Number.POSITIVE_INFINITY);
   const offsets = [...iterateBatches(Buffer.concat(records))].map(({ header }) => header.baseOffset);
   expect(offsets).toEqual([1, 2, 3, 4, 5, 6, 7]);
   expect(nextOffset).toBe(8);

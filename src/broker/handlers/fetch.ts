@@ -5,6 +5,8 @@
  * only: the first may begin before the offset asked for, and is given even when it is larger than the limits. Topics by
  * id since v13. `maxBytes` is bounded by `fetch.max.bytes`, and by what other clients have not read yet.
  *
+ * With read_committed the answer ends at the last stable offset and lists the aborted transactions that reach into it.
+ *
  * Sessions (KIP-227): the answer is always session 0, so every fetch is a full one; forgotten topics say nothing then.
  * Leader epochs (KIP-320) are compared by the log. No data is ever truncated, so no epoch ever diverges.
  *
@@ -112,19 +114,15 @@ function respond(
       if (refusal !== null) return failure(call, requested, refusal.error);
       const partition = fetched[nextFetched++]!;
       namesLeader ||= partition.error === 'FENCED_LEADER_EPOCH';
-      return success(request, call, requested, partition);
+      return success(call, requested, partition);
     }),
   }));
   return { errorCode: 0, sessionId: 0, topics, nodeEndpoints: namesLeader ? [thisNode(call)] : undefined };
 }
 
-function success(
-  request: FetchRequest,
-  call: Call,
-  { index }: RequestedPartition,
-  partition: FetchedPartition,
-): PartitionResponse {
-  const { error, highWatermark, lastStableOffset, logStartOffset, leaderEpoch, records } = partition;
+function success(call: Call, { index }: RequestedPartition, partition: FetchedPartition): PartitionResponse {
+  const { error, highWatermark, lastStableOffset, logStartOffset, leaderEpoch, abortedTransactions, records } =
+    partition;
   return {
     index,
     errorCode: call.code(error),
@@ -133,7 +131,7 @@ function success(
     logStartOffset,
     // An epoch that is over: who leads now, so that the client need not ask (KIP-951).
     currentLeader: error === 'FENCED_LEADER_EPOCH' ? { leaderId: call.broker.brokerId, leaderEpoch } : undefined,
-    abortedTransactions: request.isolationLevel === 1 ? [] : null,
+    abortedTransactions,
     records,
   };
 }

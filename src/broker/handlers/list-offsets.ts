@@ -4,6 +4,7 @@
  * Timestamps: -1 latest (the last stable offset with read_committed), -2 earliest, -3 the record with the largest timestamp
  * (v7), else the first record at or after the time. -4, the earliest local offset (v8), is the earliest: all data is
  * equally near. -5 and -6 ask for tiered data (v9, v11), which there is none of: offset -1, as Kafka without tiers.
+ * With read_committed a record above the last stable offset is not found, as in Kafka.
  * A partition named twice is refused with INVALID_REQUEST. Leadership is confirmed before an answer.
  *
  * Unlike Kafka: `timeoutMs` (v10) is not looked at.
@@ -64,12 +65,11 @@ async function answer(
 
 /** Null where the answer is always that there is none. */
 function offsetAt(timestamp: number, isolationLevel: number, version: number): OffsetAt | null {
-  if (timestamp >= 0) return { type: 'timestamp', timestamp };
-  if (timestamp === -1) {
-    return { type: 'latest', isolation: isolationLevel === 1 ? 'read_committed' : 'read_uncommitted' };
-  }
+  const isolation = isolationLevel === 1 ? 'read_committed' : 'read_uncommitted';
+  if (timestamp >= 0) return { type: 'timestamp', timestamp, isolation };
+  if (timestamp === -1) return { type: 'latest', isolation };
   if (timestamp === -2) return { type: 'earliest' };
-  if (timestamp === -3 && version >= 7) return { type: 'maxTimestamp' };
+  if (timestamp === -3 && version >= 7) return { type: 'maxTimestamp', isolation };
   if (timestamp === -4 && version >= 8) return { type: 'earliest' };
   if (timestamp === -5 && version >= 9) return null;
   if (timestamp === -6 && version >= 11) return null;

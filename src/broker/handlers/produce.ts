@@ -6,17 +6,20 @@
  * answered; as in Kafka, an error closes the connection then, so that the producer notices. Topics by id since v13.
  *
  * Unlike Kafka: `timeoutMs` is not looked at, the log answers or fails by itself; a batch with several records that
- * are refused is refused as a whole with one message instead of one per record; a transactional id is refused with
- * INVALID_TXN_STATE, since no transaction can be open.
+ * are refused is refused as a whole with one message instead of one per record.
+ *
+ * Transactional batches pass under an open transaction of their producer on the partition only, whatever the version and
+ * whatever the request's transactional id: else INVALID_TXN_STATE, since v11 TRANSACTION_ABORTABLE (KIP-890).
  */
 import type { Topic } from '../../cluster/topics.ts';
-import { KafkaError } from '../../errors.ts';
+import { type ErrorName, KafkaError } from '../../errors.ts';
 import type { ProduceBatch, ProduceOutcome } from '../../log/log.ts';
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
 import type { Call, Handler } from '../handler.ts';
 import { findPartition, findTopic } from '../partitions.ts';
 
 const BY_ID_SINCE = 13;
+const ABORTABLE_SINCE = 11;
 const NO_RECORDS = Buffer.alloc(0);
 const FROM_KAFKA = { origin: 'kafka' } as const;
 
@@ -69,12 +72,11 @@ function sort(request: ProduceRequest, call: Call): { batches: ProduceBatch[]; r
 const placeOf = (topic: Topic | KafkaError, index: number) =>
   topic instanceof KafkaError ? topic : findPartition(topic, index);
 
-function refusedAsAWhole({ acks, transactionalId }: ProduceRequest): KafkaError | null {
+function refusedAsAWhole({ acks }: ProduceRequest): KafkaError | null {
   if (acks !== -1 && acks !== 1 && acks !== 0) {
     return new KafkaError('INVALID_REQUIRED_ACKS', `acks is ${acks}: give -1, 0 or 1`);
   }
-  if (transactionalId === null) return null;
-  return new KafkaError('INVALID_TXN_STATE', 'transactions are not served, so none can be open');
+  return null;
 }
 
 function respond(
@@ -93,10 +95,15 @@ function respond(
       if (refusal !== null) return failure(call, index, refusal.error, refusal.message, -1);
       const outcome = outcomes[nextOutcome++]!;
       if (isAppended(outcome)) return success(index, outcome);
-      return failure(call, index, outcome.error, outcome.message, outcome.logStartOffset);
+      return failure(call, index, errorFor(outcome.error, request, call), outcome.message, outcome.logStartOffset);
     }),
   }));
   return { topics };
+}
+
+function errorFor(error: ErrorName, { transactionalId }: ProduceRequest, { apiVersion }: Call): ErrorName {
+  if (error !== 'INVALID_TXN_STATE' || transactionalId === null || apiVersion < ABORTABLE_SINCE) return error;
+  return 'TRANSACTION_ABORTABLE';
 }
 
 function success(index: number, outcome: Appended): PartitionResponse {

@@ -2,6 +2,8 @@
 
 import { ByteGate } from '../../../src/broker/byte-gate.ts';
 import { KafkaError } from '../../../src/errors.ts';
+import type { ProducerState } from '../../../src/journal/journal.ts';
+import type { AbortedTransaction } from '../../../src/journal/partition-state.ts';
 import type {
   FetchAnswer,
   FetchedPartition,
@@ -31,6 +33,30 @@ interface StoredPartition {
 }
 
 export const LEADER_EPOCH = 3;
+/** What every partition says of its transactions. */
+export const ABORTED: readonly AbortedTransaction[] = [
+  { producerId: 5, firstOffset: 2, lastOffset: 4, lastStableOffset: 5 },
+];
+export const PRODUCERS: readonly ProducerState[] = [
+  {
+    producerId: 5,
+    producerEpoch: 2,
+    batches: [{ baseSequence: 10, lastSequence: 12, baseOffset: 7, maxTimestamp: 99 }],
+    lastAppendAt: 1_000,
+    coordinatorEpoch: 4,
+    open: { transaction: 3, firstOffset: 7, startedAt: 900 },
+    endedTransaction: 2,
+  },
+  {
+    producerId: 6,
+    producerEpoch: 0,
+    batches: [],
+    lastAppendAt: 2_000,
+    coordinatorEpoch: -1,
+    open: { transaction: 1, firstOffset: -1, startedAt: 2_000 },
+    endedTransaction: -1,
+  },
+];
 
 export class MemoryLog implements Log {
   readonly gate = new ByteGate(1);
@@ -123,16 +149,20 @@ export class MemoryLog implements Log {
     });
   }
 
-  #read({ partitions, maxBytes }: FetchRequest): FetchedPartition[] {
+  #read({ partitions, maxBytes, isolation }: FetchRequest): FetchedPartition[] {
     let left = maxBytes;
     return partitions.map((partition) => {
-      const read = this.#readPartition(partition, left);
+      const read = this.#readPartition(partition, left, isolation);
       left -= read.bytes;
       return read;
     });
   }
 
-  #readPartition({ fetchOffset, maxBytes, currentLeaderEpoch, ...id }: FetchPartition, left: number): FetchedPartition {
+  #readPartition(
+    { fetchOffset, maxBytes, currentLeaderEpoch, ...id }: FetchPartition,
+    left: number,
+    isolation: FetchRequest['isolation'],
+  ): FetchedPartition {
     const { logStartOffset, endOffset, batches } = this.#of(id);
     const state = {
       message: '',
@@ -140,6 +170,7 @@ export class MemoryLog implements Log {
       lastStableOffset: endOffset,
       logStartOffset,
       leaderEpoch: LEADER_EPOCH,
+      abortedTransactions: isolation === 'read_committed' ? ABORTED : null,
     };
     const nothing = { ...state, records: [], bytes: 0 };
     if (currentLeaderEpoch !== -1 && currentLeaderEpoch < LEADER_EPOCH) {
@@ -178,6 +209,11 @@ export class MemoryLog implements Log {
   watermarks(partition: PartitionId): Watermarks {
     const { logStartOffset, endOffset } = this.#of(partition);
     return { logStartOffset, highWatermark: endOffset, lastStableOffset: endOffset, leaderEpoch: LEADER_EPOCH };
+  }
+
+  producers(partition: PartitionId): readonly ProducerState[] {
+    this.#of(partition);
+    return PRODUCERS;
   }
 
   async deleteRecords(partition: PartitionId, beforeOffset: number): Promise<number> {

@@ -28,6 +28,7 @@ function place(chunk: Chunk, start: number, baseOffset: number, count = 1): Pend
     header,
     logAppendTimeMs: -1,
     expectedOffset: undefined,
+    transaction: undefined,
     custody,
   });
 }

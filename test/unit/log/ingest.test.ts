@@ -75,17 +75,15 @@ describe('a batch is refused', () => {
     expect(await at(Date.now())).toMatchObject({ error: 'NONE', logAppendTimeMs: -1 });
   });
 
-  test('when it is transactional', async () => {
+  test('when it is transactional and no transaction is open', async () => {
     const { world, topic } = await setUp();
     const batch = buildBatch([{ key: null, value: 'a' }], {
       timestamp: 1,
       producerId: 1,
       producerEpoch: 0,
       baseSequence: 0,
+      transactional: true,
     });
-    const { crc32c } = await import('../../../src/record/crc32c.ts');
-    batch[22]! |= 0x10;
-    batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
     expect(await one(world, topic, batch)).toMatchObject({ error: 'INVALID_TXN_STATE' });
   });
 

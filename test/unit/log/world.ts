@@ -3,7 +3,14 @@ import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import type { Topic } from '../../../src/cluster/topics.ts';
 import { type Config, type Given, parseConfig } from '../../../src/config.ts';
 import { type OpenedJournal, type OpenJournalOptions, openJournal } from '../../../src/journal/open-journal.ts';
-import type { FetchAnswer, FetchPartition, OffsetAt, ProduceBatch, ProduceOutcome } from '../../../src/log/log.ts';
+import type {
+  FetchAnswer,
+  FetchPartition,
+  Isolation,
+  OffsetAt,
+  ProduceBatch,
+  ProduceOutcome,
+} from '../../../src/log/log.ts';
 import { type OpenedLog, openLog } from '../../../src/log/open-log.ts';
 import { iterateBatches } from '../../../src/record/batch.ts';
 import { buildBatch, type DecodedRecord, decodeBatch } from '../../../src/record/records.ts';
@@ -110,6 +117,7 @@ export interface FetchWish {
   readonly minBytes?: number;
   readonly maxBytes?: number;
   readonly maxWaitMs?: number;
+  readonly isolation?: Isolation;
   readonly signal?: AbortSignal;
 }
 
@@ -133,7 +141,8 @@ export function fetch(
   wish: FetchWish = {},
 ): Promise<FetchAnswer> {
   const { minBytes = 1, maxBytes = 50 * 1024 * 1024, maxWaitMs = 0, signal = new AbortController().signal } = wish;
-  return log.fetch({ partitions, minBytes, maxBytes, maxWaitMs, isolation: 'read_uncommitted' }, signal);
+  const { isolation = 'read_uncommitted' } = wish;
+  return log.fetch({ partitions, minBytes, maxBytes, maxWaitMs, isolation }, signal);
 }
 
 export async function decode(buffers: readonly Buffer[]): Promise<DecodedRecord[]> {

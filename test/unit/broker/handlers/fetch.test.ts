@@ -60,11 +60,14 @@ test('a first batch that is larger than the limits is given all the same', async
   expect(answer.topics[0]!.partitions[0]!.records).toHaveLength(batchBytes);
 });
 
-test('read_committed gets a list of aborted transactions, an empty one', async () => {
+test.each([
+  [1, [{ producerId: 5, firstOffset: 2 }]],
+  [0, null],
+])('isolation level %i gets as aborted transactions %j', async (isolationLevel, aborted) => {
   const { broker } = await withRecords();
   const topics = [{ name: 'orders', partitions: [at(0)] }];
-  const answer = await ask(broker, 'Fetch', 11, { ...limits, isolationLevel: 1, topics });
-  expect(answer.topics[0]!.partitions[0]!.abortedTransactions).toEqual([]);
+  const answer = await ask(broker, 'Fetch', 11, { ...limits, isolationLevel, topics });
+  expect(answer.topics[0]!.partitions[0]!.abortedTransactions).toEqual(aborted);
 });
 
 describe('errors', () => {

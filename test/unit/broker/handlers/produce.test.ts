@@ -59,9 +59,14 @@ describe('refusals', () => {
     ]);
   });
 
-  test('a transactional id is INVALID_TXN_STATE: no transaction can be open', async () => {
-    const body = { transactionalId: 'tx', acks: -1, timeoutMs: 1, topics: [at('orders', 0)] };
-    expect(await codes(9, body)).toEqual([ERRORS.INVALID_TXN_STATE.code]);
+  test.each([
+    [9, ERRORS.INVALID_TXN_STATE.code],
+    [11, ERRORS.TRANSACTION_ABORTABLE.code],
+  ])('a batch outside of a transaction gets in v%i the error code %i', async (version, code) => {
+    const producer = { producerId: 5, producerEpoch: 0, baseSequence: 0 };
+    const records = buildBatch([{ key: 'k', value: 'v' }], { timestamp: 1, transactional: true, ...producer });
+    const topics = [{ name: 'orders', partitions: [{ index: 0, records }] }];
+    expect(await codes(version, { transactionalId: 'tx', acks: -1, timeoutMs: 1, topics })).toEqual([code]);
   });
 
   test('the reason is told since v8', async () => {
