@@ -8,7 +8,12 @@
 
 import { AddOffsetsToTxnRequest, AddOffsetsToTxnResponse } from './messages/add-offsets-to-txn.ts';
 import { AddPartitionsToTxnRequest, AddPartitionsToTxnResponse } from './messages/add-partitions-to-txn.ts';
+import { AlterClientQuotasRequest, AlterClientQuotasResponse } from './messages/alter-client-quotas.ts';
 import { AlterConfigsRequest, AlterConfigsResponse } from './messages/alter-configs.ts';
+import {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from './messages/alter-partition-reassignments.ts';
 import { AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse } from './messages/alter-share-group-offsets.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from './messages/api-versions.ts';
 import { ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse } from './messages/consumer-group-describe.ts';
@@ -22,9 +27,12 @@ import {
   DeleteShareGroupOffsetsResponse,
 } from './messages/delete-share-group-offsets.ts';
 import { DeleteTopicsRequest, DeleteTopicsResponse } from './messages/delete-topics.ts';
+import { DescribeClientQuotasRequest, DescribeClientQuotasResponse } from './messages/describe-client-quotas.ts';
 import { DescribeClusterRequest, DescribeClusterResponse } from './messages/describe-cluster.ts';
 import { DescribeConfigsRequest, DescribeConfigsResponse } from './messages/describe-configs.ts';
 import { DescribeGroupsRequest, DescribeGroupsResponse } from './messages/describe-groups.ts';
+import { DescribeLogDirsRequest, DescribeLogDirsResponse } from './messages/describe-log-dirs.ts';
+import { DescribeQuorumRequest, DescribeQuorumResponse } from './messages/describe-quorum.ts';
 import {
   DescribeShareGroupOffsetsRequest,
   DescribeShareGroupOffsetsResponse,
@@ -33,6 +41,7 @@ import {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from './messages/describe-topic-partitions.ts';
+import { ElectLeadersRequest, ElectLeadersResponse } from './messages/elect-leaders.ts';
 import { EndTxnRequest, EndTxnResponse } from './messages/end-txn.ts';
 import { FetchRequest, FetchResponse } from './messages/fetch.ts';
 import { FindCoordinatorRequest, FindCoordinatorResponse } from './messages/find-coordinator.ts';
@@ -44,8 +53,13 @@ import {
 import { InitProducerIdRequest, InitProducerIdResponse } from './messages/init-producer-id.ts';
 import { JoinGroupRequest, JoinGroupResponse } from './messages/join-group.ts';
 import { LeaveGroupRequest, LeaveGroupResponse } from './messages/leave-group.ts';
+import { ListConfigResourcesRequest, ListConfigResourcesResponse } from './messages/list-config-resources.ts';
 import { ListGroupsRequest, ListGroupsResponse } from './messages/list-groups.ts';
 import { ListOffsetsRequest, ListOffsetsResponse } from './messages/list-offsets.ts';
+import {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+} from './messages/list-partition-reassignments.ts';
 import { MetadataRequest, MetadataResponse } from './messages/metadata.ts';
 import { OffsetCommitRequest, OffsetCommitResponse } from './messages/offset-commit.ts';
 import { OffsetDeleteRequest, OffsetDeleteResponse } from './messages/offset-delete.ts';
@@ -58,6 +72,7 @@ import { ShareGroupDescribeRequest, ShareGroupDescribeResponse } from './message
 import { ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse } from './messages/share-group-heartbeat.ts';
 import { SyncGroupRequest, SyncGroupResponse } from './messages/sync-group.ts';
 import { TxnOffsetCommitRequest, TxnOffsetCommitResponse } from './messages/txn-offset-commit.ts';
+import { UpdateFeaturesRequest, UpdateFeaturesResponse } from './messages/update-features.ts';
 import { WriteTxnMarkersRequest, WriteTxnMarkersResponse } from './messages/write-txn-markers.ts';
 import type { Fields, Infer, Input, Message } from './schema.ts';
 
@@ -128,6 +143,15 @@ export const APIS = {
   DescribeShareGroupOffsets: api(DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse),
   AlterShareGroupOffsets: api(AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse),
   DeleteShareGroupOffsets: api(DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse),
+  ListConfigResources: api(ListConfigResourcesRequest, ListConfigResourcesResponse),
+  ElectLeaders: api(ElectLeadersRequest, ElectLeadersResponse),
+  AlterPartitionReassignments: api(AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse),
+  ListPartitionReassignments: api(ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse),
+  DescribeLogDirs: api(DescribeLogDirsRequest, DescribeLogDirsResponse),
+  DescribeQuorum: api(DescribeQuorumRequest, DescribeQuorumResponse),
+  UpdateFeatures: api(UpdateFeaturesRequest, UpdateFeaturesResponse),
+  DescribeClientQuotas: api(DescribeClientQuotasRequest, DescribeClientQuotasResponse),
+  AlterClientQuotas: api(AlterClientQuotasRequest, AlterClientQuotasResponse),
 };
 
 export type ApiName = keyof typeof APIS;
