@@ -135,6 +135,39 @@ export const SETTINGS = {
     doc: 'How long the state of an idle idempotent producer is kept.',
   },
 
+  'group.initial.rebalance.delay.ms': {
+    type: 'integer',
+    default: 3_000,
+    min: 0,
+    doc: 'How long the first rebalance of a group waits for more members.',
+  },
+  'group.min.session.timeout.ms': milliseconds(
+    6_000,
+    'Least session timeout that members of classic groups may ask for.',
+  ),
+  'group.max.session.timeout.ms': milliseconds(
+    1_800_000,
+    'Most session timeout that members of classic groups may ask for.',
+  ),
+  'group.max.size': {
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 100_000,
+    doc: 'Members that a classic group may have.',
+  },
+
+  'transaction.max.timeout.ms': milliseconds(900_000, 'Longest timeout that a transactional producer may ask for.'),
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': milliseconds(
+    10_000,
+    'How often all transactions are looked at for ones that took too long.',
+  ),
+  'transactional.id.expiration.ms': milliseconds(604_800_000, 'A transactional id that is idle for this is forgotten.'),
+  'transaction.remove.expired.transaction.cleanup.interval.ms': milliseconds(
+    3_600_000,
+    'How often idle transactional ids are looked for.',
+  ),
+
   'group.consumer.session.timeout.ms': milliseconds(45_000, 'For groups that set none.'),
   'group.consumer.min.session.timeout.ms': milliseconds(45_000, 'Least that a group may set for itself.'),
   'group.consumer.max.session.timeout.ms': milliseconds(60_000, 'Most that a group may set for itself.'),

@@ -156,7 +156,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   let kafka: KafkaListener | undefined;
   let http: HttpServer | undefined;
   const stop = async () => {
-    await Promise.all([kafka?.close(), http?.close()]);
+    await Promise.all([core?.coordinators.close(), kafka?.close(), http?.close()]);
     await core?.close();
     await stores.close();
   };

@@ -5,19 +5,26 @@ import { alterConfigs } from './handlers/alter-configs.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
+import { deleteGroups } from './handlers/delete-groups.ts';
 import { deleteRecords } from './handlers/delete-records.ts';
 import { deleteTopics } from './handlers/delete-topics.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
+import { describeGroups } from './handlers/describe-groups.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
 import { fetch } from './handlers/fetch.ts';
 import { findCoordinator } from './handlers/find-coordinator.ts';
+import { heartbeat } from './handlers/heartbeat.ts';
 import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts';
 import { initProducerId } from './handlers/init-producer-id.ts';
+import { joinGroup } from './handlers/join-group.ts';
+import { leaveGroup } from './handlers/leave-group.ts';
+import { listGroups } from './handlers/list-groups.ts';
 import { listOffsets } from './handlers/list-offsets.ts';
 import { metadata } from './handlers/metadata.ts';
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
+import { syncGroup } from './handlers/sync-group.ts';
 
 export type Handlers = { readonly [N in ApiName]?: Handler<N> };
 
@@ -27,6 +34,13 @@ const handlers = {
   ListOffsets: listOffsets,
   Metadata: metadata,
   FindCoordinator: findCoordinator,
+  JoinGroup: joinGroup,
+  Heartbeat: heartbeat,
+  LeaveGroup: leaveGroup,
+  SyncGroup: syncGroup,
+  DescribeGroups: describeGroups,
+  ListGroups: listGroups,
+  DeleteGroups: deleteGroups,
   CreateTopics: createTopics,
   DeleteTopics: deleteTopics,
   DeleteRecords: deleteRecords,

@@ -10,8 +10,10 @@ import type { Journal } from '../journal/journal.ts';
 import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { ClassicGroups } from './group/classic/classic-groups.ts';
 import { Groups } from './group/groups.ts';
 import { Offsets } from './group/offsets/offsets.ts';
+import { Transactions } from './transaction/transactions.ts';
 
 export interface CoordinatorsOptions {
   readonly config: Config;
@@ -28,8 +30,12 @@ export interface CoordinatorsOptions {
 export interface Coordinators {
   /** Groups of every kind: find, list, create, delete. */
   readonly groups: Groups;
+  /** What members that speak the classic protocol ask: join, sync, heartbeat, leave. */
+  readonly classicGroups: ClassicGroups;
   /** Offsets that groups commit. */
   readonly offsets: Offsets;
+  /** What producers with a transactional id ask. */
+  readonly transactions: Transactions;
   /** Answers whoever waits, stops all timers. Journals stay open. */
   close(): Promise<void>;
 }
@@ -51,12 +57,37 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     metadataBytesMax: config['offset.metadata.max.bytes'],
     retentionMs: config['offsets.retention.minutes'] * 60_000,
   });
+  const classicGroups = new ClassicGroups({
+    groups,
+    runtime,
+    settings: {
+      initialRebalanceDelayMs: config['group.initial.rebalance.delay.ms'],
+      groupSizeMax: config['group.max.size'],
+      sessionTimeoutMinMs: config['group.min.session.timeout.ms'],
+      sessionTimeoutMaxMs: config['group.max.session.timeout.ms'],
+    },
+  });
+  const transactions = new Transactions({
+    ...options,
+    settings: {
+      timeoutMaxMs: config['transaction.max.timeout.ms'],
+      idExpirationMs: config['transactional.id.expiration.ms'],
+      abortIntervalMs: config['transaction.abort.timed.out.transaction.cleanup.interval.ms'],
+      expireIntervalMs: config['transaction.remove.expired.transaction.cleanup.interval.ms'],
+    },
+    allocateProducerId: () => options.log.allocateProducerId(),
+    placeGroup: (groupId, client) => groups.place(groupId, client),
+  });
   // Every kind of group registers before groups are loaded.
+  groups.register(classicGroups);
   groups.load();
   return {
     groups,
+    classicGroups,
     offsets,
+    transactions,
     async close() {
+      transactions.close();
       offsets.close();
       groups.close();
     },

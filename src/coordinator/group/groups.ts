@@ -41,6 +41,7 @@ export class Groups implements GroupDirectory {
   readonly #deletions = new Map<string, Promise<unknown>>();
   readonly #creators: CreatorQuota;
   readonly #unsubscribes: (() => void)[] = [];
+  #closed = false;
 
   constructor(options: GroupsOptions) {
     this.#options = options;
@@ -83,6 +84,7 @@ export class Groups implements GroupDirectory {
       throw new KafkaError('INVALID_GROUP_ID', `a group id of ${bytes} bytes is too long: at most ${OWNER_BYTES_MAX}`);
     }
     await this.#deletions.get(groupId);
+    if (this.#closed) throw new KafkaError('NOT_COORDINATOR', 'the broker stops');
     const group = this.#groups.get(groupId);
     if (group) return requireLeading(group.journal);
     if (this.#groups.size >= this.#options.groupCountMax) {
@@ -97,6 +99,18 @@ export class Groups implements GroupDirectory {
     }
   }
 
+  /** Why a group cannot be found: nobody knows its members, or another broker may. */
+  async absence(groupId: string): Promise<ErrorName> {
+    if (this.#closed) return 'NOT_COORDINATOR';
+    if (this.#options.journals.every(({ role }) => role === 'leading')) return 'UNKNOWN_MEMBER_ID';
+    try {
+      await this.#options.placements.find(groupOwner(groupId));
+      return 'UNKNOWN_MEMBER_ID';
+    } catch (cause) {
+      return toCoordinatorError(cause).error;
+    }
+  }
+
   /** Lists a group that was just made. One of another kind under the same id ends: those who wait at it join again. */
   put(group: LiveGroup): void {
     const before = this.#groups.get(group.groupId);
@@ -107,10 +121,11 @@ export class Groups implements GroupDirectory {
   /** A group that has neither members nor records is no group any more. Does nothing to one that has. */
   forget(group: LiveGroup): void {
     const { groupId, journal } = group;
-    if (this.#groups.get(groupId) !== group || isInhabited(group)) return;
+    if (this.#closed || this.#groups.get(groupId) !== group || isInhabited(group)) return;
     if (journal.state.records(groupOwner(groupId)).size > 0) return;
-    this.#remove(group, 'UNKNOWN_MEMBER_ID');
-    if (journal.role === 'leading') this.#options.placements.release(groupOwner(groupId)).catch(this.#onReleaseFailed);
+    const onlyEmpty = ({ size }: Records) => size === 0;
+    if (journal.role === 'leading') this.#deleteInTurn(group, onlyEmpty).catch(this.#onReleaseFailed);
+    else this.#remove(group, 'NOT_COORDINATOR');
   }
 
   /** Answers whoever waits at a group that this broker cannot coordinate any more. Its records are another broker's. */
@@ -140,7 +155,9 @@ export class Groups implements GroupDirectory {
     return this.#deleteInTurn(group, isUnused);
   }
 
+  /** Answers whoever waits, and whoever comes, that another broker is to be asked. */
   close(): void {
+    this.#closed = true;
     for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
     for (const group of this.#groups.values()) group.close('NOT_COORDINATOR');
     this.#groups.clear();

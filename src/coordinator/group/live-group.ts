@@ -5,6 +5,8 @@
 import type { ErrorName } from '../../errors.ts';
 import type { Journal, RecordsView } from '../../journal/journal.ts';
 
+import type { ClassicMembership } from './classic/classic-membership.ts';
+
 export type GroupType = 'classic' | 'consumer' | 'share';
 
 /** Kafka's names, as ListGroups and DescribeGroups print them. */
@@ -26,6 +28,8 @@ export interface LiveGroup {
   /** 'consumer', 'connect', …; empty for a group that only has offsets; 'share' for share groups. */
   readonly protocolType: string;
   readonly memberCount: number;
+  /** How members that speak the classic protocol take part; absent where they cannot. */
+  readonly classic?: ClassicMembership;
   /** Milliseconds since 1970 of the entry since which it has no members; 0 when it never had any, null while it has some. */
   readonly emptySince: number | null;
 
