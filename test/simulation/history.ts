@@ -23,7 +23,9 @@ export interface SentBatch extends PartitionName {
   /** Of the first record, the next ones a millisecond later each; -1: none. */
   readonly timestamp: number;
   /** What the writer counts on. */
-  readonly kind: 'plain' | 'idempotent' | 'keyed' | 'reused' | 'conditional';
+  readonly kind: 'plain' | 'idempotent' | 'keyed' | 'reused' | 'conditional' | 'transactional';
+  /** Which of its writer's transactions it belongs to; unique in the run. */
+  readonly transaction?: number;
   readonly producer?: { readonly id: number; readonly epoch: number; readonly baseSequence: number };
   readonly expectedOffset?: number;
 }
@@ -47,15 +49,30 @@ export interface LedgerBatch extends PartitionName {
   readonly baseSequence: number;
   /** All records have `maxTimestamp`. */
   readonly logAppendTime: boolean;
+  readonly transactional: boolean;
 }
+
+/** A marker that ended a transaction on a partition: it takes one offset. */
+export interface LedgerMarker extends LedgerBatch {
+  readonly committed: boolean;
+  /** As its coordinator counts. */
+  readonly number: number;
+}
+
+/** Stands for the batch id of a marker. */
+export const MARKER_ID = -1;
 
 /** What one partition of a fetch was answered. */
 export interface FetchSeen extends PartitionName {
   readonly process: string;
   readonly fetchOffset: number;
   readonly error: ErrorName;
+  readonly isolation: 'read_uncommitted' | 'read_committed';
   readonly highWatermark: number;
+  readonly lastStableOffset: number;
   readonly logStartOffset: number;
+  /** For read_committed: whose records from which offset on are to be skipped, until the marker. */
+  readonly aborted: readonly { readonly producerId: number; readonly firstOffset: number }[] | null;
   readonly records: readonly SeenRecord[];
   /** Why the bytes of the answer cannot be read; empty when they can. */
   readonly damage: string;
@@ -129,6 +146,13 @@ export type HistoryEvent =
   | ({ readonly type: 'partitionDeleted' } & PartitionName)
   | { readonly type: 'batchAppended'; readonly batch: LedgerBatch }
   | ({
+      readonly type: 'transactionGuarded';
+      readonly producerId: number;
+      readonly producerEpoch: number;
+      readonly number: number;
+    } & PartitionName)
+  | { readonly type: 'markerAppended'; readonly marker: LedgerMarker }
+  | ({
       readonly type: 'logStartAdvanced';
       readonly logStartOffset: number;
       readonly dropped: readonly LedgerBatch[];
@@ -143,6 +167,8 @@ export type HistoryEvent =
       readonly process: string;
       readonly outcome: ProduceOutcome;
     }
+  /** A client was told that its transaction has ended so. */
+  | { readonly type: 'transactionEnded'; readonly transaction: number; readonly committed: boolean }
   | { readonly type: 'producerIdGiven'; readonly id: number }
   /** A batch was refused as out of order although its writer knows of nothing before it that is not there. */
   | { readonly type: 'sequenceLost'; readonly batch: SentBatch }

@@ -3,11 +3,21 @@
  * the one under test. This is the truth that every answer to a client is compared with. It follows appends, log starts,
  * creation and deletion; how merges move bytes is not its business (`checkers/segments.ts` follows that).
  */
-import type { Appended, Command, Entry } from '../../src/journal/entry.ts';
-import { LOG_APPEND_TIME_FLAG } from '../../src/record/batch.ts';
+import type { Appended, Command, Entry, TransactionMarked } from '../../src/journal/entry.ts';
+import { LOG_APPEND_TIME_FLAG, TRANSACTIONAL_FLAG } from '../../src/record/batch.ts';
+import { CONTROL_BATCH_BYTES, readControlBatch } from '../../src/record/control-batch.ts';
 import type { BatchDescription, PartitionBatches } from '../../src/segment/footer.ts';
 import { openSegment } from '../../src/segment/read.ts';
-import { type History, type LedgerBatch, nameOf, type PartitionName, Violation, type Watermarks } from './history.ts';
+import {
+  type History,
+  type LedgerBatch,
+  type LedgerMarker,
+  MARKER_ID,
+  nameOf,
+  type PartitionName,
+  Violation,
+  type Watermarks,
+} from './history.ts';
 import { batchIdAt } from './payload.ts';
 
 interface UploadedPartition extends PartitionName {
@@ -109,6 +119,15 @@ export class Ledger {
       case 'logStartAdvanced':
         this.#advance(command, command.logStartOffset);
         return;
+      case 'transactionGuarded': {
+        const { topicId, partition, producerId, producerEpoch, transaction: number } = command;
+        const guarded = { topicId, partition, producerId, producerEpoch, number };
+        this.#options.history().add({ type: 'transactionGuarded', ...guarded });
+        return;
+      }
+      case 'transactionMarked':
+        this.#mark(journal, entry, command, process);
+        return;
       default:
         return;
     }
@@ -178,11 +197,48 @@ export class Ledger {
       producerEpoch: described.producerEpoch,
       baseSequence: described.baseSequence,
       logAppendTime: (described.attributes & LOG_APPEND_TIME_FLAG) !== 0,
+      transactional: (described.attributes & TRANSACTIONAL_FLAG) !== 0,
     };
     state.nextOffset += batch.count;
     state.bytes += batch.bytes;
     state.batches.push(batch);
     this.#options.history().add({ type: 'batchAppended', batch });
+  }
+
+  #mark(journal: number, entry: Entry, command: TransactionMarked, process: string): void {
+    const { topicId, partition, producerId, producerEpoch, transaction: number, committed, position } = command;
+    const state = this.partition(command);
+    const where = `entry ${entry.seq} of journal ${journal}`;
+    if (state?.journal !== journal) throw new Violation('ledger', `${where} marks a partition that it has not`);
+    const control = readControlBatch(entry.body, position);
+    if (control?.producerId !== producerId || control.committed !== committed) {
+      throw new Violation('ledger', `${where} marks ${nameOf(command)} with another batch than it says`);
+    }
+    const marker: LedgerMarker = {
+      topicId,
+      partition,
+      batchId: MARKER_ID,
+      baseOffset: state.nextOffset,
+      count: 1,
+      bytes: CONTROL_BATCH_BYTES,
+      maxTimestamp: entry.timestamp,
+      journal,
+      seq: entry.seq,
+      epoch: entry.epoch,
+      process,
+      appendedAt: this.#options.now(),
+      producerId,
+      producerEpoch,
+      baseSequence: -1,
+      logAppendTime: false,
+      transactional: true,
+      committed,
+      number,
+    };
+    state.nextOffset += 1;
+    state.bytes += marker.bytes;
+    state.batches.push(marker);
+    this.#options.history().add({ type: 'markerAppended', marker });
   }
 
   #advance(name: PartitionName, logStartOffset: number): void {

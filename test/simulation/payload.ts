@@ -7,9 +7,18 @@
  */
 
 import { BATCH_HEADER_BYTES } from '../../src/limits.ts';
-import { hasValidCrc, iterateBatches, type LocatedBatch } from '../../src/record/batch.ts';
-import { buildBatch, decodeBatch } from '../../src/record/records.ts';
+import {
+  CONTROL_FLAG,
+  hasValidCrc,
+  iterateBatches,
+  type LocatedBatch,
+  readBatchHeader,
+  TRANSACTIONAL_FLAG,
+} from '../../src/record/batch.ts';
+import { readControlBatch } from '../../src/record/control-batch.ts';
+import { buildBatch, decodeBatch, writeBatchHeader } from '../../src/record/records.ts';
 import { VarintReader } from '../../src/record/varint.ts';
+import { MARKER_ID } from './history.ts';
 
 export interface PayloadOptions {
   readonly batchId: number;
@@ -20,16 +29,17 @@ export interface PayloadOptions {
   /** Of the first record; each further one is a millisecond later. -1: none. */
   readonly timestamp: number;
   readonly producer?: { readonly id: number; readonly epoch: number; readonly baseSequence: number };
+  readonly transactional?: boolean;
 }
 
 export function buildPayload(options: PayloadOptions): Buffer {
-  const { batchId, writer, recordCount, valueBytes, timestamp, producer } = options;
+  const { batchId, writer, recordCount, valueBytes, timestamp, producer, transactional = false } = options;
   const records = Array.from({ length: recordCount }, (_, index) => ({
     key: writer,
     value: `${batchId}.${index}.`.padEnd(valueBytes, 'x'),
     timestamp: timestamp < 0 ? -1 : timestamp + index,
   }));
-  return buildBatch(records, {
+  const batch = buildBatch(records, {
     timestamp,
     ...(producer && {
       producerId: producer.id,
@@ -37,6 +47,10 @@ export function buildPayload(options: PayloadOptions): Buffer {
       baseSequence: producer.baseSequence,
     }),
   });
+  if (!transactional) return batch;
+  const header = readBatchHeader(batch, 0);
+  writeBatchHeader(batch, { ...header, attributes: header.attributes | TRANSACTIONAL_FLAG });
+  return batch;
 }
 
 const DOT = 0x2e;
@@ -63,6 +77,11 @@ export interface SeenRecord {
   readonly batchId: number;
   readonly index: number;
   readonly timestamp: number;
+  /** -1 when it is not of an idempotent producer. */
+  readonly producerId: number;
+  readonly transactional: boolean;
+  /** Null: a record of a client; else `batchId` is MARKER_ID. */
+  readonly marker: 'commit' | 'abort' | null;
 }
 
 const DECOMPRESSED_BYTES_MAX = 64 * 1024 * 1024;
@@ -85,10 +104,28 @@ async function readOne(bytes: Buffer, { position, header }: LocatedBatch): Promi
     throw new Error(`the batch at offset ${header.baseOffset} fails its CRC`);
   }
   const batch = bytes.subarray(position, position + header.length);
+  const { producerId, attributes } = header;
+  const transactional = (attributes & TRANSACTIONAL_FLAG) !== 0;
+  if (attributes & CONTROL_FLAG) {
+    const control = readControlBatch(bytes, position);
+    if (control === null) throw new Error(`the control batch at offset ${header.baseOffset} is no marker`);
+    const marker = control.committed ? 'commit' : 'abort';
+    const { baseOffset: offset, maxTimestamp: timestamp } = header;
+    return [{ offset, batchId: MARKER_ID, index: 0, timestamp, producerId, transactional, marker }];
+  }
   const records = await decodeBatch(batch, { decompressedBytesMax: DECOMPRESSED_BYTES_MAX });
   return records.map(({ offset, timestamp, value }) => {
     const parts = /^(\d+)\.(\d+)\.x*$/.exec(value?.toString('latin1') ?? '');
     if (!parts) throw new Error(`the record at offset ${offset} is not what anybody sent`);
-    return { offset, batchId: Number(parts[1]), index: Number(parts[2]), timestamp };
+    const [, batchId, index] = parts;
+    return {
+      offset,
+      batchId: Number(batchId),
+      index: Number(index),
+      timestamp,
+      producerId,
+      transactional,
+      marker: null,
+    };
   });
 }

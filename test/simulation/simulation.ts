@@ -11,6 +11,7 @@ import { liveness } from './checkers/liveness.ts';
 import { offsets } from './checkers/offsets.ts';
 import { Segments } from './checkers/segments.ts';
 import { topicsAtRest } from './checkers/topics-at-rest.ts';
+import { transactions } from './checkers/transactions.ts';
 import { Client } from './connection.ts';
 import { type Checker, History, nameOf, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
@@ -139,6 +140,7 @@ class Simulation {
         acknowledgedRecords({ ledger, clockSkewMsMax }),
         offsets({ ledger }),
         idempotence(),
+        transactions(),
         this.#segments,
         topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
         liveness(),

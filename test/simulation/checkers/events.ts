@@ -33,6 +33,7 @@ export function ledgerBatch(batchId: number, baseOffset: number, more: Partial<L
     producerEpoch: -1,
     baseSequence: -1,
     logAppendTime: false,
+    transactional: false,
     ...more,
   };
 }
@@ -62,8 +63,11 @@ export function fetched(more: Partial<Extract<HistoryEvent, { type: 'fetched' }>
     process: 'p1',
     fetchOffset: 0,
     error: 'NONE',
+    isolation: 'read_uncommitted',
     highWatermark: 0,
+    lastStableOffset: 0,
     logStartOffset: 0,
+    aborted: null,
     records: [],
     damage: '',
     before: NOTHING_BEFORE,

@@ -11,6 +11,9 @@ const record = (offset: number, more: Partial<SeenRecord> = {}): SeenRecord => (
   batchId: offset < 2 ? 7 : 8,
   index: offset % 2,
   timestamp: 1_000 + (offset % 2),
+  producerId: -1,
+  transactional: false,
+  marker: null,
   ...more,
 });
 

@@ -41,6 +41,9 @@ class OffsetsChecker implements Checker {
       case 'batchAppended':
         this.#appended(event.batch);
         return;
+      case 'markerAppended':
+        this.#appended(event.marker);
+        return;
       case 'logStartAdvanced':
         this.#keepRemoved(event, event.dropped);
         return;

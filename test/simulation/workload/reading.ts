@@ -16,6 +16,8 @@ export interface FetchLimits {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly maxWaitMs: number;
+  /** By chance when absent. */
+  readonly isolation?: FetchSeen['isolation'];
 }
 
 /** Clients that read an answer late: its buffers must stay as they are until it is released. */
@@ -37,6 +39,7 @@ export async function fetch(
   const { history, time } = world;
   const controller = new AbortController();
   const abortAfterMs = random.chance(ABORT_CHANCE) ? random.between(0, 50) : null;
+  const isolation = limits.isolation ?? random.pick(['read_uncommitted', 'read_committed'] as const);
   const slowMs = random.chance(SLOW_CLIENT_CHANCE) ? random.between(0, SLOW_CLIENT_MS) : null;
   const reply = await client.call<readonly FetchSeen[]>({
     what: `fetch of ${partitions.map(({ partition, fetchOffset }) => `${partition}@${fetchOffset}`).join(', ')}`,
@@ -47,7 +50,7 @@ export async function fetch(
       }));
       if (abortAfterMs !== null) time.after(abortAfterMs, () => enter(() => controller.abort(new Error('went away'))));
       const wanted = partitions.map((each) => ({ ...each, currentLeaderEpoch: -1 }));
-      const request = { partitions: wanted, ...limits, isolation: 'read_uncommitted' as const };
+      const request = { partitions: wanted, ...limits, isolation };
       let answer: FetchAnswer;
       try {
         answer = await core.log.fetch(request, controller.signal);
@@ -56,7 +59,7 @@ export async function fetch(
         throw cause;
       }
       if (slowMs !== null) await new Promise<void>((resolve) => time.after(slowMs, () => enter(resolve)));
-      const seen = await look(answer, partitions, before, process);
+      const seen = await look(answer, partitions, before, process, isolation);
       answer.release();
       return seen;
     },
@@ -74,9 +77,11 @@ async function look(
   wanted: readonly FetchWanted[],
   before: readonly FetchSeen['before'][],
   process: string,
+  isolation: FetchSeen['isolation'],
 ): Promise<FetchSeen[]> {
   const seen: FetchSeen[] = [];
-  for (const [index, { error, highWatermark, logStartOffset, records }] of partitions.entries()) {
+  for (const [index, answered] of partitions.entries()) {
+    const { error, highWatermark, lastStableOffset, logStartOffset, abortedTransactions, records } = answered;
     const { topicId, partition, fetchOffset } = wanted[index]!;
     let found: readonly SeenRecord[] = [];
     let damage = '';
@@ -91,8 +96,11 @@ async function look(
       process,
       fetchOffset,
       error,
+      isolation,
       highWatermark,
+      lastStableOffset,
       logStartOffset,
+      aborted: abortedTransactions,
       records: found,
       damage,
       before: before[index]!,
