@@ -370,10 +370,10 @@ describe('no sequence of events', () => {
         for (const { event: given, as, exhaust } of steps) {
           now += 3;
           if (exhaust && known && known.state === 'Empty') known = { ...known, producerEpoch: 32_766 };
-          let sent = spokenBy(given, known, as);
+          let sent: TransactionEvent = spokenBy(given, known, as);
           let transition = applyEvent(known, sent, now);
           if (transition.outcome === 'needsProducerId') {
-            sent = { ...sent, freshProducerId: fresh++ } as TransactionEvent;
+            if (sent.type === 'init' || sent.type === 'end') sent = { ...sent, freshProducerId: fresh++ };
             transition = applyEvent(known, sent, now);
             expect(transition.outcome).not.toBe('needsProducerId');
           }

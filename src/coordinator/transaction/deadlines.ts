@@ -1,0 +1,97 @@
+/**
+ * When transactions have been open for too long, and ids idle for too long. Looks at all of them in intervals, and at the
+ * very moment when one is due before the next look: an open transaction holds the last stable offset of its partitions no
+ * longer than its timeout.
+ */
+import { toKafkaError } from '../../errors.ts';
+import type { TimerHandle } from '../../runtime/clock.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { LiveTransaction } from './transaction-index.ts';
+import { isTimedOut, type Transaction } from './transaction-state.ts';
+import type { TransactionSettings } from './transactions.ts';
+
+export interface Overdue {
+  list(): Iterable<LiveTransaction>;
+  abort(live: LiveTransaction): Promise<unknown>;
+  /** Forgets the id unless it was used since `before`. */
+  expire(live: LiveTransaction, before: number): Promise<unknown>;
+}
+
+/** Decisions under way at once; the rest comes with the next look. */
+const DECISIONS_MAX = 1_000;
+const LOOK_INTERVAL_MS_MIN = 10;
+
+export class Deadlines {
+  readonly #runtime: Runtime;
+  readonly #settings: TransactionSettings;
+  readonly #overdue: Overdue;
+  /** Decisions that are under way, by transactional id: a store may be away for many looks. */
+  readonly #deciding = new Set<string>();
+  #timer: TimerHandle | null = null;
+  /** By the wall clock. */
+  #nextLookAt = 0;
+  #nextExpiryAt: number;
+  #closed = false;
+
+  constructor(runtime: Runtime, settings: TransactionSettings, overdue: Overdue) {
+    this.#runtime = runtime;
+    this.#settings = settings;
+    this.#overdue = overdue;
+    this.#nextExpiryAt = runtime.clock.now() + settings.expireIntervalMs;
+    this.#lookAfter(Math.min(settings.abortIntervalMs, settings.expireIntervalMs));
+  }
+
+  /** A transaction goes on: there will be a look when it is due. */
+  opened({ startedAt, timeoutMs }: Transaction): void {
+    const dueAt = startedAt + timeoutMs;
+    if (dueAt < this.#nextLookAt) this.#lookAfter(Math.max(LOOK_INTERVAL_MS_MIN, dueAt - this.#runtime.clock.now()));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  #lookAfter(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer?.cancel();
+    this.#nextLookAt = this.#runtime.clock.now() + delayMs;
+    this.#timer = this.#runtime.timers.after(delayMs, () => this.#look());
+  }
+
+  #look(): void {
+    const now = this.#runtime.clock.now();
+    const { abortIntervalMs, expireIntervalMs, idExpirationMs } = this.#settings;
+    const expiring = now >= this.#nextExpiryAt;
+    if (expiring) this.#nextExpiryAt = now + expireIntervalMs;
+    let nextDueAt = Math.min(now + abortIntervalMs, this.#nextExpiryAt);
+    for (const live of this.#overdue.list()) {
+      const { transaction, journal } = live;
+      if (this.#deciding.size >= DECISIONS_MAX || journal.role !== 'leading') continue;
+      if (isTimedOut(transaction, now)) {
+        this.#decide(live, 'abort', () => this.#overdue.abort(live));
+      } else if (transaction.state === 'Ongoing') {
+        nextDueAt = Math.min(nextDueAt, transaction.startedAt + transaction.timeoutMs);
+      } else if (expiring && transaction.updatedAt < now - idExpirationMs) {
+        this.#decide(live, 'expiry', () => this.#overdue.expire(live, now - idExpirationMs));
+      }
+    }
+    this.#lookAfter(Math.max(LOOK_INTERVAL_MS_MIN, nextDueAt - now));
+  }
+
+  /** What cannot be decided now is due at a later look as well. */
+  #decide({ transactionalId }: LiveTransaction, what: 'abort' | 'expiry', decide: () => Promise<unknown>): void {
+    if (this.#deciding.has(transactionalId)) return;
+    this.#deciding.add(transactionalId);
+    decide()
+      .catch((cause) => {
+        const { logger } = this.#runtime;
+        const error = toKafkaError(cause);
+        const reason = error?.message ?? (cause instanceof Error ? cause.stack : String(cause));
+        const message = `the ${what} of a transactional id failed`;
+        if (error === null) logger.error({ transactionalId, cause: reason }, message);
+        else logger.debug({ transactionalId, cause: reason }, message);
+      })
+      .finally(() => this.#deciding.delete(transactionalId));
+  }
+}

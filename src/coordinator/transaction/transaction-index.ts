@@ -1,0 +1,103 @@
+/**
+ * The durable transactions of led journals, decoded, and what of them is known to be guarded. Follows the journals entry by
+ * entry, so it is never older than what they answer.
+ *
+ * What is guarded is remembered while its transaction goes on: a producer's batches then cost no look at any journal.
+ */
+import type { Applied, Journal } from '../../journal/journal.ts';
+import { transactionalIdOf } from '../owner.ts';
+import { eachPartition, type Participants, type Place } from './participants.ts';
+import { readTransaction } from './transaction-records.ts';
+import type { ProducerIdentity, Transaction } from './transaction-state.ts';
+
+export interface LiveTransaction {
+  readonly transactionalId: string;
+  readonly journal: Journal;
+  readonly transaction: Transaction;
+}
+
+interface Known {
+  live: LiveTransaction;
+  /** Of the transaction that is open. */
+  readonly partitions: Map<string, Set<number>>;
+  readonly groups: Set<string>;
+}
+
+export class TransactionIndex {
+  readonly #known = new Map<string, Known>();
+  readonly #onChanged: (live: LiveTransaction) => void;
+  readonly #unsubscribes: (() => void)[] = [];
+
+  /** `onChanged` is called for every transaction that is found and after each change of one, not when it is forgotten. */
+  constructor(journals: readonly Journal[], onChanged: (live: LiveTransaction) => void) {
+    this.#onChanged = onChanged;
+    for (const journal of journals) {
+      for (const owner of journal.state.owners()) this.#follow(journal, owner);
+      this.#unsubscribes.push(journal.subscribe((applied) => this.#onApplied(journal, applied)));
+    }
+  }
+
+  get count(): number {
+    return this.#known.size;
+  }
+
+  find(transactionalId: string): LiveTransaction | undefined {
+    return this.#known.get(transactionalId)?.live;
+  }
+
+  *list(): Generator<LiveTransaction> {
+    for (const { live } of this.#known.values()) yield live;
+  }
+
+  /** Whether the producer's open transaction may write there, as far as is known here. */
+  isGuarded(transactionalId: string, producer: ProducerIdentity, { topicId, partition }: Place): boolean {
+    const known = this.#known.get(transactionalId);
+    return isOf(known, producer) && known.partitions.get(topicId)?.has(partition) === true;
+  }
+
+  isGroupGuarded(transactionalId: string, producer: ProducerIdentity, groupId: string): boolean {
+    const known = this.#known.get(transactionalId);
+    return isOf(known, producer) && known.groups.has(groupId);
+  }
+
+  /** Durable guards of one transaction; nothing is remembered once it has ended. */
+  addGuarded(transactionalId: string, transaction: number, { partitions, groups }: Participants): void {
+    const known = this.#known.get(transactionalId);
+    const current = known?.live.transaction;
+    if (!known || current?.state !== 'Ongoing' || current.transaction !== transaction) return;
+    for (const { topicId, partition } of eachPartition(partitions)) {
+      const numbers = known.partitions.get(topicId);
+      if (numbers) numbers.add(partition);
+      else known.partitions.set(topicId, new Set([partition]));
+    }
+    for (const groupId of groups) known.groups.add(groupId);
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
+    this.#known.clear();
+  }
+
+  #onApplied(journal: Journal, { owners }: Applied): void {
+    for (const owner of owners) this.#follow(journal, owner);
+  }
+
+  #follow(journal: Journal, owner: string): void {
+    const transactionalId = transactionalIdOf(owner);
+    if (transactionalId === null) return;
+    const transaction = readTransaction(journal.state, transactionalId);
+    if (transaction === null) {
+      this.#known.delete(transactionalId);
+      return;
+    }
+    const live = { transactionalId, journal, transaction };
+    const known = this.#known.get(transactionalId);
+    const goesOn = known?.live.transaction.transaction === transaction.transaction && transaction.state === 'Ongoing';
+    if (goesOn) known.live = live;
+    else this.#known.set(transactionalId, { live, partitions: new Map(), groups: new Set() });
+    this.#onChanged(live);
+  }
+}
+
+const isOf = (known: Known | undefined, { producerId, producerEpoch }: ProducerIdentity): known is Known =>
+  known?.live.transaction.producerId === producerId && known.live.transaction.producerEpoch === producerEpoch;

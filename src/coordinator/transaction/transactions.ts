@@ -1,0 +1,337 @@
+/**
+ * The transaction coordinator: what producers with a transactional id ask, decided on the journal that keeps the id.
+ *
+ * The order of things is the whole safety. A partition or group is durably in the transaction's record before, or with, its
+ * guard; batches come after the guard. An end is durably prepared before, or with, the first marker; the transaction is
+ * complete after the last one. So whatever dies in between, the record knows everything that has to be told.
+ *
+ * Where all of it is in one journal, each request is one entry. EndTxn is answered when the end is prepared, as in Kafka. A
+ * request that would find the end of the last transaction incomplete waits for it a while before CONCURRENT_TRANSACTIONS.
+ */
+import type { Placements } from '../../cluster/placements.ts';
+import type { Topics } from '../../cluster/topics.ts';
+import { KafkaError } from '../../errors.ts';
+import type { DecisionView, Journal } from '../../journal/journal.ts';
+import { OWNER_BYTES_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../../limits.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { toCoordinatorError } from '../coordinator-error.ts';
+import { transactionOwner } from '../owner.ts';
+import { Completions } from './completions.ts';
+import { Deadlines } from './deadlines.ts';
+import { decideTransaction, type TransactionAnswer } from './decide-transaction.ts';
+import { GuardWriter } from './guard-writer.ts';
+import { NO_PARTICIPANTS, type Participants } from './participants.ts';
+import { type LiveTransaction, TransactionIndex } from './transaction-index.ts';
+import {
+  identityOf,
+  isPrepared,
+  type Partitions,
+  type ProducerIdentity,
+  type Rejection,
+  type Transaction,
+  type TransactionEvent,
+  verifyPartition,
+} from './transaction-state.ts';
+
+export interface TransactionsOptions {
+  readonly runtime: Runtime;
+  readonly journals: readonly Journal[];
+  readonly placements: Placements;
+  readonly topics: Topics;
+  readonly settings: TransactionSettings;
+  /** A new producer id, unique in the cluster. */
+  readonly allocateProducerId: () => Promise<number>;
+  /** The journal of a group that need not exist yet; `client` is whose share of all groups it is. */
+  readonly placeGroup: (groupId: string, client: string) => Promise<Journal>;
+}
+
+export interface TransactionSettings {
+  /** `transaction.max.timeout.ms` */
+  readonly timeoutMaxMs: number;
+  /** `transactional.id.expiration.ms` */
+  readonly idExpirationMs: number;
+  /** `transaction.abort.timed.out.transaction.cleanup.interval.ms` */
+  readonly abortIntervalMs: number;
+  /** `transaction.remove.expired.transaction.cleanup.interval.ms` */
+  readonly expireIntervalMs: number;
+}
+
+export interface InitRequest {
+  readonly timeoutMs: number;
+  /** Null from producers that begin; others bring what they have, to go on after an error (KIP-360). */
+  readonly expected: ProducerIdentity | null;
+}
+
+export interface EndRequest {
+  readonly producer: ProducerIdentity;
+  readonly committed: boolean;
+  /** KIP-890: the end takes an epoch, and the answer is the identity to go on with. */
+  readonly bumpsEpoch: boolean;
+}
+
+/** How long a request waits for the end of the last transaction before its client is told to come again. */
+const COMPLETION_WAIT_MS_MAX = 1_000;
+
+export class Transactions {
+  readonly #options: TransactionsOptions;
+  readonly #index: TransactionIndex;
+  readonly #completions: Completions;
+  readonly #guards: GuardWriter;
+  readonly #deadlines: Deadlines;
+  /** Ids that are being initialized or forgotten; whoever is second waits. Never rejects. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options;
+    const { journals, placements, topics, runtime, settings } = options;
+    this.#guards = new GuardWriter(journals, topics);
+    const guardsOf = (transactionalId: string) => this.#guards.under(transactionalId);
+    this.#completions = new Completions({ journals, placements, topics, runtime, guardsOf }, () => this.#index);
+    this.#deadlines = new Deadlines(runtime, settings, {
+      list: () => this.#index.list(),
+      abort: (live) => this.#decide(live.transactionalId, live.journal, { type: 'timeOut' }),
+      expire: (live, before) => this.#expire(live, before),
+    });
+    this.#index = new TransactionIndex(journals, (live) => this.#onChanged(live));
+  }
+
+  /** InitProducerId. Throws INVALID_TRANSACTION_TIMEOUT, PRODUCER_FENCED, CONCURRENT_TRANSACTIONS, POLICY_VIOLATION, … */
+  async initProducerId(transactionalId: string, { timeoutMs, expected }: InitRequest): Promise<ProducerIdentity> {
+    checkId(transactionalId);
+    const { timeoutMaxMs } = this.#options.settings;
+    if (timeoutMs <= 0 || timeoutMs > timeoutMaxMs) {
+      const message = `a transaction timeout of ${timeoutMs} ms: it may take 1 to ${timeoutMaxMs} (transaction.max.timeout.ms)`;
+      throw new KafkaError('INVALID_TRANSACTION_TIMEOUT', message);
+    }
+    return this.#inTurn(transactionalId, async () => {
+      if (!this.#index.find(transactionalId) && this.#index.count >= TRANSACTIONAL_ID_COUNT_MAX) {
+        const message = `this broker has ${this.#index.count} transactional ids, which is all it may have`;
+        throw new KafkaError('POLICY_VIOLATION', message);
+      }
+      const journal = await this.#options.placements.place(transactionOwner(transactionalId));
+      const init = { type: 'init', expected, timeoutMs, freshProducerId: null } as const;
+      const { transaction } = await this.#decideFresh(transactionalId, journal, init);
+      return identityOf(transaction);
+    });
+  }
+
+  /** AddPartitionsToTxn, and what Produce does since v12. Resolves when batches may follow. */
+  async addPartitions(transactionalId: string, producer: ProducerIdentity, partitions: Partitions): Promise<void> {
+    const journal = await this.#find(transactionalId);
+    await this.#add(transactionalId, journal, { ...NO_PARTICIPANTS, producer, partitions }, new Map());
+  }
+
+  /** AddOffsetsToTxn, and what TxnOffsetCommit does since v5. `client` as in `Groups.place`. Resolves when offsets may follow. */
+  async addGroup(
+    transactionalId: string,
+    producerId: number,
+    producerEpoch: number,
+    groupId: string,
+    client: string,
+  ): Promise<void> {
+    const producer = { producerId, producerEpoch };
+    if (this.#index.isGroupGuarded(transactionalId, producer, groupId)) return;
+    const journal = await this.#find(transactionalId);
+    const known = this.#index.find(transactionalId);
+    // A client that may not speak makes no group.
+    const refused = known ? refusalOf(known.transaction, producer) : null;
+    if (refused)
+      throw new KafkaError(refused, `producer ${producerId} may not add a group with epoch ${producerEpoch}`);
+    const ofGroup = await this.#options.placeGroup(groupId, client);
+    const participants = { ...NO_PARTICIPANTS, groups: [groupId] };
+    await this.#add(transactionalId, journal, { ...participants, producer }, new Map([[groupId, ofGroup]]));
+  }
+
+  /** EndTxn. Answers the identity to go on with. */
+  async end(transactionalId: string, { producer, committed, bumpsEpoch }: EndRequest): Promise<ProducerIdentity> {
+    const journal = await this.#find(transactionalId);
+    const end = { type: 'end', producer, committed, bumpsEpoch, freshProducerId: null } as const;
+    const { transaction } = await this.#decideFresh(transactionalId, journal, end);
+    return identityOf(transaction);
+  }
+
+  /** Why each partition may not be written now, null where it may (AddPartitionsToTxn v4, `verifyOnly`). */
+  async verify(
+    transactionalId: string,
+    producer: ProducerIdentity,
+  ): Promise<(topicId: string, partition: number) => Rejection | 'TRANSACTION_ABORTABLE' | null> {
+    await this.#find(transactionalId);
+    const transaction = this.#index.find(transactionalId)?.transaction ?? null;
+    return (topicId, partition) => verifyPartition(transaction, producer, topicId, partition);
+  }
+
+  /** True when the producer may write there without another word; nothing is asked. */
+  isGuarded(transactionalId: string, producer: ProducerIdentity, topicId: string, partition: number): boolean {
+    return this.#index.isGuarded(transactionalId, producer, { topicId, partition });
+  }
+
+  /** Throws TRANSACTIONAL_ID_NOT_FOUND, NOT_COORDINATOR. */
+  async describe(transactionalId: string): Promise<Transaction> {
+    checkId(transactionalId);
+    const live = this.#index.find(transactionalId);
+    if (live?.journal.role === 'leading') return live.transaction;
+    await this.#locate(transactionalId);
+    throw new KafkaError(
+      'TRANSACTIONAL_ID_NOT_FOUND',
+      `there is no transactional id ${JSON.stringify(transactionalId)}`,
+    );
+  }
+
+  list(): Iterable<LiveTransaction> {
+    return this.#index.list();
+  }
+
+  /** For FindCoordinator. Throws COORDINATOR_NOT_AVAILABLE when nobody can say, or another broker is the one. */
+  async locate(transactionalId: string): Promise<void> {
+    checkId(transactionalId);
+    try {
+      await this.#locate(transactionalId);
+    } catch (cause) {
+      const { error, message } = toCoordinatorError(cause);
+      if (error !== 'NOT_COORDINATOR') throw cause;
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', message, { cause });
+    }
+  }
+
+  /** Stops timers, and what is told to participants: the next start goes on with it. */
+  close(): void {
+    this.#deadlines.close();
+    this.#completions.close();
+    this.#index.close();
+  }
+
+  async #add(
+    transactionalId: string,
+    journal: Journal,
+    { producer, partitions, groups }: Participants & { readonly producer: ProducerIdentity },
+    groupJournals: ReadonlyMap<string, Journal>,
+  ): Promise<void> {
+    const groupsHere = groups.filter((groupId) => groupJournals.get(groupId) === journal);
+    const event = { type: 'add', producer, partitions, groups } as const;
+    const { transaction, unguarded } = await this.#decide(transactionalId, journal, event, groupsHere);
+    if (transaction === null) throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', 'the transactional id is gone');
+    await this.#guards.write(transactionalId, transaction, unguarded, groupJournals);
+    this.#index.addGuarded(transactionalId, transaction.transaction, { partitions, groups });
+  }
+
+  /** As `#decide`, with a fresh producer id when one is needed. */
+  async #decideFresh(
+    transactionalId: string,
+    journal: Journal,
+    event: Extract<TransactionEvent, { readonly freshProducerId: number | null }>,
+  ): Promise<{ readonly transaction: Transaction }> {
+    let answer = await this.#decideWaiting(transactionalId, journal, event);
+    if (answer.type === 'needsProducerId') {
+      const freshProducerId = await this.#options.allocateProducerId().catch(throwCoordinatorError);
+      answer = await this.#decideWaiting(transactionalId, journal, { ...event, freshProducerId });
+    }
+    if (answer.type === 'done' && answer.transaction !== null) return { transaction: answer.transaction };
+    throw new KafkaError('CONCURRENT_TRANSACTIONS', 'the transactional id is in use by somebody else');
+  }
+
+  async #decide(
+    transactionalId: string,
+    journal: Journal,
+    event: TransactionEvent,
+    groupsHere: readonly string[] = [],
+  ): Promise<Extract<TransactionAnswer, { readonly type: 'done' }>> {
+    const answer = await this.#decideWaiting(transactionalId, journal, event, groupsHere);
+    if (answer.type === 'done') return answer;
+    throw new KafkaError('CONCURRENT_TRANSACTIONS', `a ${event.type} was answered with ${answer.type}`);
+  }
+
+  /** Throws CONCURRENT_TRANSACTIONS when the end of the last transaction takes too long. */
+  async #decideWaiting(
+    transactionalId: string,
+    journal: Journal,
+    event: TransactionEvent,
+    groupsHere: readonly string[] = [],
+  ): Promise<Exclude<TransactionAnswer, { readonly type: 'concurrent' }>> {
+    const { clock } = this.#options.runtime;
+    const until = clock.monotonic() + COMPLETION_WAIT_MS_MAX;
+    const decide = (view: DecisionView) => decideTransaction(view, transactionalId, event, groupsHere);
+    for (;;) {
+      const answer = await journal.coordinate(decide).catch(throwCoordinatorError);
+      if (answer.type !== 'concurrent') return answer;
+      await this.#untilComplete(transactionalId, until - clock.monotonic());
+    }
+  }
+
+  async #untilComplete(transactionalId: string, leftMs: number): Promise<void> {
+    const completion = this.#completions.under(transactionalId);
+    const live = this.#index.find(transactionalId);
+    if (leftMs <= 0 || (completion === undefined && live && isPrepared(live.transaction))) {
+      throw new KafkaError('CONCURRENT_TRANSACTIONS', 'the end of the last transaction is not complete yet');
+    }
+    if (completion === undefined) return; // Completed meanwhile.
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.runtime.timers.after(leftMs, resolve);
+      completion.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  async #find(transactionalId: string): Promise<Journal> {
+    checkId(transactionalId);
+    const live = this.#index.find(transactionalId);
+    if (live?.journal.role === 'leading') return live.journal;
+    const journal = await this.#locate(transactionalId);
+    if (journal) return journal;
+    const message = `nothing is known of transactional id ${JSON.stringify(transactionalId)}`;
+    throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', message);
+  }
+
+  #locate(transactionalId: string): Promise<Journal | undefined> {
+    return this.#options.placements.find(transactionOwner(transactionalId)).catch(throwCoordinatorError);
+  }
+
+  #onChanged(live: LiveTransaction): void {
+    if (isPrepared(live.transaction)) this.#completions.start(live);
+    else if (live.transaction.state === 'Ongoing') this.#deadlines.opened(live.transaction);
+  }
+
+  async #expire({ transactionalId, journal }: LiveTransaction, before: number): Promise<void> {
+    if (this.#turns.has(transactionalId)) return; // In use.
+    await this.#inTurn(transactionalId, async () => {
+      const { transaction } = await this.#decide(transactionalId, journal, { type: 'expire', before });
+      if (transaction === null) await this.#options.placements.release(transactionOwner(transactionalId));
+    });
+  }
+
+  /** An id that is being forgotten must not be made anew before its placement is free. */
+  async #inTurn<T>(transactionalId: string, act: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(transactionalId) ?? Promise.resolve();
+    const turn = before.then(act);
+    const settled = turn.catch(() => undefined);
+    this.#turns.set(transactionalId, settled);
+    try {
+      return await turn;
+    } catch (cause) {
+      throw toCoordinatorError(cause);
+    } finally {
+      if (this.#turns.get(transactionalId) === settled) this.#turns.delete(transactionalId);
+    }
+  }
+}
+
+/** Cheap, on what is durable: the decision itself looks again. */
+const refusalOf = (transaction: Transaction, producer: ProducerIdentity): Rejection | null => {
+  const refused = verifyPartition(transaction, producer, '', 0);
+  return refused === 'TRANSACTION_ABORTABLE' || refused === 'CONCURRENT_TRANSACTIONS' ? null : refused;
+};
+
+function checkId(transactionalId: string): void {
+  if (transactionalId === '') throw new KafkaError('INVALID_REQUEST', 'a transactional id may not be empty');
+  const bytes = Buffer.byteLength(transactionOwner(transactionalId));
+  if (bytes <= OWNER_BYTES_MAX) return;
+  throw new KafkaError(
+    'INVALID_REQUEST',
+    `a transactional id of ${bytes} bytes is too long: at most ${OWNER_BYTES_MAX}`,
+  );
+}
+
+const throwCoordinatorError = (cause: unknown): never => {
+  throw toCoordinatorError(cause);
+};
