@@ -34,7 +34,12 @@ export function readRequestHeader(frame: Buffer): RequestHeader {
   return { apiKey, apiVersion, correlationId, clientId, end: reader.position };
 }
 
-/** Decodes the body. The caller has checked that `request` has the header's version. Throws INVALID_REQUEST. */
+/**
+ * Decodes the body. The caller has checked that `request` has the header's version. Throws INVALID_REQUEST.
+ *
+ * Bytes behind the body are ignored, as Kafka does: librdkafka sends three with a flexible Metadata request for all topics
+ * (its issue 5049).
+ */
 export function decodeRequest<F extends Fields>(
   request: Message<F>,
   header: RequestHeader,
@@ -42,9 +47,7 @@ export function decodeRequest<F extends Fields>(
 ): Infer<Message<F>> {
   const reader = new Reader(frame, request.name, header.end, ELEMENTS_PER_REQUEST_MAX);
   if (hasHeaderTags(request, header.apiVersion)) skipTags(reader);
-  const body = codec(request, header.apiVersion).read(reader);
-  reader.expectEnd();
-  return body;
+  return codec(request, header.apiVersion).read(reader);
 }
 
 /** A whole frame with its size, as a gather list: records are not copied. */

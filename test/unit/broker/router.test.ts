@@ -37,10 +37,6 @@ describe('the router', () => {
     ['a negative version', header(APIS.Metadata.key, -1)],
     ['a header that is cut', header(3, 1).subarray(0, 8)],
     ['a body that is cut', requestBytes('Metadata', 1, { topics: [{ name: 'orders' }] }).subarray(4, -1)],
-    [
-      'a body with bytes too many',
-      Buffer.concat([requestBytes('Metadata', 1, { topics: [] }).subarray(4), Buffer.of(0)]),
-    ],
   ])('ends the connection of %s', async (_what, frame) => {
     expect(await routerOf(door()).handle(frame, peer)).toMatchObject({ type: 'close' });
   });
