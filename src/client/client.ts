@@ -68,6 +68,8 @@ export interface ReadPage {
   /** Where to read on. */
   readonly next: number;
   readonly highWatermark: number;
+  /** Where reading ends for now: the high watermark, or the first open transaction. */
+  readonly end: number;
 }
 
 export interface ConsumedRecord {
@@ -148,6 +150,7 @@ export class Client {
       records: (page['records'] as Json[]).map(recordOf),
       next: page['next'],
       highWatermark: page['high_watermark'],
+      end: page['last_stable_offset'] ?? page['high_watermark'],
     };
   }
 

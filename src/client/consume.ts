@@ -145,7 +145,7 @@ function take(outcome: Outcome, options: ConsumeOptions): Consumed | null {
     return { type: 'skipped', partition, next, why: outcome.error as ClientError };
   }
   const { page } = outcome;
-  cursor.end ??= page.highWatermark;
+  cursor.end ??= page.end;
   cursor.stalled = page.records.length === 0 && page.next === cursor.from;
   cursor.from = page.next;
   const records = cutAt(page.records, options.until ?? null);

@@ -1,7 +1,7 @@
 /** Reads one partition for HTTP: from a position in words to a page of records in JSON. */
 import { KafkaError } from '../errors.ts';
 import type { Gate } from '../log/gate.ts';
-import type { FetchedPartition, OffsetAt, PartitionId } from '../log/log.ts';
+import type { FetchedPartition, Isolation, OffsetAt, PartitionId } from '../log/log.ts';
 import type { Holding } from './byte-budget.ts';
 import type { HttpContext } from './context.ts';
 import { HttpError } from './problem.ts';
@@ -15,6 +15,7 @@ export interface ReadRequest {
   readonly limit: number;
   readonly maxBytes: number;
   readonly waitMs: number;
+  readonly isolation: Isolation;
   readonly format: RecordFormat;
   readonly lines: boolean;
 }
@@ -24,6 +25,8 @@ export interface RecordsRead {
   /** Where to read on. */
   readonly next: number;
   readonly highWatermark: number;
+  /** Where the first open transaction begins, when that keeps the reader from reading on; else null. */
+  readonly lastStableOffset: number | null;
 }
 
 /** One answer is text in memory, all of it, while its client reads. */
@@ -38,7 +41,7 @@ export async function readRecords(
   signal: AbortSignal,
 ): Promise<RecordsRead> {
   const { log, config } = context;
-  const offset = await findOffset(context, request.partition, request.from);
+  const offset = await findOffset(context, request);
   const maxBytes = Math.min(request.maxBytes, config['fetch.max.bytes'], READ_BYTES_MAX);
   const fetched = await log.fetch(
     {
@@ -46,7 +49,7 @@ export async function readRecords(
       minBytes: request.waitMs > 0 ? 1 : 0,
       maxBytes,
       maxWaitMs: request.waitMs,
-      isolation: 'read_uncommitted',
+      isolation: request.isolation,
     },
     signal,
   );
@@ -61,23 +64,25 @@ export async function readRecords(
       decompressedBytesMax: config['http.decompressed.bytes.max'],
       decompressing,
     });
-    await page.fill(partition.records);
+    await page.fill(partition.records, partition.abortedTransactions);
     const { highWatermark } = partition;
-    const body = page.finish(highWatermark);
+    const isHeld = request.isolation === 'read_committed' && partition.lastStableOffset < highWatermark;
+    const lastStableOffset = isHeld ? partition.lastStableOffset : null;
+    const body = page.finish(highWatermark, lastStableOffset);
     holding.take(Math.max(0, body.length - partition.bytes));
-    return { body, next: page.next, highWatermark };
+    return { body, next: page.next, highWatermark, lastStableOffset };
   } finally {
     fetched.release();
   }
 }
 
-async function findOffset({ log }: HttpContext, partition: PartitionId, from: string): Promise<number> {
+async function findOffset({ log }: HttpContext, { partition, from, isolation }: ReadRequest): Promise<number> {
   const find = async (at: OffsetAt) => (await log.listOffset(partition, at)).offset;
-  const latest: OffsetAt = { type: 'latest', isolation: 'read_uncommitted' };
+  const latest: OffsetAt = { type: 'latest', isolation };
   if (from === 'earliest') return find({ type: 'earliest' });
   if (from === 'latest') return find(latest);
   if (from.startsWith('@')) {
-    const offset = await find({ type: 'timestamp', timestamp: Number(from.slice(1)) });
+    const offset = await find({ type: 'timestamp', timestamp: Number(from.slice(1)), isolation });
     return offset === -1 ? find(latest) : offset; // Nothing of that time or later yet: what comes next.
   }
   if (!from.startsWith('-')) return Number(from);

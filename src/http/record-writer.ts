@@ -40,8 +40,10 @@ export class RecordWriter {
     this.#ascii(this.#lines ? '}\n' : '}');
   }
 
-  finish(next: number, highWatermark: number): Buffer<ArrayBuffer> {
-    if (!this.#lines) this.#ascii(`],"next":${next},"high_watermark":${highWatermark}}`);
+  /** `lastStableOffset`: null unless it is to be told. */
+  finish(next: number, highWatermark: number, lastStableOffset: number | null = null): Buffer<ArrayBuffer> {
+    const stable = lastStableOffset === null ? '' : `,"last_stable_offset":${lastStableOffset}`;
+    if (!this.#lines) this.#ascii(`],"next":${next},"high_watermark":${highWatermark}${stable}}`);
     return this.#out.subarray(0, this.#at);
   }
 

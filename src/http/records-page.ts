@@ -1,7 +1,8 @@
 /** The records of one answer, taken from whole batches as they are stored. */
 import { KafkaError } from '../errors.ts';
 import type { Gate } from '../log/gate.ts';
-import { type BatchHeader, CODEC_MASK, CONTROL_FLAG, hasValidCrc, iterateBatches } from '../record/batch.ts';
+import { type BatchHeader, CODEC_MASK, hasValidCrc, iterateBatches } from '../record/batch.ts';
+import { type AbortedRange, CommittedBatches } from '../record/committed.ts';
 import { type DecodedRecord, decodeBatch } from '../record/records.ts';
 import { HttpError } from './problem.ts';
 import type { RecordFormat } from './record-format.ts';
@@ -23,7 +24,7 @@ export interface PageOptions {
 /** A header takes two stored bytes and fifty times that in memory. */
 const HEADERS_MAX = 100_000;
 
-/** `next` always moves past what can never be answered: gaps and control batches. */
+/** `next` always moves past what can never be answered: gaps, control batches, and what was aborted. */
 export class RecordsPage {
   readonly #writer: RecordWriter;
   next: number;
@@ -36,17 +37,22 @@ export class RecordsPage {
     this.next = options.offset;
   }
 
-  finish(highWatermark: number): Buffer<ArrayBuffer> {
-    return this.#writer.finish(this.next, highWatermark);
+  finish(highWatermark: number, lastStableOffset: number | null = null): Buffer<ArrayBuffer> {
+    return this.#writer.finish(this.next, highWatermark, lastStableOffset);
   }
 
-  /** Takes what fits from whole batches, one after the other in each buffer. Throws HttpError, see `#decode`. */
-  async fill(fetched: readonly Buffer[]): Promise<void> {
+  /**
+   * Takes what fits from whole batches, one after the other in each buffer. Throws HttpError, see `#decode`.
+   * `aborted`: as the fetch lists them; null when aborted records are shown.
+   */
+  async fill(fetched: readonly Buffer[], aborted: readonly AbortedRange[] | null = null): Promise<void> {
+    const committed = new CommittedBatches(aborted);
     for (const bytes of fetched) {
       for (const { position, header } of iterateBatches(bytes)) {
         const end = header.baseOffset + header.lastOffsetDelta + 1;
+        const isShown = committed.shows(header, bytes, position);
         if (end <= this.next) continue; // The fetch began in the middle of a batch.
-        if (!(header.attributes & CONTROL_FLAG)) {
+        if (isShown) {
           const recordsMax = this.#options.limit - this.#writer.count;
           if (recordsMax === 0) return;
           const records = await this.#decode(bytes, position, header, recordsMax);

@@ -233,6 +233,10 @@ export const RecordsPage = z
     records: z.array(Record),
     next: offset.openapi({ description: 'Where to read on: `from` of the next request.' }),
     high_watermark: offset.openapi({ description: 'The offset that the next record will get.' }),
+    last_stable_offset: offset.optional().openapi({
+      description:
+        'While a transaction is open: where it begins. `next` does not go beyond it with `isolation=read_committed`.',
+    }),
   })
   .openapi('Records');
 
@@ -264,6 +268,15 @@ export const ReadQuery = z.strictObject({
     default: 0,
     description: 'Milliseconds to wait for a record when there is none yet.',
   }),
+  isolation: z
+    .enum(['read_committed', 'read_uncommitted'])
+    .default('read_committed')
+    .openapi({
+      default: 'read_committed',
+      description:
+        '`read_committed` answers no records of transactions that were aborted, and none from the first open transaction ' +
+        'on. `read_uncommitted` answers all.',
+    }),
 });
 export const ReadHeaders = z.object({ 'Record-Format': recordFormat });
 

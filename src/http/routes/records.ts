@@ -40,6 +40,7 @@ const duplicateHeader = z.object({
 const positionHeaders = z.object({
   'Next-Offset': z.int().openapi({ description: '`next` of the JSON answer.' }),
   'High-Watermark': z.int().openapi({ description: '`high_watermark` of the JSON answer.' }),
+  'Last-Stable-Offset': z.int().optional().openapi({ description: '`last_stable_offset` of the JSON answer.' }),
 });
 
 const writeProblems = {
@@ -151,7 +152,7 @@ function readRoute(api: Api): void {
       tag: TAG,
       summary: 'Read records of one partition',
       description:
-        '`Accept: application/x-ndjson` answers one record a line. Read on with `from` = `next` of the answer, until `next` = `high_watermark`. An answer may hold no record and ' +
+        '`Accept: application/x-ndjson` answers one record a line. Read on with `from` = `next` of the answer, until `next` = `high_watermark`, or `last_stable_offset` where there is one. An answer may hold no record and ' +
         'still move `next`. Records that cannot be shown (damaged, or beyond http.decompressed.bytes.max when ' +
         'decompressed) are answered with 422 and the `next` behind them.',
       params: PartitionParams,
@@ -174,14 +175,17 @@ function readRoute(api: Api): void {
     async ({ params, query, headers, c, holding }) => {
       const lines = /\bapplication\/(x-)?ndjson\b/i.test(c.req.raw.headers.get('accept') ?? '');
       const partition = findPartition(context, params.topic, params.partition);
-      const { from, limit, max_bytes: maxBytes, wait: waitMs } = query;
-      const request = { partition, from, limit, maxBytes, waitMs, format: headers['Record-Format'], lines };
+      const { from, limit, max_bytes: maxBytes, wait: waitMs, isolation } = query;
+      const format = headers['Record-Format'];
+      const request = { partition, from, limit, maxBytes, waitMs, isolation, format, lines };
       const signal =
         waitMs > 0 && context.closing ? AbortSignal.any([c.req.raw.signal, context.closing]) : c.req.raw.signal;
-      const { body, next, highWatermark } = await readRecords(context, request, holding, decompressing, signal);
+      const read = await readRecords(context, request, holding, decompressing, signal);
+      const { body, next, highWatermark, lastStableOffset } = read;
       return replyWith(200, lines ? NDJSON : 'application/json', body, {
         'Next-Offset': String(next),
         'High-Watermark': String(highWatermark),
+        ...(lastStableOffset !== null && { 'Last-Stable-Offset': String(lastStableOffset) }),
       });
     },
   );

@@ -57,7 +57,7 @@ describe('headers are documented', () => {
   test('those that are answered', () => {
     expect(answered('/v1/topics', 'post', 201)).toEqual(['Location']);
     expect(answered('/v1/topics/{topic}/records', 'post', 200)).toEqual(['Duplicate']);
-    expect(answered(PARTITION_RECORDS, 'get', 200)).toEqual(['Next-Offset', 'High-Watermark']);
+    expect(answered(PARTITION_RECORDS, 'get', 200)).toEqual(['Next-Offset', 'High-Watermark', 'Last-Stable-Offset']);
     expect(answered(PARTITION_RECORDS, 'get', 503)).toEqual(['Retry-After']);
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CoordinatorCommand } from '../../../src/journal/journal.ts';
 import { buildBatch, compressBatch, type NewRecord } from '../../../src/record/records.ts';
 import { type HttpDoor, openDoor } from './http-door.ts';
 
@@ -170,4 +171,48 @@ test('many read at once without holding on to buffers', async () => {
   const path = await topic(Array.from({ length: 200 }, (_, value) => ({ value })));
   const pages = await Promise.all(Array.from({ length: 20 }, () => door.get(path)));
   for (const { json } of pages) expect(json.records).toHaveLength(200);
+});
+
+describe('transactions', () => {
+  let path: string;
+  /** One aborted, one committed, one open, each with a record of its own. */
+  beforeAll(async () => {
+    path = await topic(['plain']);
+    const { topicId } = door.core.topics.byName(path.split('/')[3]!)!;
+    const { journal } = door.core.topics.byId(topicId)!.partitions[0]!;
+    const coordinate = (command: CoordinatorCommand) =>
+      door.core.journals[journal]!.coordinate(() => ({ commands: [command], answer: null }));
+    for (const [producerId, ending] of [
+      [7, false],
+      [8, true],
+      [9, null],
+    ] as const) {
+      const fields = { topicId, partition: 0, producerId, producerEpoch: 0, transaction: 1 };
+      await coordinate({ type: 'transactionGuarded', ...fields });
+      const producer = { producerId, producerEpoch: 0, baseSequence: 0, transactional: true };
+      await append(path, buildBatch([{ key: null, value: `of ${producerId}` }], { timestamp: now, ...producer }));
+      if (ending === null) continue;
+      await coordinate({ type: 'transactionMarked', ...fields, coordinatorEpoch: 1, committed: ending });
+    }
+    await append(path, batchOf({ value: 'behind' }));
+  });
+
+  test.each([
+    ['', ['plain', 'of 8'], 5, 5],
+    ['isolation=read_committed', ['plain', 'of 8'], 5, 5],
+    ['isolation=read_uncommitted', ['plain', 'of 7', 'of 8', 'of 9', 'behind'], 7, undefined],
+    ['from=1', ['of 8'], 5, 5],
+    ['from=-1', [], 5, 5],
+    ['from=latest', [], 5, 5],
+    ['from=latest&isolation=read_uncommitted', [], 7, undefined],
+  ])('?%s shows %j', async (query, values, next, lastStableOffset) => {
+    const { json, headers } = await door.get(`${path}?${query}`);
+    expect(json.records.map(({ value }: any) => value)).toEqual(values);
+    expect([json.next, json.high_watermark, json.last_stable_offset]).toEqual([next, 7, lastStableOffset]);
+    expect(headers.get('last-stable-offset')).toBe(lastStableOffset === undefined ? null : '5');
+  });
+
+  test('an isolation that does not exist is refused', async () => {
+    expect((await door.get(`${path}?isolation=serializable`)).status).toBe(400);
+  });
 });

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type Given, parseConfig } from '../../../src/config.ts';
+import type { CoordinatorCommand } from '../../../src/journal/journal.ts';
+import type { FetchedPartition } from '../../../src/log/log.ts';
 import { iterateBatches } from '../../../src/record/batch.ts';
+import { readControlBatch } from '../../../src/record/control-batch.ts';
 import { buildBatch, type DecodedRecord, decodeBatch } from '../../../src/record/records.ts';
 import { type Clock, systemClock, systemTimers } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
@@ -149,6 +152,51 @@ describe.each([1, 4])('the background work of a broker with %i journals', (journ
     await core.close();
     const again = await world.reopen();
     expect(await readBack(again)).toEqual(before);
+    await again.close();
+  });
+
+  test('merging keeps markers and transactional batches as they are, across a restart', async () => {
+    const world = await open(journals);
+    const { core, brokerClock } = world;
+    const { topicId, partitions } = await core.topics.create({ name: 't', partitions: 1, config: {} });
+    const journal = core.journals.find(({ id }) => id === partitions[0]!.journal)!;
+    const coordinate = (command: CoordinatorCommand) => journal.coordinate(() => ({ commands: [command], answer: 0 }));
+    for (let transaction = 0; transaction < 20; transaction++) {
+      const fields = { topicId, partition: 0, producerId: 7, producerEpoch: transaction, transaction };
+      await coordinate({ type: 'transactionGuarded', ...fields });
+      const producer = { producerId: 7, producerEpoch: transaction, baseSequence: 0, transactional: true };
+      const value = 'x'.repeat(transaction % 3 === 0 ? 90_000 : 100);
+      const records = buildBatch([{ key: null, value }], { timestamp: 5, ...producer });
+      expect(await core.log.produce([{ topicId, partition: 0, records }], { origin: 'kafka' })).toMatchObject([
+        { error: 'NONE', baseOffset: 2 * transaction },
+      ]);
+      const marker = { producerEpoch: transaction + 1, coordinatorEpoch: 3, committed: transaction % 2 === 0 };
+      await coordinate({ type: 'transactionMarked', ...fields, ...marker });
+    }
+    const readCommitted = async ({ log }: Core) => {
+      const request = { topicId, partition: 0, fetchOffset: 0, maxBytes: 1 << 24, currentLeaderEpoch: -1 };
+      const limits = { minBytes: 0, maxBytes: 1 << 24, maxWaitMs: 0 };
+      const answer = await log.fetch({ partitions: [request], ...limits, isolation: 'read_committed' }, signal);
+      const [{ records, abortedTransactions }] = answer.partitions as [FetchedPartition];
+      const bytes = Buffer.concat(records);
+      answer.release();
+      return { bytes, abortedTransactions };
+    };
+    const before = await readCommitted(core);
+    expect(before.abortedTransactions).toHaveLength(10);
+    expect([...iterateBatches(before.bytes)].map(({ position }) => readControlBatch(before.bytes, position))).toEqual(
+      Array.from({ length: 20 }, (_, transaction) => [
+        null,
+        { producerId: 7, producerEpoch: transaction + 1, coordinatorEpoch: 3, committed: transaction % 2 === 0 },
+      ]).flat(),
+    );
+    brokerClock.offsetMs += 121_000;
+    await core.lifecycle.merge(signal);
+    expect(extents(core).every(({ source }) => source.type === 'segment')).toBe(true);
+    expect(await readCommitted(core)).toEqual(before);
+    await core.close();
+    const again = await world.reopen();
+    expect(await readCommitted(again)).toEqual(before);
     await again.close();
   });
 
