@@ -364,7 +364,7 @@ describe('no sequence of events', () => {
   test('breaks an invariant', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        let known: Transaction | null = null;
+        let known = null as Transaction | null;
         let fresh = 10;
         let now = 0;
         for (const { event: given, as, exhaust } of steps) {
