@@ -34,7 +34,7 @@ export const DescribeGroupsResponse = message({
       protocolData: string(),
       members: array({
         memberId: string(),
-        groupInstanceId: string({ since: 4, nullableSince: 4 }),
+        groupInstanceId: string({ since: 4, nullableSince: 4, fallback: null }),
         clientId: string(),
         clientHost: string(),
         memberMetadata: bytes(),

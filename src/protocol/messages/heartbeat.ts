@@ -12,7 +12,7 @@ export const HeartbeatRequest = message({
     groupId: string(),
     generationId: int32(),
     memberId: string(),
-    groupInstanceId: string({ since: 3, nullableSince: 3 }),
+    groupInstanceId: string({ since: 3, nullableSince: 3, fallback: null }),
   },
 });
 

@@ -20,10 +20,10 @@ export const JoinGroupRequest = message({
     rebalanceTimeoutMs: int32({ since: 1, fallback: -1 }),
     /** Empty from a member that joins for the first time. */
     memberId: string(),
-    groupInstanceId: string({ since: 5, nullableSince: 5 }),
+    groupInstanceId: string({ since: 5, nullableSince: 5, fallback: null }),
     protocolType: string(),
     protocols: array({ name: string(), metadata: bytes() }),
-    reason: string({ since: 8, nullableSince: 8 }),
+    reason: string({ since: 8, nullableSince: 8, fallback: null }),
   },
 });
 
@@ -36,7 +36,7 @@ export const JoinGroupResponse = message({
     throttleTimeMs: int32({ since: 2 }),
     errorCode: int16(),
     generationId: int32({ fallback: -1 }),
-    protocolType: string({ since: 7, nullableSince: 7 }),
+    protocolType: string({ since: 7, nullableSince: 7, fallback: null }),
     /** Null since v7 where there is none, empty before. */
     protocolName: string({ nullableSince: 7 }),
     leader: string(),
@@ -45,7 +45,7 @@ export const JoinGroupResponse = message({
     /** For the leader only. */
     members: array({
       memberId: string(),
-      groupInstanceId: string({ since: 5, nullableSince: 5 }),
+      groupInstanceId: string({ since: 5, nullableSince: 5, fallback: null }),
       metadata: bytes(),
     }),
   },

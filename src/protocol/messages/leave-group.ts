@@ -16,7 +16,7 @@ export const LeaveGroupRequest = message({
       {
         memberId: string(),
         groupInstanceId: string({ nullableSince: 3, fallback: null }),
-        reason: string({ since: 5, nullableSince: 5 }),
+        reason: string({ since: 5, nullableSince: 5, fallback: null }),
       },
       { since: 3 },
     ),

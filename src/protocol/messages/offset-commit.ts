@@ -18,7 +18,7 @@ export const OffsetCommitRequest = message({
     /** -1, with an empty member id, from consumers that assign partitions themselves. */
     generationIdOrMemberEpoch: int32({ fallback: -1 }),
     memberId: string({ fallback: '' }),
-    groupInstanceId: string({ since: 7, nullableSince: 7 }),
+    groupInstanceId: string({ since: 7, nullableSince: 7, fallback: null }),
     retentionTimeMs: int64({ until: 4, fallback: -1 }),
     topics: array({
       name: string({ until: 9 }),

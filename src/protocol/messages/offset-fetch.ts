@@ -19,7 +19,7 @@ export const OffsetFetchRequest = message({
     groups: array(
       {
         groupId: string(),
-        memberId: string({ since: 9, nullableSince: 9 }),
+        memberId: string({ since: 9, nullableSince: 9, fallback: null }),
         memberEpoch: int32({ since: 9, fallback: -1 }),
         topics: array(
           {

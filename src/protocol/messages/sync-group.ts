@@ -13,9 +13,9 @@ export const SyncGroupRequest = message({
     groupId: string(),
     generationId: int32(),
     memberId: string(),
-    groupInstanceId: string({ since: 3, nullableSince: 3 }),
-    protocolType: string({ since: 5, nullableSince: 5 }),
-    protocolName: string({ since: 5, nullableSince: 5 }),
+    groupInstanceId: string({ since: 3, nullableSince: 3, fallback: null }),
+    protocolType: string({ since: 5, nullableSince: 5, fallback: null }),
+    protocolName: string({ since: 5, nullableSince: 5, fallback: null }),
     /** From the leader only. */
     assignments: array({ memberId: string(), assignment: bytes() }),
   },
@@ -29,8 +29,8 @@ export const SyncGroupResponse = message({
   fields: {
     throttleTimeMs: int32({ since: 1 }),
     errorCode: int16(),
-    protocolType: string({ since: 5, nullableSince: 5 }),
-    protocolName: string({ since: 5, nullableSince: 5 }),
+    protocolType: string({ since: 5, nullableSince: 5, fallback: null }),
+    protocolName: string({ since: 5, nullableSince: 5, fallback: null }),
     assignment: bytes(),
   },
 });

@@ -17,7 +17,7 @@ export const TxnOffsetCommitRequest = message({
     producerEpoch: int16(),
     generationId: int32({ since: 3, fallback: -1 }),
     memberId: string({ since: 3 }),
-    groupInstanceId: string({ since: 3, nullableSince: 3 }),
+    groupInstanceId: string({ since: 3, nullableSince: 3, fallback: null }),
     topics: array({
       name: string(),
       partitions: array({
