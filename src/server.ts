@@ -95,7 +95,9 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     });
     const placements = new Placements({ clusterId, metadata, journals, runtime });
     const groupConfigs = configs.groups;
-    const coordinators = openCoordinators({ config, runtime, journals, topics, log, placements, groupConfigs });
+    const entriesCostMoney = metadataPricing.writeUnit > 0;
+    const shared = { config, runtime, journals, topics, log, placements, groupConfigs };
+    const coordinators = openCoordinators({ ...shared, entriesCostMoney });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
     return {
       brokerId,

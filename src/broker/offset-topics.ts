@@ -47,8 +47,18 @@ export async function codesOf<T>(
   items: readonly (T | KafkaError)[],
   act: (accepted: readonly T[]) => Promise<readonly (KafkaError | null)[]>,
 ): Promise<number[]> {
-  const accepted = items.filter((item): item is T => !(item instanceof KafkaError));
-  const outcomes = await actOrFail(accepted, act);
+  return codesWith(call, items, await actOrFail(acceptedOf(items), act));
+}
+
+export const acceptedOf = <T>(items: readonly (T | KafkaError)[]): T[] =>
+  items.filter((item): item is T => !(item instanceof KafkaError));
+
+/** `outcomes` are those of the accepted items, in order. */
+export function codesWith<T>(
+  call: Call,
+  items: readonly (T | KafkaError)[],
+  outcomes: readonly (KafkaError | null)[],
+): number[] {
   let next = 0;
   return items.map((item) => {
     const error = item instanceof KafkaError ? item : (outcomes[next++] ?? null);

@@ -22,9 +22,13 @@ import { leaveGroup } from './handlers/leave-group.ts';
 import { listGroups } from './handlers/list-groups.ts';
 import { listOffsets } from './handlers/list-offsets.ts';
 import { metadata } from './handlers/metadata.ts';
+import { offsetCommit } from './handlers/offset-commit.ts';
+import { offsetDelete } from './handlers/offset-delete.ts';
+import { offsetFetch } from './handlers/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
 import { syncGroup } from './handlers/sync-group.ts';
+import { txnOffsetCommit } from './handlers/txn-offset-commit.ts';
 
 export type Handlers = { readonly [N in ApiName]?: Handler<N> };
 
@@ -33,6 +37,8 @@ const handlers = {
   Fetch: fetch,
   ListOffsets: listOffsets,
   Metadata: metadata,
+  OffsetCommit: offsetCommit,
+  OffsetFetch: offsetFetch,
   FindCoordinator: findCoordinator,
   JoinGroup: joinGroup,
   Heartbeat: heartbeat,
@@ -41,10 +47,12 @@ const handlers = {
   DescribeGroups: describeGroups,
   ListGroups: listGroups,
   DeleteGroups: deleteGroups,
+  OffsetDelete: offsetDelete,
   CreateTopics: createTopics,
   DeleteTopics: deleteTopics,
   DeleteRecords: deleteRecords,
   InitProducerId: initProducerId,
+  TxnOffsetCommit: txnOffsetCommit,
   OffsetForLeaderEpoch: offsetForLeaderEpoch,
   DescribeConfigs: describeConfigs,
   AlterConfigs: alterConfigs,

@@ -12,6 +12,7 @@ import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ClassicGroups } from './group/classic/classic-groups.ts';
 import { Groups } from './group/groups.ts';
+import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
 import { Transactions } from './transaction/transactions.ts';
 
@@ -78,9 +79,18 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     allocateProducerId: () => options.log.allocateProducerId(),
     placeGroup: (groupId, client) => groups.place(groupId, client),
   });
+  const expiry = new OffsetExpiry({
+    groups,
+    topics: options.topics,
+    runtime,
+    intervalMs: config['offsets.retention.check.interval.ms'],
+    retentionMs: config['offsets.retention.minutes'] * 60_000,
+    guardRetentionMs: config['producer.id.expiration.ms'],
+  });
   // Every kind of group registers before groups are loaded.
   groups.register(classicGroups);
   groups.load();
+  expiry.start();
   return {
     groups,
     classicGroups,
@@ -88,6 +98,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     transactions,
     async close() {
       transactions.close();
+      expiry.close();
       offsets.close();
       groups.close();
     },

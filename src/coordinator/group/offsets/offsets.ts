@@ -6,11 +6,19 @@
  */
 import type { Placements } from '../../../cluster/placements.ts';
 import { KafkaError } from '../../../errors.ts';
-import type { Journal, Records } from '../../../journal/journal.ts';
+import type { DecisionView, Journal, Records } from '../../../journal/journal.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import { toCoordinatorError } from '../../coordinator-error.ts';
 import { groupOwner } from '../../owner.ts';
 import type { Committer, GroupDirectory } from '../live-group.ts';
+import {
+  decideDeletion,
+  decideWrites,
+  type NamedPlace,
+  type OffsetMismatch,
+  type OffsetWrite,
+  requireNoMembers,
+} from './change-offsets.ts';
 import { requireCreator } from './commit-offsets.ts';
 import { BATCH_BYTES_MAX, CommitQueue } from './commit-queue.ts';
 import {
@@ -23,6 +31,8 @@ import {
 } from './offset-records.ts';
 import { addPendingOffsets, type OffsetToCommit, type TransactionalProducer } from './transactional-offsets.ts';
 
+/** Offsets that one decision deletes: it has to fit an entry. */
+const DELETED_COUNT_MAX = 1_000;
 /** Where entries cost money: at most 20 a second for the commits of a journal. */
 const PRICED_INTERVAL_MS = 50;
 /** An unchanged offset is written again after this share of the retention. */
@@ -133,6 +143,55 @@ export class Offsets {
       this.#options.groups.find(groupId)?.checkFetch(memberId ?? '', memberEpoch);
     }
     return found(journal.state.records(groupOwner(groupId)), places);
+  }
+
+  /**
+   * Writes for somebody who is no member: whole or not at all. The group is made when there is none. Throws NON_EMPTY_GROUP
+   * while it has members.
+   */
+  async write({ groupId, client }: OffsetsClient, writes: readonly OffsetWrite[]): Promise<readonly OffsetMismatch[]> {
+    for (const write of writes) {
+      const refusal = this.#metadataTooLarge(write);
+      if (refusal !== null) throw refusal;
+    }
+    const bytes = writes.reduce((sum, offset) => sum + bytesOf(offset), 0);
+    if (bytes > BATCH_BYTES_MAX) {
+      throw new KafkaError(
+        'INVALID_COMMIT_OFFSET_SIZE',
+        `offsets of ${bytes} bytes at once: at most ${BATCH_BYTES_MAX}`,
+      );
+    }
+    const { groups } = this.#options;
+    const queue = this.#queue(groups.find(groupId)?.journal ?? (await groups.place(groupId, client)));
+    const { mismatches, written } = await queue.coordinate({
+      groupId,
+      client,
+      bytes,
+      check: () => requireNoMembers(groups.find(groupId)),
+      decide: (view) => decideWrites(view, groupId, groups.find(groupId), writes),
+    });
+    if (!written) await queue.confirm();
+    return mismatches;
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, NOT_COORDINATOR for the request as a whole. */
+  async delete(groupId: string, places: readonly NamedPlace[]): Promise<OffsetOutcomes> {
+    const journal = await this.#journalOf(groupId);
+    if (journal === undefined) {
+      throw new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(groupId)}`);
+    }
+    const queue = this.#queue(journal);
+    const outcomes: (KafkaError | null)[] = [];
+    for (let next = 0; next === 0 || next < places.length; next += DELETED_COUNT_MAX) {
+      const some = places.slice(next, next + DELETED_COUNT_MAX);
+      const decide = (view: DecisionView) => decideDeletion(view, groupId, this.#options.groups.find(groupId), some);
+      const { refusals, written } = await journal.coordinate(decide).catch((cause) => {
+        throw toCoordinatorError(cause);
+      });
+      if (!written) await queue.confirm();
+      outcomes.push(...refusals);
+    }
+    return outcomes;
   }
 
   /** Answers those who wait; nothing more is accepted. */

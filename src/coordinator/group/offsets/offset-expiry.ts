@@ -1,0 +1,90 @@
+/**
+ * Looks for expired offsets every `offsets.retention.check.interval.ms` and removes them by entries that carry the result.
+ * Groups that are left with neither members nor offsets go, too.
+ */
+import type { Topics } from '../../../cluster/topics.ts';
+import { toKafkaError } from '../../../errors.ts';
+import { type TimerHandle, yieldTurn } from '../../../runtime/clock.ts';
+import type { Runtime } from '../../../runtime/runtime.ts';
+import { groupOwner } from '../../owner.ts';
+import type { GroupDirectory, LiveGroup } from '../live-group.ts';
+import { expiredOffsets } from './expired-offsets.ts';
+
+export interface OffsetExpiryOptions {
+  readonly groups: GroupDirectory & { deleteWhenUnused(groupId: string): Promise<boolean> };
+  readonly topics: Pick<Topics, 'byId'>;
+  readonly runtime: Runtime;
+  readonly intervalMs: number;
+  readonly retentionMs: number;
+  /** How long guards of transactions that ended are remembered. */
+  readonly guardRetentionMs: number;
+}
+
+/** Groups looked at in one turn of the event loop; as many decisions share an entry. */
+const GROUPS_PER_TURN = 64;
+
+export class OffsetExpiry {
+  readonly #options: OffsetExpiryOptions;
+  #timer: TimerHandle | null = null;
+  #closed = false;
+
+  constructor(options: OffsetExpiryOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { runtime, intervalMs } = this.#options;
+    this.#timer = runtime.timers.after(intervalMs, () => {
+      void this.run().finally(() => {
+        if (!this.#closed) this.start();
+      });
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  /** One look at all groups. Never rejects: what failed is tried again at the next one. */
+  async run(): Promise<void> {
+    const groups = [...this.#options.groups.list()];
+    for (let next = 0; next < groups.length && !this.#closed; next += GROUPS_PER_TURN) {
+      await Promise.all(groups.slice(next, next + GROUPS_PER_TURN).map((group) => this.#look(group)));
+      await yieldTurn(this.#options.runtime.timers);
+    }
+  }
+
+  async #look(group: LiveGroup): Promise<void> {
+    if (group.type === 'share' || group.journal.role !== 'leading') return;
+    try {
+      while (await this.#expire(group));
+      await this.#options.groups.deleteWhenUnused(group.groupId);
+    } catch (cause) {
+      if (toKafkaError(cause) === null) throw cause;
+      const { logger } = this.#options.runtime;
+      logger.warn(
+        { group: group.groupId, cause: String(cause) },
+        'offsets could not be expired; the next look tries again',
+      );
+    }
+  }
+
+  /** Answers whether there may be more. */
+  async #expire({ groupId, journal }: LiveGroup): Promise<boolean> {
+    const owner = groupOwner(groupId);
+    if (this.#expired(groupId, journal.state.records(owner), this.#options.runtime.clock.now()).length === 0)
+      return false;
+    return journal.coordinate((view) => {
+      const changes = this.#expired(groupId, view.records(owner), view.timestamp);
+      const commands = changes.length === 0 ? [] : [{ type: 'recordsChanged' as const, owner, changes }];
+      return { commands, answer: changes.length > 0 && !this.#closed };
+    });
+  }
+
+  #expired(groupId: string, records: ReadonlyMap<string, string>, now: number) {
+    const { groups, topics, retentionMs, guardRetentionMs } = this.#options;
+    const topicName = (topicId: string) => topics.byId(topicId)?.name;
+    return expiredOffsets(records, groups.find(groupId), { now, retentionMs, guardRetentionMs, topicName });
+  }
+}
