@@ -149,4 +149,4 @@ export class Client {
   }
 }
 
-const ELSEWHERE: ReadonlySet<string> = new Set(['NOT_LEADER_OR_FOLLOWER', 'STALE_BROKER_EPOCH']);
+const ELSEWHERE: ReadonlySet<string> = new Set(['NOT_LEADER_OR_FOLLOWER', 'NOT_COORDINATOR', 'STALE_BROKER_EPOCH']);

@@ -4,6 +4,7 @@
  */
 import type { ErrorName } from '../../src/errors.ts';
 import type { Command, Entry } from '../../src/journal/entry.ts';
+import type { RecordChange } from '../../src/journal/journal.ts';
 import type { OffsetAt, ProduceOutcome } from '../../src/log/log.ts';
 import type { SeenRecord } from './payload.ts';
 
@@ -106,6 +107,17 @@ export interface EpochEndSeen extends PartitionName {
   readonly visible: number;
 }
 
+export interface OffsetTold extends PartitionName {
+  readonly process: string;
+  readonly groupId: string;
+  /** -1: none. */
+  readonly offset: number;
+  /** How often this offset had changed when the request arrived. */
+  readonly changesBefore: number;
+  /** Others may have been committed in the same entry: only the last of them shows there. */
+  readonly together: boolean;
+}
+
 export interface StoredTopic {
   readonly topicId: string;
   readonly name: string;
@@ -152,6 +164,7 @@ export type HistoryEvent =
       readonly number: number;
     } & PartitionName)
   | { readonly type: 'markerAppended'; readonly marker: LedgerMarker }
+  | { readonly type: 'recordsChanged'; readonly owner: string; readonly changes: readonly RecordChange[] }
   | ({
       readonly type: 'logStartAdvanced';
       readonly logStartOffset: number;
@@ -167,6 +180,9 @@ export type HistoryEvent =
       readonly process: string;
       readonly outcome: ProduceOutcome;
     }
+  /** What a group was told of one of its offsets, or told to keep. */
+  | ({ readonly type: 'offsetCommitted' } & OffsetTold)
+  | ({ readonly type: 'offsetFetched' } & OffsetTold)
   /** A client was told that its transaction has ended so. */
   | { readonly type: 'transactionEnded'; readonly transaction: number; readonly committed: boolean }
   | { readonly type: 'producerIdGiven'; readonly id: number }

@@ -125,6 +125,9 @@ export class Ledger {
         this.#options.history().add({ type: 'transactionGuarded', ...guarded });
         return;
       }
+      case 'recordsChanged':
+        this.#options.history().add({ type: 'recordsChanged', owner: command.owner, changes: command.changes });
+        return;
       case 'transactionMarked':
         this.#mark(journal, entry, command, process);
         return;

@@ -49,6 +49,8 @@ export interface Load {
   readonly conditionalWriters: number;
   readonly tailReaders: number;
   readonly randomReaders: number;
+  /** Consumers that commit offsets without being members. */
+  readonly committers: number;
   /** Mean pause of a writer between two batches. */
   readonly pauseMs: number;
   /** Mean time between changes of topics. */
@@ -157,6 +159,7 @@ function drawLoad(random: SeededRandom): Load {
     conditionalWriters: random.integer(0, 3),
     tailReaders: random.integer(1, 3),
     randomReaders: 1,
+    committers: random.integer(0, 3),
     pauseMs: random.pick([20, 60, 200]),
     topicChangeMs: random.pick([3_000, 15_000]),
     deleteRecordsEveryMs: random.pick([2_000, 10_000]),

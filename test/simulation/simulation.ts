@@ -5,6 +5,7 @@
  */
 import { Acknowledgements } from './acknowledgements.ts';
 import { acknowledgedRecords } from './checkers/acknowledged-records.ts';
+import { CommittedOffsets } from './checkers/committed-offsets.ts';
 import { idempotence } from './checkers/idempotence.ts';
 import { journalEpochs } from './checkers/journal-epochs.ts';
 import { liveness } from './checkers/liveness.ts';
@@ -25,6 +26,7 @@ import { Supervisor } from './supervisor.ts';
 import { TopicDirectory } from './topic-directory.ts';
 import { Trace, type TraceSummary } from './trace.ts';
 import { Weather } from './weather.ts';
+import { committer } from './workload/committer.ts';
 import { conditionalWriter } from './workload/conditional-writer.ts';
 import { finalReader } from './workload/final-reader.ts';
 import { idempotentWriter } from './workload/idempotent-writer.ts';
@@ -131,6 +133,7 @@ class Simulation {
     });
     this.#segments = new Segments({ clusterId });
     const acknowledgements = new Acknowledgements(ledger);
+    const committedOffsets = new CommittedOffsets();
     const { clockSkewMsMax } = this.#scenario.nemesis;
     this.#history = new History(
       [
@@ -141,6 +144,7 @@ class Simulation {
         offsets({ ledger }),
         idempotence(),
         transactions(),
+        committedOffsets,
         this.#segments,
         topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
         liveness(),
@@ -156,6 +160,7 @@ class Simulation {
       history: this.#history,
       ledger,
       acknowledgements,
+      committedOffsets,
       supervisor,
       weather,
       topics: new TopicDirectory(),
@@ -285,6 +290,7 @@ class Simulation {
     many(load.conditionalWriters, 'conditional', (name) => conditionalWriter(world, name, named(name)));
     many(load.tailReaders, 'tail', (name) => tailReader(world, named(name)));
     many(load.randomReaders, 'random', (name) => randomReader(world, named(name)));
+    many(load.committers, 'committer', (name) => committer(world, name, named(name)));
     many(1, 'deleter', (name) => recordDeleter(world, named(name)));
   }
 

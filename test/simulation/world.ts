@@ -1,5 +1,6 @@
 /** What all parts of one run share. */
 import type { Acknowledgements } from './acknowledgements.ts';
+import type { CommittedOffsets } from './checkers/committed-offsets.ts';
 import type { History } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import type { Scenario } from './scenario.ts';
@@ -19,6 +20,7 @@ export interface World {
   readonly history: History;
   readonly ledger: Ledger;
   readonly acknowledgements: Acknowledgements;
+  readonly committedOffsets: CommittedOffsets;
   readonly supervisor: Supervisor;
   readonly weather: Weather;
   readonly topics: TopicDirectory;
