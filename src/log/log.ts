@@ -41,6 +41,8 @@ export interface Log {
   allocateProducerId(): Promise<number>;
 }
 
+export type { AbortedTransaction, ProducerState };
+
 export interface PartitionId {
   readonly topicId: string;
   readonly partition: number;

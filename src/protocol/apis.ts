@@ -32,6 +32,7 @@ import { DescribeClusterRequest, DescribeClusterResponse } from './messages/desc
 import { DescribeConfigsRequest, DescribeConfigsResponse } from './messages/describe-configs.ts';
 import { DescribeGroupsRequest, DescribeGroupsResponse } from './messages/describe-groups.ts';
 import { DescribeLogDirsRequest, DescribeLogDirsResponse } from './messages/describe-log-dirs.ts';
+import { DescribeProducersRequest, DescribeProducersResponse } from './messages/describe-producers.ts';
 import { DescribeQuorumRequest, DescribeQuorumResponse } from './messages/describe-quorum.ts';
 import {
   DescribeShareGroupOffsetsRequest,
@@ -133,6 +134,7 @@ export const APIS = {
   IncrementalAlterConfigs: api(IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse),
   OffsetDelete: api(OffsetDeleteRequest, OffsetDeleteResponse),
   DescribeCluster: api(DescribeClusterRequest, DescribeClusterResponse),
+  DescribeProducers: api(DescribeProducersRequest, DescribeProducersResponse),
   ConsumerGroupHeartbeat: api(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse),
   ConsumerGroupDescribe: api(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse),
   DescribeTopicPartitions: api(DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse),

@@ -359,3 +359,28 @@ test('AlterClientQuotas v0 and v1', () => {
     '00 00 00',
   );
 });
+
+test('DescribeProducers v0', () => {
+  const topics = [{ name: 't', partitionIndexes: [3] }];
+  agree('DescribeProducers', 'request', 0, { topics }, '02 02', "'t'", '02 00000003 00 00');
+  const producer = {
+    producerId: 5,
+    producerEpoch: 2,
+    lastSequence: 12,
+    lastTimestamp: 1_000,
+    coordinatorEpoch: 4,
+    currentTxnStartOffset: 7,
+  };
+  const partitions = [{ index: 3, errorCode: 0, errorMessage: null, activeProducers: [producer] }];
+  agree(
+    'DescribeProducers',
+    'response',
+    0,
+    { topics: [{ name: 't', partitions }] },
+    '00000000 02 02',
+    "'t'",
+    '02 00000003 0000 00', // one partition without an error
+    '02 0000000000000005 00000002 0000000c 00000000000003e8 00000004 0000000000000007 00',
+    '00 00 00',
+  );
+});
