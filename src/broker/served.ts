@@ -11,6 +11,7 @@ import { deleteTopics } from './handlers/delete-topics.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
 import { describeGroups } from './handlers/describe-groups.ts';
+import { describeProducers } from './handlers/describe-producers.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
 import { fetch } from './handlers/fetch.ts';
 import { findCoordinator } from './handlers/find-coordinator.ts';
@@ -59,6 +60,7 @@ const handlers = {
   CreatePartitions: createPartitions,
   IncrementalAlterConfigs: incrementalAlterConfigs,
   DescribeCluster: describeCluster,
+  DescribeProducers: describeProducers,
   DescribeTopicPartitions: describeTopicPartitions,
 } satisfies Handlers;
 
