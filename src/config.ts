@@ -19,6 +19,9 @@ interface Setting {
   readonly flag?: string;
   readonly min?: number;
   readonly max?: number;
+  /** Of a text, and what it says in words. */
+  readonly pattern?: RegExp;
+  readonly form?: string;
 }
 
 const milliseconds = (value: number, doc: string) => ({ type: 'integer', default: value, min: 1, doc }) as const;
@@ -174,6 +177,27 @@ export const SETTINGS = {
   'group.consumer.heartbeat.interval.ms': milliseconds(5_000, 'For groups that set none.'),
   'group.consumer.min.heartbeat.interval.ms': milliseconds(5_000, 'Least that a group may set for itself.'),
   'group.consumer.max.heartbeat.interval.ms': milliseconds(15_000, 'Most that a group may set for itself.'),
+  'group.consumer.max.size': {
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 100_000,
+    doc: 'Members that a consumer group may have.',
+  },
+  'group.consumer.assignors': {
+    type: 'string',
+    default: 'uniform,range',
+    pattern: /^(?:uniform|range)(?:,(?:uniform|range))*$/,
+    form: 'uniform, range or both, separated by a comma',
+    doc: 'Server-side assignors that members may ask for; the first is that of groups whose members ask for none.',
+  },
+  'group.consumer.migration.policy': {
+    type: 'string',
+    default: 'bidirectional',
+    pattern: /^(?:bidirectional|upgrade|downgrade|disabled)$/,
+    form: 'bidirectional, upgrade, downgrade or disabled',
+    doc: 'Whether groups with members turn from classic to consumer groups and back: bidirectional, upgrade, downgrade or disabled.',
+  },
   'group.share.session.timeout.ms': milliseconds(45_000, 'For groups that set none.'),
   'group.share.min.session.timeout.ms': milliseconds(45_000, 'Least that a group may set for itself.'),
   'group.share.max.session.timeout.ms': milliseconds(60_000, 'Most that a group may set for itself.'),
@@ -380,6 +404,7 @@ function parseSetting(name: SettingName, setting: Setting, raw: string | boolean
       parseAddress(String(raw), refuse);
       return String(raw);
     case 'string':
+      if (setting.pattern?.test(String(raw)) === false) throw refuse(`expected ${setting.form}`);
       return String(raw);
   }
 }

@@ -9,9 +9,15 @@ export class TopicImage {
   readonly #partitionsByJournal = new Map<number, number>();
   /** Sorted; rebuilt at the first listing after a change of names. */
   #names: string[] | null = [];
+  #version = 0;
 
   get count(): number {
     return this.#byId.size;
+  }
+
+  /** Grows when topics or their partitions come or go. */
+  get version(): number {
+    return this.#version;
   }
 
   byName(name: string): Topic | undefined {
@@ -46,7 +52,9 @@ export class TopicImage {
   }
 
   put(topic: Topic): void {
-    this.remove(topic.topicId);
+    const before = this.#byId.get(topic.topicId);
+    if (before?.name !== topic.name || before.partitions.length !== topic.partitions.length) this.#version++;
+    this.#drop(topic.topicId);
     if (!this.#byName.has(topic.name)) this.#names = null;
     this.#byName.set(topic.name, topic);
     this.#byId.set(topic.topicId, topic);
@@ -55,6 +63,11 @@ export class TopicImage {
   }
 
   remove(topicId: string): void {
+    if (this.#byId.has(topicId)) this.#version++;
+    this.#drop(topicId);
+  }
+
+  #drop(topicId: string): void {
     const topic = this.#byId.get(topicId);
     if (!topic) return;
     this.#byId.delete(topicId);

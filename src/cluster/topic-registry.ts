@@ -4,7 +4,7 @@
  */
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
-import { PARTITIONS_PER_TOPIC_MAX } from '../limits.ts';
+import { PARTITIONS_PER_TOPIC_MAX, REPLICATION_FACTOR_MAX } from '../limits.ts';
 import { type Random, randomUuid } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { justAfter, TOPICS, topicIdKey, topicNameKey, topicsPartitionKey } from '../storage/keys.ts';
@@ -64,6 +64,10 @@ export class TopicRegistry implements Topics {
 
   get count(): number {
     return this.#image.count;
+  }
+
+  get version(): number {
+    return this.#image.version;
   }
 
   get defaults(): Overrides {
@@ -139,10 +143,10 @@ export class TopicRegistry implements Topics {
     const count = partitions === -1 ? this.#partitionsDefault : partitions;
     checkPartitionCount(count);
     const replicationFactor = topic.replicationFactor ?? -1;
-    if (replicationFactor !== -1 && (replicationFactor < 1 || replicationFactor > 32_767)) {
+    if (replicationFactor !== -1 && (replicationFactor < 1 || replicationFactor > REPLICATION_FACTOR_MAX)) {
       throw new KafkaError(
         'INVALID_REPLICATION_FACTOR',
-        `replication factor is ${replicationFactor}, give 1 or more, or -1 for the default`,
+        `replication factor is ${replicationFactor}, give 1 to ${REPLICATION_FACTOR_MAX}, or -1 for the default`,
       );
     }
     return {

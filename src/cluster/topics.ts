@@ -44,6 +44,8 @@ export interface Topics {
   /** In order of names, those with the prefix strictly after `after`. */
   list(prefix: string, after: string, limit: number): readonly Topic[];
   readonly count: number;
+  /** Grows when topics or their partitions come or go: what was computed from the image holds while it is the same. */
+  readonly version: number;
   /** Effective defaults of topic configurations, by name; where one is missing, Kafka's holds. */
   readonly defaults: Overrides;
 

@@ -55,3 +55,17 @@ test('partitions are counted per journal', () => {
   topics.put(topic('a', [0, 1, 0, 1]));
   expect([topics.partitionsOf(0), topics.partitionsOf(1), topics.partitionsOf(2)]).toEqual([2, 2, 0]);
 });
+
+test('the version grows when topics or partitions come or go, and not when a configuration changes', () => {
+  const topics = image('a');
+  const grows = (change: () => void) => {
+    const before = topics.version;
+    change();
+    return topics.version > before;
+  };
+  expect(grows(() => topics.put(topic('b')))).toBe(true);
+  expect(grows(() => topics.put({ ...topic('b'), overrides: { 'retention.ms': '1' } }))).toBe(false);
+  expect(grows(() => topics.put(topic('b', [0, 1])))).toBe(true);
+  expect(grows(() => topics.remove('id-b'))).toBe(true);
+  expect(grows(() => topics.remove('id-b'))).toBe(false);
+});
