@@ -49,6 +49,8 @@ export const BATCH_HEADER_BYTES = 61;
 /** Kafka: 249 characters, so that `<topic>-<partition>` fits a file name. */
 export const TOPIC_NAME_CHARS_MAX = 249;
 export const PARTITIONS_PER_TOPIC_MAX = 10_000;
+/** Metadata lists as many replicas for every partition. */
+export const REPLICATION_FACTOR_MAX = 100;
 
 /** A group or a transactional id as the owner of records: part of a sort key. */
 export const OWNER_BYTES_MAX = 512;
@@ -63,6 +65,12 @@ export const GROUP_COUNT_MAX = 100_000;
 export const GROUPS_PER_CLIENT_MAX = 5_000;
 /** Ids handed out to members of a classic group that have not joined with them yet. */
 export const MEMBERS_PENDING_MAX = 10_000;
+/**
+ * Records of a share partition in flight: Kafka's largest `share.partition.max.record.locks`. Each may stand differently
+ * from its neighbours and takes 6 bytes then, and beyond so many runs no more are given out, so that all fit one decision.
+ */
+export const SHARE_IN_FLIGHT_MAX = 10_000;
+export const SHARE_RUNS_MAX = 2_000;
 /** Kafka: a member whose first join waits for longer than this has given up. */
 export const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000;
 /** What a member of a classic group says of itself, all protocols together; and all members of a group. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { type KafkaListener, listenKafka } from './broker/server.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
+import { JournalReport } from './cluster/journal-report.ts';
 import { Placements } from './cluster/placements.ts';
 import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
@@ -166,8 +167,10 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     core = await openCore({ config, runtime, stores, ...(options.signal && { signal: options.signal }) });
     const { log, topics, coordinators, configs, journals, brokerId } = core;
     const shared = { runtime, config, log, topics };
+    const report = new JournalReport(journals);
     const identity = { clusterId: config.cluster, brokerId, zone: config.zone };
-    kafka = await listenKafka({ ...shared, ...identity, coordinators, configs, address: listening[0]!, advertised });
+    const admin = { configs, report };
+    kafka = await listenKafka({ ...shared, ...identity, ...admin, coordinators, address: listening[0]!, advertised });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.
     const { listenHttp } = await import('./http/server.ts');
     http = await listenHttp({

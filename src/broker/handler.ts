@@ -1,5 +1,6 @@
 /** What a handler gets and what it gives: the contract between the router and `handlers/`. */
 import type { ClusterConfigs } from '../cluster/cluster-configs.ts';
+import type { JournalReport } from '../cluster/journal-report.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Address, Config } from '../config.ts';
 import type { Coordinators } from '../coordinator/coordinators.ts';
@@ -16,6 +17,7 @@ export interface Broker {
   readonly topics: Topics;
   readonly coordinators: Coordinators;
   readonly configs: ClusterConfigs;
+  readonly report: JournalReport;
   readonly clusterId: string;
   readonly brokerId: number;
   /** Reported as the rack; empty when unknown. */

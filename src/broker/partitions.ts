@@ -1,6 +1,7 @@
 /** Finding the partitions that requests name, and describing them as Metadata does. */
 import type { Topic, TopicPartition } from '../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../errors.ts';
+import { REPLICATION_FACTOR_MAX } from '../limits.ts';
 import type { PartitionId } from '../log/log.ts';
 import type { Broker, Call } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
@@ -60,10 +61,30 @@ export interface PartitionDescription {
   readonly offlineReplicas: readonly number[];
 }
 
+/**
+ * The brokers that clients are told as replicas: as many as the topic was created with. The store replicates, so the
+ * brokers of the cluster stand in for them, the leader first and over again when there are not enough.
+ */
+export const replicaNodes = ({ brokerId }: Broker, { replicationFactor }: Topic): readonly number[] =>
+  new Array<number>(Math.min(replicationFactor, REPLICATION_FACTOR_MAX)).fill(brokerId);
+
+/** What Kafka demands of brokers that a client assigns a partition to. Throws INVALID_REPLICA_ASSIGNMENT. */
+export function checkReplicas({ brokerId }: Broker, replicas: readonly number[]): void {
+  const refuse = (why: string) =>
+    new KafkaError('INVALID_REPLICA_ASSIGNMENT', `The manual partition assignment ${why}.`);
+  if (replicas.length === 0) throw refuse('includes an empty replica list');
+  const missing = replicas.find((id) => id !== brokerId);
+  if (missing !== undefined) throw refuse(`includes broker ${missing}, but no such broker is registered`);
+  if (replicas.length > 1) throw refuse(`includes the broker ${brokerId} more than once`);
+}
+
 /** Every partition is led from here; one whose journal cannot be used says so. */
-export function describePartition(call: Call, { topicId, partition }: TopicPartition): PartitionDescription {
+export function describePartition(
+  call: Call,
+  { topicId, partition }: TopicPartition,
+  nodes: readonly number[],
+): PartitionDescription {
   const { brokerId, log } = call.broker;
-  const nodes = [brokerId];
   const base = { index: partition, replicaNodes: nodes, isrNodes: nodes, offlineReplicas: [] };
   try {
     return {

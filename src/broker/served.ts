@@ -2,6 +2,7 @@
 import type { ApiName } from '../protocol/apis.ts';
 import type { Handler } from './handler.ts';
 import { alterConfigs } from './handlers/alter-configs.ts';
+import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
@@ -11,8 +12,11 @@ import { deleteTopics } from './handlers/delete-topics.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
 import { describeGroups } from './handlers/describe-groups.ts';
+import { describeLogDirs } from './handlers/describe-log-dirs.ts';
 import { describeProducers } from './handlers/describe-producers.ts';
+import { describeQuorum } from './handlers/describe-quorum.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
+import { electLeaders } from './handlers/elect-leaders.ts';
 import { fetch } from './handlers/fetch.ts';
 import { findCoordinator } from './handlers/find-coordinator.ts';
 import { heartbeat } from './handlers/heartbeat.ts';
@@ -20,8 +24,10 @@ import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts
 import { initProducerId } from './handlers/init-producer-id.ts';
 import { joinGroup } from './handlers/join-group.ts';
 import { leaveGroup } from './handlers/leave-group.ts';
+import { listConfigResources } from './handlers/list-config-resources.ts';
 import { listGroups } from './handlers/list-groups.ts';
 import { listOffsets } from './handlers/list-offsets.ts';
+import { listPartitionReassignments } from './handlers/list-partition-reassignments.ts';
 import { metadata } from './handlers/metadata.ts';
 import { offsetCommit } from './handlers/offset-commit.ts';
 import { offsetDelete } from './handlers/offset-delete.ts';
@@ -30,7 +36,7 @@ import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
 import { syncGroup } from './handlers/sync-group.ts';
 import { txnOffsetCommit } from './handlers/txn-offset-commit.ts';
-
+import { updateFeatures } from './handlers/update-features.ts';
 export type Handlers = { readonly [N in ApiName]?: Handler<N> };
 
 const handlers = {
@@ -62,6 +68,13 @@ const handlers = {
   DescribeCluster: describeCluster,
   DescribeProducers: describeProducers,
   DescribeTopicPartitions: describeTopicPartitions,
+  AlterPartitionReassignments: alterPartitionReassignments,
+  DescribeLogDirs: describeLogDirs,
+  DescribeQuorum: describeQuorum,
+  ElectLeaders: electLeaders,
+  ListConfigResources: listConfigResources,
+  ListPartitionReassignments: listPartitionReassignments,
+  UpdateFeatures: updateFeatures,
 } satisfies Handlers;
 
 /** Names of the APIs that are served, for the README's table as well. */

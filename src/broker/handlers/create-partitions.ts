@@ -11,6 +11,7 @@ import { KafkaError } from '../../errors.ts';
 import type { CreatePartitionsRequest } from '../../protocol/messages/create-partitions.ts';
 import type { Call, Handler } from '../handler.ts';
 import { changeEach, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
+import { checkReplicas } from '../partitions.ts';
 
 type RequestedTopic = CreatePartitionsRequest['topics'][number];
 
@@ -47,11 +48,5 @@ function checkAssignments({ name, count, assignments }: RequestedTopic, { broker
       `${more} partitions are new, ${assignments.length} are assigned`,
     );
   }
-  const wrong = assignments.find(
-    ({ brokerIds }) => brokerIds.length === 0 || brokerIds.some((id) => id !== broker.brokerId),
-  );
-  if (wrong !== undefined) {
-    const problem = `a partition is assigned to brokers [${wrong.brokerIds}], the cluster has [${broker.brokerId}]`;
-    throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', problem);
-  }
+  for (const { brokerIds } of assignments) checkReplicas(broker, brokerIds);
 }

@@ -6,7 +6,8 @@
  * number of partitions and must name brokers of the cluster. `validateOnly` checks everything and creates nothing.
  * v5 tells the configurations, v7 the topic id.
  *
- * Unlike Kafka: any replication factor is accepted and reported back, the store replicates; `timeoutMs` is not looked at.
+ * Unlike Kafka: a replication factor may exceed the number of brokers and is reported back, the store replicates;
+ * `timeoutMs` is not looked at.
  */
 import type { NewTopic, Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
@@ -14,6 +15,7 @@ import type { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/m
 import { topicConfigs } from '../config-resources.ts';
 import type { Call, Handler } from '../handler.ts';
 import { changeEach, itemError, namedTwice } from '../item-errors.ts';
+import { checkReplicas } from '../partitions.ts';
 
 type RequestedTopic = CreateTopicsRequest['topics'][number];
 type TopicResponse = CreateTopicsResponse['topics'][number];
@@ -75,12 +77,7 @@ function checkAssignments(assignments: RequestedTopic['assignments'], { broker }
   if (indexes.size !== assignments.length || assignments.some((_, index) => !indexes.has(index))) {
     throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', 'partitions are not numbered from 0 without gaps');
   }
-  for (const { index, brokerIds } of assignments) {
-    if (brokerIds.length === 0 || brokerIds.some((id) => id !== broker.brokerId)) {
-      const problem = `partition ${index} is assigned to brokers [${brokerIds}], the cluster has [${broker.brokerId}]`;
-      throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', problem);
-    }
-  }
+  for (const { brokerIds } of assignments) checkReplicas(broker, brokerIds);
 }
 
 function created(call: Call, topic: Topic, validateOnly: boolean): TopicResponse {

@@ -14,7 +14,7 @@ import type {
   DescribeTopicPartitionsResponse,
 } from '../../protocol/messages/describe-topic-partitions.ts';
 import type { Call, Handler } from '../handler.ts';
-import { describePartition } from '../partitions.ts';
+import { describePartition, replicaNodes } from '../partitions.ts';
 
 const PARTITIONS_PER_PAGE_MAX = 2_000;
 /** Topics are looked up in the image this many at a time. */
@@ -80,18 +80,22 @@ function* allTopicsFrom(cursor: Cursor | null, topics: Call['broker']['topics'])
   }
 }
 
-const describe = ({ name, topicId }: Topic, partitions: Topic['partitions'], call: Call): TopicResponse => ({
-  errorCode: 0,
-  name,
-  topicId,
-  isInternal: false,
-  // Java reads the lists of eligible replicas without looking for null.
-  partitions: partitions.map((partition) => ({
-    ...describePartition(call, partition),
-    eligibleLeaderReplicas: [],
-    lastKnownElr: [],
-  })),
-});
+function describe(topic: Topic, partitions: Topic['partitions'], call: Call): TopicResponse {
+  const { name, topicId } = topic;
+  const nodes = replicaNodes(call.broker, topic);
+  return {
+    errorCode: 0,
+    name,
+    topicId,
+    isInternal: false,
+    // Java reads the lists of eligible replicas without looking for null.
+    partitions: partitions.map((partition) => ({
+      ...describePartition(call, partition, nodes),
+      eligibleLeaderReplicas: [],
+      lastKnownElr: [],
+    })),
+  };
+}
 
 const missing = (name: string, call: Call): TopicResponse =>
   refused(name, topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION', call);

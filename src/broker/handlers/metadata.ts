@@ -6,7 +6,8 @@
  * when it exists: Kafka answers at once with an error that makes the client ask again. A name that cannot be a topic's is
  * INVALID_TOPIC_EXCEPTION, an unknown id UNKNOWN_TOPIC_ID. The rack of a broker is its zone.
  *
- * This broker leads everything, is every replica, and is the controller; the leader epoch is that of the journal.
+ * This broker leads everything and is the controller; the leader epoch is that of the journal. A topic has as many replicas
+ * and in-sync replicas as it was created with, however few brokers there are: this one is then named more than once.
  *
  * Unlike Kafka: authorized operations are not told, since there are no ACLs; no topic is internal.
  */
@@ -18,7 +19,7 @@ import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
 import type { Call, Handler } from '../handler.ts';
 import { changeEach, unknownTopic } from '../item-errors.ts';
-import { describePartition, thisNode } from '../partitions.ts';
+import { describePartition, replicaNodes, thisNode } from '../partitions.ts';
 
 type RequestedTopic = NonNullable<MetadataRequest['topics']>[number];
 type TopicResponse = MetadataResponse['topics'][number];
@@ -98,13 +99,17 @@ function answer(
   return failure(call, error, name, ZERO_UUID);
 }
 
-const describe = (call: Call, { name, topicId, partitions }: Topic): TopicResponse => ({
-  errorCode: 0,
-  name,
-  topicId,
-  isInternal: false,
-  partitions: partitions.map((partition) => describePartition(call, partition)),
-});
+function describe(call: Call, topic: Topic): TopicResponse {
+  const { name, topicId, partitions } = topic;
+  const nodes = replicaNodes(call.broker, topic);
+  return {
+    errorCode: 0,
+    name,
+    topicId,
+    isInternal: false,
+    partitions: partitions.map((partition) => describePartition(call, partition, nodes)),
+  };
+}
 
 /** v10 and v11 cannot say null for a name. */
 const failure = (call: Call, error: KafkaError, name: string | null, topicId: string): TopicResponse => ({

@@ -4,6 +4,7 @@ import type { Broker } from '../../../src/broker/handler.ts';
 import { Router } from '../../../src/broker/router.ts';
 import { HANDLERS } from '../../../src/broker/served.ts';
 import { ClusterConfigs } from '../../../src/cluster/cluster-configs.ts';
+import { JournalReport } from '../../../src/cluster/journal-report.ts';
 import { Placements } from '../../../src/cluster/placements.ts';
 import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
@@ -23,8 +24,14 @@ export interface Door extends Broker {
   readonly topics: TopicRegistry;
 }
 
-/** Agrees to everything: what the registry needs of a journal. */
-const journal = { id: 0, propose: async () => ({ type: 'done' }) } as unknown as Journal;
+/** Agrees to everything: what the registry and the report need of a journal. */
+const journal = {
+  id: 0,
+  role: 'leading',
+  epoch: 3,
+  propose: async () => ({ type: 'done' }),
+  state: { lastSeq: 12, partition: () => ({ bytes: 1_234 }) },
+} as unknown as Journal;
 
 export function door(given: Given = {}, logger: Logger = silentLogger): Door {
   const config = parseConfig({ 'broker.id': '7', ...given });
@@ -59,6 +66,7 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
       groupConfigs: configs.groups,
     }),
     configs,
+    report: new JournalReport([journal]),
     clusterId,
     brokerId: config['broker.id'],
     zone: 'zone-a',

@@ -77,6 +77,12 @@ describe('refusals', () => {
       'INVALID_REPLICA_ASSIGNMENT',
     ],
     [
+      'an assignment to the same broker twice',
+      topic('x', { numPartitions: -1, replicationFactor: -1, assignments: [{ index: 0, brokerIds: [7, 7] }] }),
+      'INVALID_REPLICA_ASSIGNMENT',
+    ],
+    ['too many replicas', topic('x', { replicationFactor: 101 }), 'INVALID_REPLICATION_FACTOR'],
+    [
       'assignments with a gap',
       topic('x', { numPartitions: -1, replicationFactor: -1, assignments: [{ index: 1, brokerIds: [7] }] }),
       'INVALID_REPLICA_ASSIGNMENT',

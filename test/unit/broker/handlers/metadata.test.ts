@@ -110,3 +110,17 @@ describe('a topic that is missing', () => {
     expect(topics[0]?.errorCode).toBe(ERRORS.INVALID_TOPIC_EXCEPTION.code);
   });
 });
+
+test('a topic has as many replicas as it was created with, however few brokers there are', async () => {
+  const broker = door();
+  await broker.topics.create({ name: 'orders', replicationFactor: 3, config: {} });
+  const metadata = await ask(broker, 'Metadata', 12, { topics: [{ name: 'orders' }] });
+  const described = await ask(broker, 'DescribeTopicPartitions', 0, {
+    topics: [{ name: 'orders' }],
+    responsePartitionLimit: 10,
+  });
+  for (const { topics } of [metadata, described]) {
+    const replicas = { replicaNodes: [7, 7, 7], isrNodes: [7, 7, 7], offlineReplicas: [] };
+    expect(topics[0]?.partitions[0]).toMatchObject({ leaderId: 7, ...replicas });
+  }
+});
