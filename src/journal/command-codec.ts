@@ -140,14 +140,14 @@ const CODECS: Codecs = {
       writeTransaction(writer, command);
       writer.signed(command.coordinatorEpoch);
       writer.byte(command.committed ? MARKER_COMMIT : MARKER_ABORT);
-      writer.uvarint(command.position);
+      writer.signed(command.position);
     },
     read: (reader) => ({
       type: 'transactionMarked',
       ...readTransaction(reader),
       coordinatorEpoch: reader.signed(),
       committed: reader.byte() === MARKER_COMMIT,
-      position: reader.uvarint(),
+      position: reader.signed(),
     }),
   },
 };

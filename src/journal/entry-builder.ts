@@ -12,7 +12,7 @@ import type { EntryHeader, StateDraft } from './draft.ts';
 import { type AppendedSource, type Command, segmentsNamedBy } from './entry.ts';
 import { EntryEncoder } from './entry-codec.ts';
 import { applyCommand, NO_FOOTERS } from './fold.ts';
-import { applyGuard, applyMarker, guardVerdict } from './guards.ts';
+import { applyGuard, applyMarker, guardVerdict, markerVerdict } from './guards.ts';
 import type { CoordinatorCommand, Decided } from './journal.ts';
 import { unpackAnswer } from './lanes.ts';
 import {
@@ -150,9 +150,12 @@ export class EntryBuilder {
         if (applyGuard(this.#draft, command)) this.#add(command, commands);
         return;
       case 'transactionMarked': {
-        const marked = { ...command, position: this.#encoder.bodyBytes };
-        if (!applyMarker(this.#draft, marked)) return;
+        const verdict = markerVerdict(this.#draft, command);
+        if (verdict === 'stale') return;
+        const marked = { ...command, position: verdict === 'ends' ? this.#encoder.bodyBytes : -1 };
+        applyMarker(this.#draft, marked);
         this.#add(marked, commands);
+        if (verdict !== 'ends') return;
         this.#encoder.addBody([buildControlBatch(marked, this.#draft.header.timestamp)], CONTROL_BATCH_BYTES);
         return;
       }

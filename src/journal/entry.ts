@@ -178,9 +178,12 @@ export interface TransactionGuarded {
   readonly transaction: number;
 }
 
-/** The transaction ends in the partition: a control batch takes an offset, the guard is gone. Stale ones change nothing. */
+/**
+ * The transaction ends in the partition: a control batch takes an offset, the guard is gone. One that overtakes its guard
+ * is only remembered. Stale ones change nothing.
+ */
 export interface TransactionMarked extends TransactionMark {
-  /** Of the control batch in the entry's body. */
+  /** Of the control batch in the entry's body; -1 when there is none. */
   readonly position: number;
 }
 

@@ -7,7 +7,14 @@ import type { AbortedTransaction, Extent, PartitionState } from './partition-sta
 import { type ProducerRecord, producerKey } from './producers.ts';
 import type { SharedList } from './shared-list.ts';
 import { partitionKey } from './state.ts';
-import { checkGuard, endsTransaction, type GuardVerdict, guardedProducer, markedProducer } from './transactions.ts';
+import {
+  checkGuard,
+  checkMarker,
+  type GuardVerdict,
+  guardedProducer,
+  type MarkerVerdict,
+  markedProducer,
+} from './transactions.ts';
 
 /** A partition that is gone takes no guard. */
 export function guardVerdict(draft: StateDraft, command: TransactionGuarded): GuardVerdict {
@@ -25,32 +32,30 @@ export function applyGuard(draft: StateDraft, command: TransactionGuarded): bool
   return true;
 }
 
-/** False when it was stale: no offset is taken. */
-export function applyMarker(draft: StateDraft, marker: TransactionMarked): boolean {
-  const found = find(draft, marker);
-  if (found === null) return false;
-  const { partition, state, producer } = found;
-  const { timestamp } = draft.header;
+/** A partition that is gone takes no marker. */
+export function markerVerdict(draft: StateDraft, marker: TransactionMark): MarkerVerdict {
+  const partition = partitionKey(marker.topicId, marker.partition);
+  if (!draft.partitions.has(partition)) return 'stale';
+  return checkMarker(draft.producers.get(producerKey(partition, marker.producerId)), marker);
+}
+
+export function applyMarker(draft: StateDraft, marker: TransactionMarked): void {
+  const verdict = markerVerdict(draft, marker);
+  if (verdict === 'stale') return;
+  const partition = partitionKey(marker.topicId, marker.partition);
+  const key = producerKey(partition, marker.producerId);
+  const producer = draft.producers.get(key);
+  if (verdict === 'ends') endOn(draft, marker, partition, producer!);
+  draft.setProducer(key, markedProducer(producer, marker, partition, draft.header.timestamp));
+}
+
+function endOn(draft: StateDraft, marker: TransactionMarked, partition: string, producer: ProducerRecord): void {
+  const state = draft.partitions.get(partition)!;
   const lastOffset = state.nextOffset;
   const unstable = state.unstable.filter(({ producerId }) => producerId !== marker.producerId);
   const extent = extentOf(draft, marker, lastOffset);
   const grown = growPartition(draft, { ...state, unstable }, [extent], lastOffset + 1, null);
   draft.setPartition(partition, marker.committed ? grown : withAborted(grown, producer, lastOffset));
-  draft.setProducer(producerKey(partition, marker.producerId), markedProducer(producer, marker, timestamp));
-  return true;
-}
-
-interface Marked {
-  readonly partition: string;
-  readonly state: PartitionState;
-  readonly producer: ProducerRecord;
-}
-
-function find(draft: StateDraft, marker: TransactionMark): Marked | null {
-  const partition = partitionKey(marker.topicId, marker.partition);
-  const state = draft.partitions.get(partition);
-  const producer = draft.producers.get(producerKey(partition, marker.producerId));
-  return state && endsTransaction(producer, marker) ? { partition, state, producer } : null;
 }
 
 function extentOf({ header, epoch }: StateDraft, { position }: TransactionMarked, baseOffset: number): Extent {

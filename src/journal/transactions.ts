@@ -9,7 +9,8 @@
  *
  * Each transaction has a number that grows. A guard counts when its number is above all that ended or are open, a marker
  * when its number is the open one's: so a guard that comes after its abort opens nothing, and a marker that comes twice
- * ends nothing. A journal that forgets that a transaction ended could be fooled: see ENDED_TRANSACTION_MS_MIN.
+ * ends nothing. A marker that overtakes its guard takes no offset, but is remembered: the guard opens nothing then. A
+ * journal that forgets that a transaction ended could be fooled: see ENDED_TRANSACTION_MS_MIN.
  */
 import { TRANSACTIONAL_FLAG } from '../record/batch.ts';
 import type { BatchDescription } from '../segment/footer.ts';
@@ -68,17 +69,32 @@ export function belongsToTransaction(
   return transaction === undefined || transaction === open.transaction;
 }
 
-/** Whether it ends the open transaction. The number tells; the coordinator's epoch is only passed on to readers. */
-export const endsTransaction = (known: ProducerRecord | undefined, marker: TransactionMark): known is ProducerRecord =>
-  known?.open?.transaction === marker.transaction && marker.producerEpoch >= known.producerEpoch;
+/** 'forestalls': its guard has not come, and will open nothing when it does. */
+export type MarkerVerdict = 'ends' | 'forestalls' | 'stale';
+
+/** The number tells; the coordinator's epoch is only passed on to readers. */
+export function checkMarker(
+  known: ProducerRecord | undefined,
+  { producerEpoch, transaction }: TransactionMark,
+): MarkerVerdict {
+  if (!known) return 'forestalls';
+  if (producerEpoch < known.producerEpoch) return 'stale';
+  if (known.open !== null) return transaction === known.open.transaction ? 'ends' : 'stale';
+  return transaction > known.endedTransaction ? 'forestalls' : 'stale';
+}
 
 /** The record after a marker. The batches of an older epoch are over: the next one starts at sequence 0. */
-export function markedProducer(known: ProducerRecord, marker: TransactionMark, now: number): ProducerRecord {
-  const { producerEpoch, coordinatorEpoch, transaction } = marker;
+export function markedProducer(
+  known: ProducerRecord | undefined,
+  { producerId, producerEpoch, coordinatorEpoch, transaction }: TransactionMark,
+  partition: string,
+  now: number,
+): ProducerRecord {
   return {
-    ...known,
+    partitionKey: partition,
+    producerId,
     producerEpoch,
-    batches: known.producerEpoch === producerEpoch ? known.batches : [],
+    batches: known?.producerEpoch === producerEpoch ? known.batches : [],
     lastAppendAt: now,
     coordinatorEpoch,
     open: null,

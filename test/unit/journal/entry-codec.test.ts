@@ -216,7 +216,7 @@ test('the bytes of a guard and of a marker', () => {
   ];
   const bytes = encodeEntry(0, { ...entry(commands), timestamp: 10 });
   const shared = `${Buffer.from(TOPIC, 'base64url').toString('hex')}030a04ac02`;
-  expect(bytes.subarray(4 + 1 + 16 + 5).toString('hex')).toBe(`40${shared}41${shared}08004e`);
+  expect(bytes.subarray(4 + 1 + 16 + 5).toString('hex')).toBe(`40${shared}41${shared}08009c01`);
 });
 
 test('an entry under the key of another one is refused', () => {

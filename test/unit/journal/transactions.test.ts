@@ -255,10 +255,15 @@ describe('a marker', () => {
     expect(await send(2)).toBe('@3');
   });
 
-  test('of a transaction that was never there is left out', async () => {
-    await abort(1);
+  test('that overtakes its guard takes no offset, and the guard opens nothing', async () => {
+    await abort(1, { epoch: 2 });
     expect(partition().nextOffset).toBe(0);
-    expect(producer()).toBeUndefined();
+    await guard(1);
+    await guard(1, { epoch: 2 });
+    expect(journal.state.openTransaction(TOPIC, 0, PRODUCER)).toBeUndefined();
+    expect(await send(0)).toBe('INVALID_PRODUCER_EPOCH');
+    await guard(2, { epoch: 2 });
+    expect(await send(0, { epoch: 2 })).toBe('@0');
   });
 
   test('of a partition that was deleted and created again is left out', async () => {
