@@ -1,4 +1,6 @@
 /** Groups for people and tools: who takes part, and which partitions each member has, whatever the kind of group. */
+import { KafkaError } from '../../errors.ts';
+import { Reader } from '../../protocol/buffer.ts';
 import { ClassicGroup } from './classic/classic-group.ts';
 import type { LiveGroup } from './live-group.ts';
 
@@ -48,23 +50,24 @@ function classicDetails(group: ClassicGroup): GroupDetails {
  * with. Members write it themselves: what cannot be read is empty.
  */
 export function consumerAssignment(bytes: Buffer): readonly AssignedTopic[] {
-  let at = 2;
-  const int16 = () => bytes.readInt16BE((at += 2) - 2);
-  const int32 = () => bytes.readInt32BE((at += 4) - 4);
+  const reader = new Reader(bytes, 'ConsumerProtocolAssignment');
+  const array = <T>(elementBytesMin: number, read: () => T): T[] => {
+    const count = reader.int32();
+    reader.claimElements(count, elementBytesMin);
+    return Array.from({ length: Math.max(0, count) }, read);
+  };
   try {
-    return Array.from({ length: counted(int32(), bytes, at) }, () => {
-      const length = int16();
-      const topic = bytes.toString('utf8', at, (at += length));
-      return { topic, partitions: Array.from({ length: counted(int32(), bytes, at) }, int32) };
-    });
+    reader.int16();
+    return array(TOPIC_BYTES_MIN, () => ({
+      topic: reader.string(reader.int16()),
+      partitions: array(PARTITION_BYTES, () => reader.int32()),
+    }));
   } catch (cause) {
-    if (cause instanceof RangeError) return [];
+    if (cause instanceof KafkaError) return [];
     throw cause;
   }
 }
 
-/** Elements take four bytes at least, so that no count can ask for more memory than its bytes did. */
-function counted(count: number, bytes: Buffer, at: number): number {
-  if (count * 4 > bytes.length - at) throw new RangeError('an array that is longer than its bytes');
-  return Math.max(0, count);
-}
+/** The lengths of its name and of its partitions. */
+const TOPIC_BYTES_MIN = 6;
+const PARTITION_BYTES = 4;
