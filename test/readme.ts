@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { SERVED } from '../src/broker/served.ts';
 import { environmentName, SETTINGS, type SettingName } from '../src/config.ts';
 import { versionsTable } from '../src/protocol/apis.ts';
+import { CLIENTS, readKeptList } from './compatibility/clients/kept-list.ts';
 
 export const README = join(import.meta.dirname, '..', 'README.md');
 
@@ -16,11 +17,26 @@ export function configurationTable(): string {
   return ['| Setting | Default | |', '|---|---|---|', ...rows].join('\n');
 }
 
+/** What real clients could do when their suites were last recorded. */
+export function clientsTable(): string {
+  const rows = CLIENTS.map((name) => {
+    const { client, version, ran, passed, notPassed, skipped } = readKeptList(name);
+    const counts = [passed.length, Object.keys(notPassed).length, Object.keys(skipped).length];
+    return `| ${client} | ${version} | ${ran} | ${counts.join(' | ')} |`;
+  });
+  return [
+    '| Client | Version | What was run | Passed | Not passed | Skipped |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
 /** `text` with every generated part made anew. */
 export function generate(text: string): string {
   const parts: Record<string, string> = {
     configuration: configurationTable(),
     apis: versionsTable(SERVED),
+    clients: clientsTable(),
   };
   return Object.entries(parts).reduce((made, [name, part]) => {
     const between = new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*?(<!-- /${name} -->)`);
@@ -28,4 +44,6 @@ export function generate(text: string): string {
   }, text);
 }
 
-if (process.argv.includes('--write')) writeFileSync(README, generate(readFileSync(README, 'utf8')));
+export const writeReadme = (): void => writeFileSync(README, generate(readFileSync(README, 'utf8')));
+
+if (import.meta.main && process.argv.includes('--write')) writeReadme();

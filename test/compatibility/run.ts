@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Answers whatever the exit status is. */
   readonly anyStatus?: boolean;
+  /** Told of what it writes as it comes. */
+  readonly onStdout?: (text: string) => void;
 }
 
 export interface Ran {
@@ -32,7 +34,10 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => void stdout.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout.push(chunk);
+    options.onStdout?.(chunk.toString());
+  });
   child.stderr.on('data', (chunk: Buffer) => void stderr.push(chunk));
   child.stdin.on('error', () => {}); // It may end before it has read everything.
   const ended = once(child, 'close');

@@ -6,14 +6,10 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CACHE } from './cache.ts';
 import { standInEnvironment } from './environment.ts';
 import { type ServerProcess, startServerProcess } from './server-process.ts';
-
-const CACHE =
-  process.env['MILLRACE_STAND_INS'] ??
-  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'millrace-stand-ins');
 
 const BINARIES = {
   versitygw: join(CACHE, 'bin', 'versitygw'),

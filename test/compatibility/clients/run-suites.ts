@@ -1,0 +1,78 @@
+/** Runs suites against one broker, some at a time: they wait more than they work. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../../stand-ins/server-process.ts';
+import { Broker, makeStores, type StoresKind } from '../broker.ts';
+import { run } from '../run.ts';
+import { parseCaseLines, type SuiteResults } from './case-lines.ts';
+import type { Suite } from './suites.ts';
+
+export interface SuiteRun extends SuiteResults {
+  /** The last of what it remarked, for whoever wants to know why. */
+  readonly remarks: string;
+}
+
+export interface RunSuitesOptions {
+  /** Passed on to the suites: run only cases with one of these in their names. */
+  readonly only?: readonly string[];
+  readonly onSuite?: (suite: Suite, results: SuiteRun, ms: number) => void;
+}
+
+const SUITES_AT_ONCE = 3;
+const SUITE_MS_MAX = 480_000;
+const REMARKS_LENGTH_MAX = 20_000;
+
+/** Some suites want the broker to have id 0. Groups need not wait for more members, and sessions may be short. */
+const ENVIRONMENT = {
+  MILLRACE_BROKER_ID: '0',
+  MILLRACE_GROUP_INITIAL_REBALANCE_DELAY_MS: '100',
+  MILLRACE_GROUP_MIN_SESSION_TIMEOUT_MS: '1000',
+};
+
+export async function runSuites(
+  kind: StoresKind,
+  suites: readonly Suite[],
+  options: RunSuitesOptions = {},
+): Promise<ReadonlyMap<string, SuiteRun>> {
+  const scratch = await mkdtemp(join(tmpdir(), 'millrace-clients-'));
+  const stores = await makeStores(kind);
+  const listener = `127.0.0.1:${await freePort()}`;
+  const broker = new Broker(stores, { environment: ENVIRONMENT, flags: ['--advertise-kafka', listener] });
+  broker.kafka = listener;
+  await broker.start();
+  const results = new Map<string, SuiteRun>();
+  const waiting = [...suites];
+  const work = async () => {
+    for (let suite = waiting.shift(); suite; suite = waiting.shift()) {
+      const began = performance.now();
+      const done = await runSuite(suite, broker, join(scratch, suite.name), options.only ?? []);
+      results.set(suite.name, done);
+      options.onSuite?.(suite, done, performance.now() - began);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: SUITES_AT_ONCE }, work));
+  } finally {
+    await broker.stop();
+    await stores.close();
+    await rm(scratch, { recursive: true, force: true });
+  }
+  return results;
+}
+
+async function runSuite(suite: Suite, broker: Broker, scratch: string, only: readonly string[]): Promise<SuiteRun> {
+  const output: string[] = [];
+  try {
+    await suite.prepare?.(scratch);
+    const ran = await run([...suite.command(broker.kafka, scratch), ...only], {
+      timeoutMs: SUITE_MS_MAX,
+      anyStatus: true,
+      onStdout: (text) => void output.push(text),
+    });
+    return { ...parseCaseLines(output.join('')), remarks: ran.stderr.slice(-REMARKS_LENGTH_MAX) };
+  } catch (error) {
+    // What it printed before it was stopped counts.
+    return { ...parseCaseLines(output.join('')), remarks: String(error).slice(-REMARKS_LENGTH_MAX) };
+  }
+}
