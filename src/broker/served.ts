@@ -4,6 +4,8 @@ import type { Handler } from './handler.ts';
 import { alterConfigs } from './handlers/alter-configs.ts';
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
 import { apiVersions } from './handlers/api-versions.ts';
+import { consumerGroupDescribe } from './handlers/consumer-group-describe.ts';
+import { consumerGroupHeartbeat } from './handlers/consumer-group-heartbeat.ts';
 import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
 import { deleteGroups } from './handlers/delete-groups.ts';
@@ -74,6 +76,8 @@ const handlers = {
   ElectLeaders: electLeaders,
   ListConfigResources: listConfigResources,
   ListPartitionReassignments: listPartitionReassignments,
+  ConsumerGroupHeartbeat: consumerGroupHeartbeat,
+  ConsumerGroupDescribe: consumerGroupDescribe,
   UpdateFeatures: updateFeatures,
 } satisfies Handlers;
 

@@ -10,11 +10,20 @@ import type { Journal } from '../journal/journal.ts';
 import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { AssignorName } from './group/assignor/assignors.ts';
 import { ClassicGroups } from './group/classic/classic-groups.ts';
+import { ConsumerGroups } from './group/consumer/consumer-groups.ts';
 import { Groups } from './group/groups.ts';
 import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
+import { ShareGroups } from './group/share/share-groups.ts';
+import { ShareOffsets } from './share/share-offsets.ts';
+import { SharePartitions } from './share/share-partitions.ts';
+import { Shares } from './share/shares.ts';
 import { Transactions } from './transaction/transactions.ts';
+
+/** Where entries cost money: at most 20 a second for what share groups write to a journal. */
+const SHARE_WRITE_INTERVAL_MS = 50;
 
 export interface CoordinatorsOptions {
   readonly config: Config;
@@ -33,10 +42,18 @@ export interface Coordinators {
   readonly groups: Groups;
   /** What members that speak the classic protocol ask: join, sync, heartbeat, leave. */
   readonly classicGroups: ClassicGroups;
+  /** What members of the consumer protocol ask (KIP-848). */
+  readonly consumerGroups: ConsumerGroups;
   /** Offsets that groups commit. */
   readonly offsets: Offsets;
   /** What producers with a transactional id ask. */
   readonly transactions: Transactions;
+  /** What members of share groups ask of their coordinator: heartbeats; and their descriptions. */
+  readonly shareGroups: ShareGroups;
+  /** Records of share groups: fetched, acknowledged. */
+  readonly shares: Shares;
+  /** Where share groups stand, for administrators. */
+  readonly shareOffsets: ShareOffsets;
   /** Answers whoever waits, stops all timers. Journals stay open. */
   close(): Promise<void>;
 }
@@ -68,6 +85,12 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
       sessionTimeoutMaxMs: config['group.max.session.timeout.ms'],
     },
   });
+  const assignors = config['group.consumer.assignors'].split(',') as AssignorName[];
+  const consumerGroups = new ConsumerGroups({
+    ...options,
+    groups,
+    settings: { sizeMax: config['group.consumer.max.size'], assignorDefault: assignors[0]!, assignors },
+  });
   const transactions = new Transactions({
     ...options,
     settings: {
@@ -87,20 +110,46 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     retentionMs: config['offsets.retention.minutes'] * 60_000,
     guardRetentionMs: config['producer.id.expiration.ms'],
   });
+  const { shareGroups, shares, shareOffsets } = openShares(options, groups);
   // Every kind of group registers before groups are loaded.
   groups.register(classicGroups);
+  groups.register(shareGroups);
+  groups.register(consumerGroups);
   groups.load();
+  shareOffsets.start();
   expiry.start();
   return {
     groups,
     classicGroups,
+    consumerGroups,
     offsets,
     transactions,
+    shareGroups,
+    shares,
+    shareOffsets,
     async close() {
+      shares.close();
+      shareOffsets.close();
       transactions.close();
       expiry.close();
       offsets.close();
       groups.close();
     },
   };
+}
+
+function openShares(options: CoordinatorsOptions, groups: Groups) {
+  const { config, journals, log, topics, groupConfigs, runtime } = options;
+  const sizeMax = config['group.share.max.size'];
+  const shareGroups = new ShareGroups({ groups, topics, groupConfigs, runtime, sizeMax });
+  const writeIntervalMs = options.entriesCostMoney ? SHARE_WRITE_INTERVAL_MS : 0;
+  const shared = { journals, log, groupConfigs, runtime, writeIntervalMs };
+  const shares = new Shares({
+    ...shared,
+    topics,
+    sessionsMax: config['group.share.max.share.sessions'],
+    partitions: (isWanted) => new SharePartitions({ ...shared, groups: shareGroups, isWanted }),
+  });
+  const shareOffsets = new ShareOffsets({ groups: shareGroups, journals, topics, log, runtime });
+  return { shareGroups, shares, shareOffsets };
 }

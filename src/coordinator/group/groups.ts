@@ -113,6 +113,10 @@ export class Groups implements GroupDirectory {
 
   /** Lists a group that was just made. One of another kind under the same id ends: those who wait at it join again. */
   put(group: LiveGroup): void {
+    if (this.#closed) {
+      group.close('NOT_COORDINATOR');
+      return;
+    }
     const before = this.#groups.get(group.groupId);
     this.#groups.set(group.groupId, group);
     if (before !== undefined && before !== group) before.close('REBALANCE_IN_PROGRESS');
@@ -126,6 +130,20 @@ export class Groups implements GroupDirectory {
     const onlyEmpty = ({ size }: Records) => size === 0;
     if (journal.role === 'leading') this.#deleteInTurn(group, onlyEmpty).catch(this.#onReleaseFailed);
     else this.#remove(group, 'NOT_COORDINATOR');
+  }
+
+  /** What the records say takes the place of a group that was to replace one of another kind, and did not come to be. */
+  reload(group: LiveGroup): void {
+    const { groupId, journal } = group;
+    if (this.#closed || this.#groups.get(groupId) !== group) return;
+    const owner = groupOwner(groupId);
+    if (journal.state.records(owner).size === 0) {
+      this.forget(group);
+      return;
+    }
+    this.#groups.delete(groupId);
+    group.close('REBALANCE_IN_PROGRESS');
+    this.#follow(journal, owner);
   }
 
   /** Answers whoever waits at a group that this broker cannot coordinate any more. Its records are another broker's. */
