@@ -207,6 +207,19 @@ export const SETTINGS = {
   'group.share.record.lock.duration.ms': milliseconds(30_000, 'For groups that set none.'),
   'group.share.min.record.lock.duration.ms': milliseconds(15_000, 'Least that a group may set for itself.'),
   'group.share.max.record.lock.duration.ms': milliseconds(60_000, 'Most that a group may set for itself.'),
+  'group.share.max.size': {
+    type: 'integer',
+    default: 200,
+    min: 1,
+    max: 1_000,
+    doc: 'Members of a share group.',
+  },
+  'group.share.max.share.sessions': {
+    type: 'integer',
+    default: 2_000,
+    min: 1,
+    doc: 'Share sessions of all groups: one for each connected share consumer.',
+  },
   'group.share.delivery.count.limit': {
     type: 'integer',
     default: 5,
@@ -298,6 +311,13 @@ export const SETTINGS = {
     min: 1,
     doc: 'Open Kafka connections; beyond it new ones are closed at once.',
   },
+  'quota.window.num': {
+    type: 'integer',
+    default: 11,
+    min: 1,
+    doc: 'Samples that a client quota is averaged over; so much may be used at once.',
+  },
+  'quota.window.size.seconds': { type: 'integer', default: 1, min: 1, doc: 'Length of such a sample.' },
   'connections.max.idle.ms': {
     type: 'integer',
     default: 600_000,

@@ -46,7 +46,9 @@ export function encodeShareRecord({ stateEpoch, leaderEpoch, window }: ShareReco
   const numbers: number[] = [];
   for (const run of left.slice(0, left.findLastIndex(isWorthKeeping) + 1)) {
     assert(run.state !== 'Acquired', 'a durable run is never acquired');
-    numbers.push(lengthOf(run), STATE_IDS[run.state], run.deliveryCount);
+    // Of what is done with, it only matters whether it was delivered at all.
+    const deliveryCount = isTerminal(run) ? Math.min(run.deliveryCount, 1) : run.deliveryCount;
+    numbers.push(lengthOf(run), STATE_IDS[run.state], deliveryCount);
   }
   return JSON.stringify({ v: 1, stateEpoch, leaderEpoch, startOffset, runs: numbers });
 }
@@ -59,6 +61,12 @@ function durableRun(run: InFlight): InFlight {
 }
 
 const isWorthKeeping = (run: InFlight): boolean => isTerminal(run) || run.deliveryCount > 0;
+
+/** Without reading the rest. */
+export function stateEpochOf(text: string): number {
+  const [, stateEpoch] = /^\{"v":1,"stateEpoch":(\d+),/.exec(text) ?? [];
+  return stateEpoch === undefined ? decodeShareRecord(text).stateEpoch : Number(stateEpoch);
+}
 
 /** Throws StorageCorruptError. */
 export function decodeShareRecord(text: string): ShareRecord {

@@ -21,6 +21,7 @@ export interface ShareGroupOptions {
   readonly topics: TopicsOfGroup;
   readonly runtime: Pick<Runtime, 'clock' | 'timers' | 'logger'>;
   readonly sessionTimeoutMs: () => number;
+  readonly onClosed: (group: ShareGroup) => void;
 }
 
 export class ShareGroup implements LiveGroup {
@@ -84,6 +85,7 @@ export class ShareGroup implements LiveGroup {
     this.#timer?.cancel();
     this.#timer = null;
     this.#sessions.clear();
+    this.#options.onClosed(this);
   }
 
   /** Decides on the group as it is at the entry. Throws GROUP_ID_NOT_FOUND when it is of another kind, or gone. */

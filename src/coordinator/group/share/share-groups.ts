@@ -39,6 +39,7 @@ export interface ShareGroupDescription {
 export class ShareGroups implements GroupKind {
   readonly type = 'share';
   readonly #options: ShareGroupsOptions;
+  readonly #live = new Set<ShareGroup>();
 
   constructor(options: ShareGroupsOptions) {
     this.#options = options;
@@ -47,7 +48,19 @@ export class ShareGroups implements GroupKind {
   load(groupId: string, journal: Journal, _records: Records): ShareGroup {
     const { topics, runtime, groupConfigs } = this.#options;
     const sessionTimeoutMs = () => groupConfigs.of(groupId).shareSessionTimeoutMs;
-    return new ShareGroup({ groupId, journal, topics, runtime, sessionTimeoutMs });
+    const onClosed = (closed: ShareGroup) => void this.#live.delete(closed);
+    const group = new ShareGroup({ groupId, journal, topics, runtime, sessionTimeoutMs, onClosed });
+    this.#live.add(group);
+    return group;
+  }
+
+  get count(): number {
+    return this.#live.size;
+  }
+
+  /** Share groups alone. */
+  live(): Iterable<ShareGroup> {
+    return this.#live;
   }
 
   /** Undefined for an id that no group has. Throws GROUP_ID_NOT_FOUND when it belongs to a group of another kind. */

@@ -1,0 +1,286 @@
+/**
+ * Reads and acquires records for one member: a long poll over the share partitions of its session.
+ *
+ * One member reads a share partition at a time. Who finds nothing to acquire waits until records arrive, or are released,
+ * or another reader is done, or the time is over. Nothing is acquired that is not answered.
+ */
+import { type ErrorName, KafkaError, toKafkaError } from '../../errors.ts';
+import type { Applied, Journal } from '../../journal/journal.ts';
+import type { FetchAnswer, FetchedPartition, Isolation, Log } from '../../log/log.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { AcquiredRange, AcquireMode } from './acquire.ts';
+import { type ReadBatch, readBatches } from './read-batches.ts';
+import type { SharePartition } from './share-partition.ts';
+import type { SharePartitions } from './share-partitions.ts';
+import { placeKey, type SharePlace } from './share-sessions.ts';
+
+/** Read for each record that is wanted, beyond what it was the last time: sizes differ. */
+const READ_AHEAD_RATIO = 1.25;
+const READ_BYTES_MIN = 16 * 1024;
+
+export interface ShareFetchWish {
+  readonly groupId: string;
+  readonly memberId: string;
+  /** The first is served first. */
+  readonly places: readonly SharePlace[];
+  readonly isolation: Isolation;
+  readonly maxWaitMs: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly maxRecords: number;
+  readonly batchSize: number;
+  readonly mode: AcquireMode;
+  /** Something else is to be told at once: what is there now is the answer. */
+  readonly answerNow: boolean;
+}
+
+export interface ShareFetched extends SharePlace {
+  readonly error: ErrorName;
+  readonly message: string;
+  /** -1 when it is not known. */
+  readonly leaderEpoch: number;
+  readonly records: readonly Buffer[];
+  readonly ranges: readonly AcquiredRange[];
+}
+
+export interface ShareFetchAnswer {
+  /** Those with records, and those with errors. */
+  readonly partitions: readonly ShareFetched[];
+  /** Must be called once the records are on the wire. */
+  release(): void;
+}
+
+export interface ShareFetcherOptions {
+  readonly journals: readonly Journal[];
+  readonly log: Log;
+  readonly partitions: SharePartitions;
+  readonly runtime: Pick<Runtime, 'clock' | 'timers'>;
+}
+
+interface Reading {
+  readonly partition: SharePartition;
+  readonly fetchOffset: number;
+}
+
+const NOTHING: ShareFetchAnswer = { partitions: [], release: () => undefined };
+
+export class ShareFetcher {
+  readonly #options: ShareFetcherOptions;
+  /** Who waits for records of a partition, by place. */
+  readonly #arrivals = new Map<string, Set<() => void>>();
+  readonly #unsubscribes: (() => void)[];
+
+  constructor(options: ShareFetcherOptions) {
+    this.#options = options;
+    this.#unsubscribes = options.journals.map((journal) => journal.subscribe((applied) => this.#onApplied(applied)));
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
+  }
+
+  async fetch(wish: ShareFetchWish, signal: AbortSignal): Promise<ShareFetchAnswer> {
+    if (wish.places.length === 0 || wish.maxRecords <= 0 || wish.maxBytes <= 0) return NOTHING;
+    const { clock } = this.#options.runtime;
+    const deadlineMs = clock.monotonic() + wish.maxWaitMs;
+    const { opened, failures } = await this.#open(wish);
+    const bell = new Bell(this.#options.runtime);
+    const unhook = this.#hook(opened, bell);
+    try {
+      for (;;) {
+        const isLast = wish.answerNow || failures.length > 0 || signal.aborted || clock.monotonic() >= deadlineMs;
+        bell.reset();
+        const attempt = await this.#attempt(opened, wish, isLast, signal);
+        if (isLast || attempt.partitions.length > 0) {
+          return { partitions: [...failures, ...attempt.partitions], release: attempt.release };
+        }
+        if (!attempt.again) await bell.wait(deadlineMs - clock.monotonic(), signal);
+      }
+    } finally {
+      unhook();
+    }
+  }
+
+  async #open({ groupId, places }: ShareFetchWish) {
+    const opened: SharePartition[] = [];
+    const failures: ShareFetched[] = [];
+    const results = await Promise.allSettled(places.map((place) => this.#options.partitions.open(groupId, place)));
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'fulfilled') opened.push(result.value);
+      else failures.push(failureOf(places[index]!, result.reason));
+    }
+    return { opened, failures };
+  }
+
+  async #attempt(partitions: readonly SharePartition[], wish: ShareFetchWish, isLast: boolean, signal: AbortSignal) {
+    const failures: ShareFetched[] = [];
+    const readings: Reading[] = [];
+    for (const partition of partitions) {
+      try {
+        const reading = this.#begin(partition, wish.isolation);
+        if (reading !== null) readings.push(reading);
+      } catch (cause) {
+        failures.push(failureOf(partition, cause));
+      }
+    }
+    try {
+      if (readings.length === 0 || signal.aborted) return { ...NOTHING, partitions: failures, again: false };
+      const answer = await this.#read(readings, wish, signal);
+      const isEnough = isLast || failures.length > 0 || answer.bytes >= Math.min(wish.minBytes, wish.maxBytes);
+      // Who is gone gets nothing: what it held has been released already.
+      if (!isEnough || signal.aborted) {
+        answer.release();
+        return { ...NOTHING, again: false };
+      }
+      const acquired = this.#acquireAll(readings, answer, wish);
+      const found = [...failures, ...acquired];
+      if (acquired.some(({ records }) => records.length > 0)) {
+        return { partitions: found, release: () => answer.release(), again: false };
+      }
+      answer.release();
+      const again = readings.some(({ partition, fetchOffset }) => partition.nextFetchOffset !== fetchOffset);
+      return { ...NOTHING, partitions: found, again };
+    } finally {
+      for (const { partition } of readings) partition.endReading();
+    }
+  }
+
+  /** Null when there is nothing to read for now. Throws what the partition answers instead. */
+  #begin(partition: SharePartition, isolation: Isolation): Reading | null {
+    if (partition.closed) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the share partition was altered or deleted');
+    if (!partition.beginReading()) return null;
+    let reading: Reading | null = null;
+    try {
+      const { logStartOffset, highWatermark, lastStableOffset } = this.#options.log.watermarks(partition);
+      partition.advanceStart(logStartOffset);
+      const fetchOffset = partition.nextFetchOffset;
+      const end = isolation === 'read_committed' ? lastStableOffset : highWatermark;
+      if (fetchOffset !== null && fetchOffset < end) reading = { partition, fetchOffset };
+      return reading;
+    } finally {
+      if (reading === null) partition.endReading();
+    }
+  }
+
+  #read(readings: readonly Reading[], wish: ShareFetchWish, signal: AbortSignal): Promise<FetchAnswer> {
+    const wanted = Math.ceil((wish.maxRecords / readings.length) * READ_AHEAD_RATIO);
+    const leastBytes = Math.max(READ_BYTES_MIN, wish.minBytes);
+    const partitions = readings.map(({ partition, fetchOffset }) => ({
+      topicId: partition.topicId,
+      partition: partition.partition,
+      fetchOffset,
+      maxBytes: Math.min(wish.maxBytes, Math.max(leastBytes, Math.ceil(partition.bytesPerRecord * wanted))),
+      currentLeaderEpoch: -1,
+    }));
+    const { maxBytes, isolation } = wish;
+    return this.#options.log.fetch({ partitions, minBytes: 0, maxBytes, maxWaitMs: 0, isolation }, signal);
+  }
+
+  #acquireAll(readings: readonly Reading[], answer: FetchAnswer, wish: ShareFetchWish): ShareFetched[] {
+    const found: ShareFetched[] = [];
+    let left = wish.maxRecords;
+    for (const [index, reading] of readings.entries()) {
+      const fetched = answer.partitions[index]!;
+      if (fetched.error === 'NONE') {
+        const acquired = this.#acquire(reading, fetched, wish, left);
+        left -= acquired.count;
+        if (acquired.count > 0) found.push(acquired.fetched);
+      } else if (fetched.error !== 'OFFSET_OUT_OF_RANGE') {
+        // Out of range: the log start has moved, as the next attempt sees.
+        found.push(failureOf(reading.partition, new KafkaError(fetched.error, fetched.message)));
+      }
+    }
+    return found;
+  }
+
+  #acquire({ partition, fetchOffset }: Reading, fetched: FetchedPartition, wish: ShareFetchWish, maxRecords: number) {
+    const { topicId, partition: index } = partition;
+    const batches = readBatches(fetched);
+    const [first, last] = [batches[0], batches.at(-1)];
+    const base = { topicId, partition: index, error: 'NONE' as const, message: '', leaderEpoch: fetched.leaderEpoch };
+    if (first === undefined || last === undefined || maxRecords <= 0 || partition.closed) {
+      return { count: 0, fetched: { ...base, records: [], ranges: [] } };
+    }
+    partition.bytesPerRecord = fetched.bytes / (last.last - first.first + 1);
+    const { memberId, batchSize, mode } = wish;
+    const { ranges, count } = partition.acquire({ memberId, fetchOffset, batches, maxRecords, batchSize, mode });
+    return { count, fetched: { ...base, records: recordsOf(batches, ranges), ranges } };
+  }
+
+  #hook(partitions: readonly SharePartition[], bell: Bell): () => void {
+    const ring = () => bell.ring();
+    const unhooks = partitions.map((partition) => {
+      const stop = partition.onAcquirable(ring);
+      const key = placeKey(partition);
+      const waiters = this.#arrivals.get(key) ?? new Set();
+      this.#arrivals.set(key, waiters.add(ring));
+      return () => {
+        stop();
+        waiters.delete(ring);
+        if (waiters.size === 0 && this.#arrivals.get(key) === waiters) this.#arrivals.delete(key);
+      };
+    });
+    return () => {
+      for (const unhook of unhooks) unhook();
+    };
+  }
+
+  #onApplied({ partitions }: Applied): void {
+    if (this.#arrivals.size === 0) return;
+    for (const place of partitions) {
+      for (const ring of this.#arrivals.get(placeKey(place)) ?? []) ring();
+    }
+  }
+}
+
+/** Rung by whatever may bring something to acquire. */
+class Bell {
+  readonly #runtime: Pick<Runtime, 'timers'>;
+  #rung = false;
+  #answer: (() => void) | null = null;
+
+  constructor(runtime: Pick<Runtime, 'timers'>) {
+    this.#runtime = runtime;
+  }
+
+  reset(): void {
+    this.#rung = false;
+  }
+
+  ring(): void {
+    this.#rung = true;
+    this.#answer?.();
+  }
+
+  /** Until it is rung, or was since the reset, or the time is over, or the signal aborts. */
+  async wait(delayMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#rung || signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#runtime.timers.after(Math.max(delayMs, 0), resolve, { keepAlive: true });
+    const answer = () => resolve();
+    this.#answer = answer;
+    signal.addEventListener('abort', answer, { once: true });
+    try {
+      await promise;
+    } finally {
+      timer.cancel();
+      this.#answer = null;
+      signal.removeEventListener('abort', answer);
+    }
+  }
+}
+
+/** The batches that hold something of the ranges. */
+function recordsOf(batches: readonly ReadBatch[], ranges: readonly AcquiredRange[]): Buffer[] {
+  const [first, last] = [ranges[0], ranges.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  return batches.filter((batch) => batch.last >= first.first && batch.first <= last.last).map(({ bytes }) => bytes);
+}
+
+/** Throws on what is a bug of ours. */
+function failureOf({ topicId, partition }: SharePlace, cause: unknown): ShareFetched {
+  const error = toKafkaError(cause);
+  if (error === null) throw cause;
+  const base = { topicId, partition, leaderEpoch: -1, records: [], ranges: [] };
+  return { ...base, error: error.error, message: error.message };
+}
