@@ -175,6 +175,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     const { listenHttp } = await import('./http/server.ts');
     http = await listenHttp({
       ...shared,
+      coordinators,
       listen: listening[1]!,
       version: VERSION,
       readiness: () => readiness(journals),

@@ -3,6 +3,8 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { HttpContext, HttpEnv } from './context.ts';
 import { Api } from './endpoint.ts';
 import { brokerRoutes } from './routes/broker.ts';
+import { groupOffsetRoutes } from './routes/group-offsets.ts';
+import { groupRoutes } from './routes/groups.ts';
 import { openApiRoute } from './routes/openapi.ts';
 import { partitionRoutes } from './routes/partitions.ts';
 import { producerRoutes } from './routes/producers.ts';
@@ -20,6 +22,8 @@ export function app(context: HttpContext): OpenAPIHono<HttpEnv> {
   partitionRoutes(api);
   recordRoutes(api);
   producerRoutes(api);
+  groupRoutes(api);
+  groupOffsetRoutes(api);
   brokerRoutes(api);
   openApiRoute(api);
   return api.hono;

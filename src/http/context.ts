@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
+import type { Coordinators } from '../coordinator/coordinators.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -13,6 +14,7 @@ export interface HttpContext {
   >;
   readonly topics: Topics;
   readonly log: Log;
+  readonly coordinators: Pick<Coordinators, 'groups' | 'offsets'>;
   /** Version of the program, for `/openapi.json`. */
   readonly version: string;
   readonly readiness: () => Readiness;

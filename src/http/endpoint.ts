@@ -20,7 +20,7 @@ type Schema = z.ZodType;
 type Shape = z.ZodObject;
 
 export interface Endpoint<P extends Shape, Q extends Shape, H extends Shape, B extends Schema> {
-  readonly method: 'get' | 'post' | 'patch' | 'delete';
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `{names}`, as OpenAPI has it. */
   readonly path: string;
   readonly operationId: string;

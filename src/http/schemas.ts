@@ -14,7 +14,7 @@ const SEQUENCE_MAX = 2_147_483_647;
 const PRODUCER_EPOCH_MAX = 32_767;
 
 /** A whole number spelled in a path, a query or a header. */
-const integerText = (minimum: number, maximum: number) =>
+export const integerText = (minimum: number, maximum: number) =>
   z
     .string()
     .regex(/^\d{1,16}$/, 'expected a whole number')
@@ -22,9 +22,9 @@ const integerText = (minimum: number, maximum: number) =>
     .pipe(z.number().min(minimum).max(maximum))
     .openapi({ type: 'integer', minimum, maximum });
 
-const count = z.int().min(0).max(OFFSET_MAX);
-const offset = count.openapi({ description: 'Position of a record in its partition.' });
-const milliseconds = z.int().openapi({ description: 'Milliseconds since 1970; -1 when there is none.' });
+export const count = z.int().min(0).max(OFFSET_MAX);
+export const offset = count.openapi({ description: 'Position of a record in its partition.' });
+export const milliseconds = z.int().openapi({ description: 'Milliseconds since 1970; -1 when there is none.' });
 
 export const TopicParams = z.object({
   topic: z.string().openapi({ description: 'Name of the topic.', examples: ['orders'] }),
@@ -296,6 +296,17 @@ export const Problem = z
     log_start_offset: offset.optional().openapi({ description: 'OFFSET_OUT_OF_RANGE: the first readable offset.' }),
     high_watermark: offset.optional().openapi({ description: 'OFFSET_OUT_OF_RANGE: the offset after the last.' }),
     next: offset.optional().openapi({ description: 'Where to read on behind records that cannot be answered.' }),
+    mismatches: z
+      .array(
+        z.object({
+          topic: z.string(),
+          partition: count,
+          expected: offset.nullable(),
+          actual: offset.nullable().openapi({ description: 'What is committed; null: nothing.' }),
+        }),
+      )
+      .optional()
+      .openapi({ description: 'OFFSET_MISMATCH of committed offsets: every partition that differs.' }),
     results: z
       .array(z.unknown())
       .optional()

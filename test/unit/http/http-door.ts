@@ -48,12 +48,13 @@ export async function openDoor(options: DoorOptions = {}): Promise<HttpDoor> {
   const runtime = systemRuntime(options.logger ?? silentLogger);
   const { objects = new MemoryObjectStore(), metadata = new MemoryMetadataStore() } = options;
   const core = await openCore({ config, runtime, stores: { objects, metadata } });
-  const { topics, log } = core;
+  const { topics, log, coordinators } = core;
   const context: HttpContext = {
     runtime,
     config,
     topics,
     log,
+    coordinators,
     version: '0.0.0',
     readiness: () => ({ ready: true }),
     ...options.context,
