@@ -6,6 +6,7 @@
 import { type LeadershipEvent, type PutAnswer, START, stepLeadership } from '../../src/journal/leadership.ts';
 import { mayTrim } from '../../src/journal/trim-plan.ts';
 import type { Chain, Payload, ProposalAnswer } from './chain.ts';
+import { Violation } from './violation.ts';
 import { authorOf, type ModelPointer, type Process, processHash, type World } from './world.ts';
 
 export interface Rules {
@@ -41,11 +42,6 @@ export interface Bounds {
 export interface Successor {
   readonly action: string;
   readonly world: World;
-}
-
-/** Thrown by a transition that breaks an invariant. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
 }
 
 export class Actions {

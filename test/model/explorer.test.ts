@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { Actions, ALL_RULES, type Bounds, type Rules } from './actions.ts';
 import { Chain } from './chain.ts';
 import { type Exploration, explore } from './explorer.ts';
+import { worldHash } from './world.ts';
 
 interface Scope {
   readonly processes: 2 | 3;
@@ -23,7 +24,7 @@ const TEST_MS_MAX = 300_000;
 function run({ processes, payloads, confirms = true, ...budget }: Scope, rules: Partial<Rules> = {}): Exploration {
   const bounds: Bounds = { payloads, waitingMax: 2, pageEntries: 2, confirms };
   const actions = new Actions(new Chain(), { ...ALL_RULES, ...rules }, bounds);
-  return explore(actions, actions.initial(processes, budget), WORLDS_MAX);
+  return explore(actions, actions.initial(processes, budget), worldHash, WORLDS_MAX);
 }
 
 const show = ({ violation }: Exploration): string =>

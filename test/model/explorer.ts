@@ -1,6 +1,10 @@
 /** Breadth first through all worlds that can be reached; the first violation found is one of the shortest. */
-import { type Actions, Violation } from './actions.ts';
-import { type World, worldHash } from './world.ts';
+import { Violation } from './violation.ts';
+
+/** What can happen next. A thrown Violation belongs to the action by which it was visited. */
+export interface Steps<W> {
+  successors(world: W, visit: (action: string, next: () => W) => void): void;
+}
 
 export interface Exploration {
   readonly worlds: number;
@@ -11,12 +15,18 @@ export interface Exploration {
   readonly violation: { readonly message: string; readonly trace: readonly string[] } | null;
 }
 
-export function explore(actions: Actions, initial: World, worldsMax: number): Exploration {
-  const seen = new Set<number>([worldHash(initial)]);
+/** Worlds with equal keys are one world. */
+export function explore<W>(
+  actions: Steps<W>,
+  initial: W,
+  keyOf: (world: W) => number | string,
+  worldsMax: number,
+): Exploration {
+  const seen = new Set<number | string>([keyOf(initial)]);
   // How each world was reached: its parent and the action, by number.
   const parents: number[] = [-1];
   const labels: string[] = [''];
-  let frontier: { world: World; at: number }[] = [{ world: initial, at: 0 }];
+  let frontier: { world: W; at: number }[] = [{ world: initial, at: 0 }];
   let depth = 0;
   const trace = (at: number, last: string) => {
     const steps = [last];
@@ -31,7 +41,7 @@ export function explore(actions: Actions, initial: World, worldsMax: number): Ex
         if (violation) return;
         try {
           const successor = make();
-          const key = worldHash(successor);
+          const key = keyOf(successor);
           if (seen.has(key)) return;
           seen.add(key);
           next.push({ world: successor, at: parents.length });

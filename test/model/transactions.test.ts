@@ -1,0 +1,80 @@
+/**
+ * Every order in which guards, batches and markers of a producer's transactions can reach a partition's journal: rule 8 of
+ * the design holds invariant 4, and without any part of it the explorer finds what breaks.
+ */
+import { describe, expect, test } from 'vitest';
+import { type Exploration, explore } from './explorer.ts';
+import { TransactionActions, type TransactionBounds, transactionWorldKey } from './transaction-actions.ts';
+import { ALL_TRANSACTION_RULES, TransactionChain, type TransactionRules } from './transaction-chain.ts';
+
+const WORLDS_MAX = 2_000_000;
+const TEST_MS_MAX = 300_000;
+
+function run(bounds: TransactionBounds, off: Partial<TransactionRules> = {}): Exploration {
+  const chain = new TransactionChain({ ...ALL_TRANSACTION_RULES, ...off });
+  const actions = new TransactionActions(chain, bounds);
+  return explore(actions, actions.initial(), transactionWorldKey, WORLDS_MAX);
+}
+
+const show = ({ violation }: Exploration): string =>
+  violation ? `${violation.message}\n${violation.trace.map((action, at) => `${at + 1}. ${action}`).join('\n')}` : '';
+
+const SCOPES: readonly TransactionBounds[] = [
+  { transactions: 2, batches: 1, changes: 1, bumps: true },
+  { transactions: 2, batches: 1, changes: 1, bumps: false },
+  { transactions: 1, batches: 2, changes: 2, bumps: false },
+];
+const LARGE_SCOPES: readonly TransactionBounds[] = [
+  { transactions: 2, batches: 2, changes: 1, bumps: true },
+  { transactions: 2, batches: 2, changes: 1, bumps: false },
+  { transactions: 3, batches: 1, changes: 1, bumps: false },
+];
+const scopes = process.env['MODEL_BOUNDS'] === 'large' ? [...SCOPES, ...LARGE_SCOPES] : SCOPES;
+
+describe('with all rules', () => {
+  test.each(scopes)(
+    '$transactions transactions of $batches batches, $changes changes of the coordinator, epochs bumped: $bumps',
+    (bounds) => {
+      const exploration = run(bounds);
+      expect(show(exploration)).toBe('');
+      expect(exploration.cut).toBe(false);
+      expect(exploration.worlds).toBeGreaterThan(1_000);
+    },
+    TEST_MS_MAX,
+  );
+});
+
+describe('without', () => {
+  const TWO: TransactionBounds = { transactions: 2, batches: 1, changes: 1, bumps: false };
+
+  test.each<[what: string, off: Partial<TransactionRules>, bounds: TransactionBounds, finding: RegExp]>([
+    [
+      'guards a late batch is appended behind its abort',
+      { guards: false },
+      TWO,
+      /^batch 0 of transaction 1 lands in 2/,
+    ],
+    [
+      'numbers of guards a late guard opens again what was aborted',
+      { guardNumbers: false },
+      TWO,
+      /stays open for ever/,
+    ],
+    ['numbers of markers a late marker ends the next transaction', { markerNumbers: false }, TWO, /nobody ended it/],
+    [
+      'memory of markers that overtake, their guards stay open',
+      { overtaking: false },
+      TWO,
+      /not open any more|for ever/,
+    ],
+    ['a bond of batches a slow one lands in the next transaction', { boundBatches: false }, TWO, /lands in 2/],
+  ])(
+    '%s',
+    (_what, off, bounds, finding) => {
+      const { violation } = run(bounds, off);
+      expect(violation?.message).toMatch(finding);
+      expect(violation?.trace.length).toBeGreaterThan(0);
+    },
+    TEST_MS_MAX,
+  );
+});

@@ -1,0 +1,4 @@
+/** Thrown by a transition that breaks an invariant. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
