@@ -1,7 +1,7 @@
 /**
  * Every order of events within small bounds, through the real fold and the real decisions: with all rules on no invariant
- * breaks, with any one of the rules 1 to 6 of the design switched off one does. `MODEL_BOUNDS=large` explores minutes
- * instead of seconds.
+ * breaks, with any one of the rules 1 to 6 of the design switched off one does (rule 8: `transactions.test.ts`).
+ * `MODEL_BOUNDS=large` explores minutes instead of seconds.
  */
 import { describe, expect, test } from 'vitest';
 import { Actions, ALL_RULES, type Bounds, type Rules } from './actions.ts';
