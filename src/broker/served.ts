@@ -1,8 +1,10 @@
 /** Every API that is served, once: what is not here is not advertised. */
 import type { ApiName } from '../protocol/apis.ts';
 import type { Handler } from './handler.ts';
+import { alterClientQuotas } from './handlers/alter-client-quotas.ts';
 import { alterConfigs } from './handlers/alter-configs.ts';
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
+import { alterShareGroupOffsets } from './handlers/alter-share-group-offsets.ts';
 import { apiVersions } from './handlers/api-versions.ts';
 import { consumerGroupDescribe } from './handlers/consumer-group-describe.ts';
 import { consumerGroupHeartbeat } from './handlers/consumer-group-heartbeat.ts';
@@ -10,13 +12,16 @@ import { createPartitions } from './handlers/create-partitions.ts';
 import { createTopics } from './handlers/create-topics.ts';
 import { deleteGroups } from './handlers/delete-groups.ts';
 import { deleteRecords } from './handlers/delete-records.ts';
+import { deleteShareGroupOffsets } from './handlers/delete-share-group-offsets.ts';
 import { deleteTopics } from './handlers/delete-topics.ts';
+import { describeClientQuotas } from './handlers/describe-client-quotas.ts';
 import { describeCluster } from './handlers/describe-cluster.ts';
 import { describeConfigs } from './handlers/describe-configs.ts';
 import { describeGroups } from './handlers/describe-groups.ts';
 import { describeLogDirs } from './handlers/describe-log-dirs.ts';
 import { describeProducers } from './handlers/describe-producers.ts';
 import { describeQuorum } from './handlers/describe-quorum.ts';
+import { describeShareGroupOffsets } from './handlers/describe-share-group-offsets.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
 import { electLeaders } from './handlers/elect-leaders.ts';
 import { fetch } from './handlers/fetch.ts';
@@ -36,9 +41,14 @@ import { offsetDelete } from './handlers/offset-delete.ts';
 import { offsetFetch } from './handlers/offset-fetch.ts';
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts';
 import { produce } from './handlers/produce.ts';
+import { shareAcknowledge } from './handlers/share-acknowledge.ts';
+import { shareFetch } from './handlers/share-fetch.ts';
+import { shareGroupDescribe } from './handlers/share-group-describe.ts';
+import { shareGroupHeartbeat } from './handlers/share-group-heartbeat.ts';
 import { syncGroup } from './handlers/sync-group.ts';
 import { txnOffsetCommit } from './handlers/txn-offset-commit.ts';
 import { updateFeatures } from './handlers/update-features.ts';
+
 export type Handlers = { readonly [N in ApiName]?: Handler<N> };
 
 const handlers = {
@@ -79,6 +89,15 @@ const handlers = {
   ConsumerGroupHeartbeat: consumerGroupHeartbeat,
   ConsumerGroupDescribe: consumerGroupDescribe,
   UpdateFeatures: updateFeatures,
+  AlterClientQuotas: alterClientQuotas,
+  DescribeClientQuotas: describeClientQuotas,
+  ShareGroupHeartbeat: shareGroupHeartbeat,
+  ShareGroupDescribe: shareGroupDescribe,
+  ShareFetch: shareFetch,
+  ShareAcknowledge: shareAcknowledge,
+  DescribeShareGroupOffsets: describeShareGroupOffsets,
+  AlterShareGroupOffsets: alterShareGroupOffsets,
+  DeleteShareGroupOffsets: deleteShareGroupOffsets,
 } satisfies Handlers;
 
 /** Names of the APIs that are served, for the README's table as well. */
