@@ -9,7 +9,8 @@
  * are refused is refused as a whole with one message instead of one per record.
  *
  * Transactional batches pass under an open transaction of their producer on the partition only, whatever the version and
- * whatever the request's transactional id: else INVALID_TXN_STATE, since v11 TRANSACTION_ABORTABLE (KIP-890).
+ * whatever the request's transactional id: else INVALID_TXN_STATE, since v11 TRANSACTION_ABORTABLE (KIP-890). Since v12 the
+ * partition joins the transaction by itself: its batches, and later ones of the same transactional id, are held until it has.
  */
 import type { Topic } from '../../cluster/topics.ts';
 import { type ErrorName, KafkaError } from '../../errors.ts';
@@ -17,9 +18,11 @@ import type { ProduceBatch, ProduceOutcome } from '../../log/log.ts';
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
 import type { Call, Handler } from '../handler.ts';
 import { findPartition, findTopic } from '../partitions.ts';
+import { heldUntilEnlisted } from '../transactional-batches.ts';
 
 const BY_ID_SINCE = 13;
 const ABORTABLE_SINCE = 11;
+const ENLISTS_SINCE = 12;
 const NO_RECORDS = Buffer.alloc(0);
 const FROM_KAFKA = { origin: 'kafka' } as const;
 
@@ -29,15 +32,23 @@ type Refusals = readonly (KafkaError | null)[];
 
 export const produce: Handler<'Produce'> = {
   turn: 'produce',
-  async handle(request, call) {
+  handle(request, call) {
     const { batches, refusals } = sort(request, call);
-    const outcomes = batches.length === 0 ? [] : await call.broker.log.produce(batches, FROM_KAFKA);
-    if (request.acks !== 0) return respond(request, call, refusals, outcomes);
-    const failed =
-      refusals.find((refusal) => refusal !== null)?.error ?? outcomes.find((outcome) => !isAppended(outcome))?.error;
-    if (failed === undefined) return null;
-    call.code(failed);
-    return call.closeConnection(`${failed} for a producer that waits for no answer`);
+    const { transactionalId } = request;
+    const held =
+      transactionalId !== null && call.apiVersion >= ENLISTS_SINCE
+        ? heldUntilEnlisted(transactionalId, batches, call)
+        : null;
+    if (held === null) return append(request, call, refusals, batches);
+    return held.then((outcome) => {
+      if (!(outcome instanceof KafkaError)) return append(request, call, refusals, outcome);
+      return answer(
+        request,
+        call,
+        refusals.map((refused) => refused ?? outcome),
+        [],
+      );
+    });
   },
   refuse(request, error, call) {
     const refusals = request.topics.flatMap(({ partitions }) => partitions.map(() => error));
@@ -45,6 +56,31 @@ export const produce: Handler<'Produce'> = {
     return respond(request, call, refusals, []);
   },
 };
+
+async function append(
+  request: ProduceRequest,
+  call: Call,
+  refusals: Refusals,
+  batches: readonly ProduceBatch[],
+): Promise<ProduceResponse | null> {
+  const outcomes = batches.length === 0 ? [] : await call.broker.log.produce(batches, FROM_KAFKA);
+  return answer(request, call, refusals, outcomes);
+}
+
+/** Null for a producer that waits for none. */
+function answer(
+  request: ProduceRequest,
+  call: Call,
+  refusals: Refusals,
+  outcomes: readonly ProduceOutcome[],
+): ProduceResponse | null {
+  if (request.acks !== 0) return respond(request, call, refusals, outcomes);
+  const failed =
+    refusals.find((refusal) => refusal !== null)?.error ?? outcomes.find((outcome) => !isAppended(outcome))?.error;
+  if (failed === undefined) return null;
+  call.code(failed);
+  return call.closeConnection(`${failed} for a producer that waits for no answer`);
+}
 
 type Appended = Extract<ProduceOutcome, { readonly baseOffset: number }>;
 

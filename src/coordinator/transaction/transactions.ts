@@ -20,7 +20,7 @@ import { Completions } from './completions.ts';
 import { Deadlines } from './deadlines.ts';
 import { decideTransaction, type TransactionAnswer } from './decide-transaction.ts';
 import { GuardWriter } from './guard-writer.ts';
-import { NO_PARTICIPANTS, type Participants } from './participants.ts';
+import { NO_PARTICIPANTS, type Participants, type Place, partitionsOf } from './participants.ts';
 import { type LiveTransaction, TransactionIndex } from './transaction-index.ts';
 import {
   identityOf,
@@ -71,6 +71,8 @@ export interface EndRequest {
 
 /** How long a request waits for the end of the last transaction before its client is told to come again. */
 const COMPLETION_WAIT_MS_MAX = 1_000;
+/** Copies of batches whose partitions are joining their transactions. */
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 export class Transactions {
   readonly #options: TransactionsOptions;
@@ -80,6 +82,9 @@ export class Transactions {
   readonly #deadlines: Deadlines;
   /** Ids that are being initialized or forgotten; whoever is second waits. Never rejects. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** The last batches of an id that are held. Never rejects. */
+  readonly #enlisting = new Map<string, Promise<void>>();
+  #heldBytes = 0;
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
@@ -160,9 +165,37 @@ export class Transactions {
     return (topicId, partition) => verifyPartition(transaction, producer, topicId, partition);
   }
 
-  /** True when the producer may write there without another word; nothing is asked. */
-  isGuarded(transactionalId: string, producer: ProducerIdentity, topicId: string, partition: number): boolean {
-    return this.#index.isGuarded(transactionalId, producer, { topicId, partition });
+  /**
+   * What Produce does since v12 (KIP-890): partitions join the transaction with their first batch. Null when all have, which
+   * costs a look in memory. Otherwise the batches, `bytes` of them, are held until it resolves; so are later ones of the
+   * same id, in the order of these calls.
+   */
+  enlist(
+    transactionalId: string,
+    producer: ProducerIdentity,
+    places: readonly Place[],
+    bytes: number,
+  ): Promise<void> | null {
+    const before = this.#enlisting.get(transactionalId);
+    const areGuarded = () => places.every((place) => this.#index.isGuarded(transactionalId, producer, place));
+    if (before === undefined && areGuarded()) return null;
+    if (this.#heldBytes + bytes > HELD_BYTES_MAX) {
+      const message = 'too many batches wait for their partitions to join a transaction';
+      return Promise.reject(new KafkaError('CONCURRENT_TRANSACTIONS', message));
+    }
+    this.#heldBytes += bytes;
+    const join = async () => {
+      if (!areGuarded()) await this.addPartitions(transactionalId, producer, partitionsOf(places));
+    };
+    const enlisted = before === undefined ? join() : before.then(join);
+    const settled: Promise<void> = enlisted
+      .catch(() => {})
+      .then(() => {
+        this.#heldBytes -= bytes;
+        if (this.#enlisting.get(transactionalId) === settled) this.#enlisting.delete(transactionalId);
+      });
+    this.#enlisting.set(transactionalId, settled);
+    return enlisted;
   }
 
   /** Throws TRANSACTIONAL_ID_NOT_FOUND, NOT_COORDINATOR. */
@@ -179,18 +212,6 @@ export class Transactions {
 
   list(): Iterable<LiveTransaction> {
     return this.#index.list();
-  }
-
-  /** For FindCoordinator. Throws COORDINATOR_NOT_AVAILABLE when nobody can say, or another broker is the one. */
-  async locate(transactionalId: string): Promise<void> {
-    checkId(transactionalId);
-    try {
-      await this.#locate(transactionalId);
-    } catch (cause) {
-      const { error, message } = toCoordinatorError(cause);
-      if (error !== 'NOT_COORDINATOR') throw cause;
-      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', message, { cause });
-    }
   }
 
   /** Stops timers, and what is told to participants: the next start goes on with it. */

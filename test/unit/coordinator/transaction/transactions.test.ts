@@ -82,14 +82,27 @@ describe.each([1, 4])('with %i journals', (journals) => {
     expect(await world.produce(places[0]!, producer, 1)).toMatchObject({ error: 'INVALID_TXN_STATE' });
   });
 
-  test('what is guarded is known until the transaction ends', async () => {
+  test('batches whose partitions join with them are held, and later ones behind them, until the end', async () => {
     const producer = await init();
-    const known = (place: TopicPartition) => world.transactions.isGuarded(ID, producer, place.topicId, place.partition);
-    await add(producer, places[0]!);
-    expect(known(places[0]!)).toBe(true);
-    expect(known(places[1]!)).toBe(false);
-    await end(producer, true, false);
-    expect(known(places[0]!)).toBe(false);
+    const order: string[] = [];
+    const enlist = (name: string, ...to: readonly TopicPartition[]) =>
+      world.transactions.enlist(ID, producer, to, 100)?.then(() => order.push(name)) ?? null;
+    const held = [enlist('a', places[0]!), enlist('b', places[1]!, places[0]!), enlist('c', places[0]!)];
+    expect(held).not.toContain(null);
+    await Promise.all(held);
+    expect(order).toEqual(['a', 'b', 'c']);
+    expect(enlist('d', places[1]!, places[0]!)).toBeNull();
+    expect(await world.produce(places[1]!, producer, 0)).toMatchObject({ error: 'NONE' });
+    const after = await end(producer, true);
+    await expect(enlist('e', places[0]!)).rejects.toMatchObject({ error: 'PRODUCER_FENCED' });
+    expect(world.transactions.enlist(ID, after, [places[0]!], 100)).not.toBeNull();
+  });
+
+  test('more batches than memory allows are not held', async () => {
+    const producer = await init();
+    const refused = world.transactions.enlist(ID, producer, [places[0]!], 100 * 1024 * 1024);
+    await expect(refused).rejects.toMatchObject({ error: 'CONCURRENT_TRANSACTIONS' });
+    await world.transactions.enlist(ID, producer, [places[0]!], 1024);
   });
 
   test('requests whose answers were lost get them again', async () => {

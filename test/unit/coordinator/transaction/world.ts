@@ -5,6 +5,7 @@ import type { ProducerIdentity } from '../../../../src/coordinator/transaction/t
 import type { Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
 import { StorageUnavailableError } from '../../../../src/errors.ts';
 import type { Journal } from '../../../../src/journal/journal.ts';
+import type { OpenedJournal } from '../../../../src/journal/open-journal.ts';
 import type { ProduceOutcome } from '../../../../src/log/log.ts';
 import { buildBatch } from '../../../../src/record/records.ts';
 import { silentLogger } from '../../../../src/runtime/logger.ts';
@@ -98,6 +99,8 @@ export class World {
   async restart(): Promise<void> {
     this.#store.writesLeft = Math.min(0, this.#store.writesLeft);
     this.#store.effect = false;
+    // A log that closes in order waits for its journals, which would wait for the store.
+    await Promise.all(this.core.journals.map((journal) => (journal as OpenedJournal).close()));
     await this.core.close();
     await this.#start();
   }
