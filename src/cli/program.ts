@@ -46,6 +46,7 @@ function buildProgram(terminal: Terminal, setStatus: SetStatus): Command {
   addTopic(program, terminal);
   addProduce(program, terminal, setStatus);
   addConsume(program, terminal, setStatus);
+  addGroup(program, terminal);
   addSegment(program, terminal);
   addStorage(program, terminal);
   return program;
@@ -148,6 +149,39 @@ function addConsume(program: Command, terminal: Terminal, setStatus: SetStatus):
     const { consumeCommand } = await import('./commands/consume.ts');
     setStatus(await consumeCommand(topic, options, terminal));
   });
+}
+
+function addGroup(program: Command, terminal: Terminal): void {
+  const group = program.command('group').description('List, describe, move and delete consumer groups.');
+  const add = (usage: string, description: string) =>
+    addClientOptions(group.command(usage).description(description), terminal, 5_000);
+  const commands = () => import('./commands/group.ts');
+  const yesOption = () => new Option('-y, --yes', 'do not ask');
+
+  add('list', 'List groups.')
+    .option('--prefix <text>', 'only ids that begin so', '')
+    .option('--state <state>', 'only groups in this state: Empty, Stable, …')
+    .option('--type <type>', 'only classic, consumer or share groups')
+    .addOption(outputOption())
+    .action(async (options) => (await commands()).listGroups(options, terminal));
+  add('describe <group>', 'Show the members of a group and what they have.')
+    .addOption(outputOption())
+    .action(async (name, options) => (await commands()).describeGroup(name, options, terminal));
+  add('lag <group>', 'Show how far a group is behind, partition by partition.')
+    .addOption(outputOption())
+    .action(async (name, options) => (await commands()).groupLag(name, options, terminal));
+  add('seek <group>', 'Move what a group without members committed.')
+    .option('--to <where>', 'earliest, latest, OFFSET, @MILLIS or @2026-01-31T12:00Z')
+    .option('--shift <count>', 'this many records forward, or back: --shift=-10')
+    .option('-t, --topic <name>', 'only this topic; may be repeated; default: all that is committed', collect)
+    .option('-p, --partition <number>', 'only this partition of the topic; may be repeated', collect)
+    .option('--dry-run', 'only show what would be written')
+    .addOption(yesOption())
+    .addOption(outputOption())
+    .action(async (name, options) => (await commands()).seekGroup(name, options, terminal));
+  add('delete <group>', 'Delete a group without members, and its offsets.')
+    .addOption(yesOption())
+    .action(async (name, options) => (await commands()).deleteGroup(name, options, terminal));
 }
 
 function addSegment(program: Command, terminal: Terminal): void {

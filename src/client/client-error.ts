@@ -14,6 +14,8 @@ export class ClientError extends Error {
   /** For reads: where the partition starts, and where to go on behind records that cannot be answered. */
   readonly logStartOffset: number | null;
   readonly next: number | null;
+  /** OFFSET_MISMATCH of committed offsets: all that differ. */
+  readonly mismatches: readonly OffsetMismatch[];
 
   constructor(problem: Problem, options?: ErrorOptions) {
     super(problem.detail, options);
@@ -23,6 +25,7 @@ export class ClientError extends Error {
     this.noSideEffects = problem.noSideEffects;
     this.logStartOffset = problem.logStartOffset ?? null;
     this.next = problem.next ?? null;
+    this.mismatches = problem.mismatches ?? [];
   }
 }
 
@@ -34,6 +37,15 @@ export interface Problem {
   readonly noSideEffects: boolean;
   readonly logStartOffset?: number | null;
   readonly next?: number | null;
+  readonly mismatches?: readonly OffsetMismatch[];
+}
+
+export interface OffsetMismatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** Null: nothing. */
+  readonly expected: number | null;
+  readonly actual: number | null;
 }
 
 /** The error that an answer other than 2xx stands for, whoever wrote it: a broker, or a proxy on the way. */
@@ -63,6 +75,7 @@ const problemOf = (status: number, code: string, problem: Readonly<Record<string
   noSideEffects: problem['no_side_effects'] === true,
   logStartOffset: typeof problem['log_start_offset'] === 'number' ? problem['log_start_offset'] : null,
   next: typeof problem['next'] === 'number' ? problem['next'] : null,
+  mismatches: Array.isArray(problem['mismatches']) ? problem['mismatches'] : [],
 });
 
 function parseObject(text: string): Record<string, unknown> | null {

@@ -29,7 +29,7 @@ export interface TransportOptions {
 export type Repeat = 'safe' | 'unsent';
 
 export interface Request {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path and query after the base URL. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;

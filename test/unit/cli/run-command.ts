@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   /** Standard output breaks like a closed pipe after this many bytes. */
   readonly outputBytesMax?: number;
+  /** Somebody sits there and may be asked. */
+  readonly isTerminal?: boolean;
 }
 
 /** Runs a command line on streams in memory. */
@@ -40,7 +42,7 @@ export function start(argv: readonly string[], options: RunOptions = {}): Comman
       done();
     },
   });
-  const stdin = new PassThrough();
+  const stdin = Object.assign(new PassThrough(), { isTTY: options.isTerminal === true });
   if (input !== undefined) stdin.end(input);
   const interrupt = new AbortController();
   const environment = url === undefined ? {} : { MILLRACE_URL: url };
