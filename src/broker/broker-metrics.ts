@@ -24,6 +24,7 @@ export class BrokerMetrics {
   readonly #receivedBytes: Counter;
   readonly #sentBytes: Counter;
   readonly #closed: Counter;
+  readonly #throttled: Counter;
   readonly #apis = new Map<string, ApiCount>();
   #received = 0;
   #sent = 0;
@@ -76,6 +77,11 @@ export class BrokerMetrics {
       help: 'Kafka connections that the broker closed, by reason.',
       labels: ['reason'],
     });
+    this.#throttled = metrics.counter({
+      name: 'kafka_throttle_seconds_total',
+      help: 'Time that Kafka clients were told to wait because of quotas, by API.',
+      labels: ['api'],
+    });
   }
 
   requested(apiName: string): void {
@@ -88,6 +94,10 @@ export class BrokerMetrics {
 
   failed(apiName: string, error: ErrorName): void {
     this.#errors.add(1, { api: apiName, error });
+  }
+
+  throttled(apiName: string, throttleMs: number): void {
+    this.#throttled.add(throttleMs / 1_000, { api: apiName });
   }
 
   received(bytes: number): void {

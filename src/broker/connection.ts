@@ -10,7 +10,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Address } from '../config.ts';
-import type { Clock, Timers } from '../runtime/clock.ts';
+import type { Clock, TimerHandle, Timers } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { ByteGate, Gate } from './byte-gate.ts';
@@ -41,6 +41,9 @@ const reachedAt = ({ localAddress = '', localPort = 0 }: Socket): Address => ({
   host: localAddress.replace(IPV4_MAPPED, ''),
   port: localPort,
 });
+
+/** The client's address. */
+export const peerHost = ({ remoteAddress = '' }: Socket): string => remoteAddress.replace(IPV4_MAPPED, '');
 
 /** What the connections of one listener share. */
 export interface ConnectionHost {
@@ -100,6 +103,9 @@ export class Connection implements Peer {
   /** The next request waits for a gate, or for the fetch before it. */
   #waitsFor: Gate | null = null;
   #waitsForFetch = false;
+  /** Over a quota: not read until this timer. */
+  #muted: TimerHandle | null = null;
+  #mutedUntil = 0;
   #produces = false;
   #activeAt: number;
 
@@ -107,7 +113,7 @@ export class Connection implements Peer {
     this.#host = host;
     this.#activeAt = host.clock.monotonic();
     this.#name = `${accepted.remoteAddress}:${accepted.remotePort}`;
-    this.clientHost = `/${(accepted.remoteAddress ?? '').replace(IPV4_MAPPED, '')}`;
+    this.clientHost = `/${peerHost(accepted)}`;
     this.#advertised = host.advertised ?? reachedAt(accepted);
     this.#frames = new FrameAssembler(host.frameMemory, host.frameBytesMax, (frame) => this.#deliver(frame));
     const reads: SocketReads = {
@@ -206,6 +212,7 @@ export class Connection implements Peer {
   #blocked(): boolean {
     return (
       this.#alone ||
+      this.#muted !== null ||
       this.#waitsForFetch ||
       this.#waitsFor !== null ||
       this.#slots.length >= this.#host.inFlightMax ||
@@ -290,10 +297,26 @@ export class Connection implements Peer {
       this.#host.metrics.closed('request');
       this.#cut = true;
       this.end(outcome.reason);
-    } else if (outcome.type === 'respond') {
-      if (this.#cut) outcome.response.release?.();
-      else this.#send(outcome.response);
+    } else {
+      if (outcome.type === 'respond') {
+        if (this.#cut) outcome.response.release?.();
+        else this.#send(outcome.response);
+      }
+      if (outcome.throttleMs > 0) this.#mute(outcome.throttleMs);
     }
+  }
+
+  /** KIP-219: the client was told to wait. One that does not is made to. */
+  #mute(throttleMs: number): void {
+    const { clock, timers } = this.#host;
+    const until = clock.monotonic() + throttleMs;
+    if (this.#phase !== 'open' || until <= this.#mutedUntil) return;
+    this.#mutedUntil = until;
+    this.#muted?.cancel();
+    this.#muted = timers.after(throttleMs, () => {
+      this.#muted = null;
+      this.proceed();
+    });
   }
 
   #send(response: OutgoingResponse): void {
@@ -336,6 +359,7 @@ export class Connection implements Peer {
   #onClose(): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
+    this.#muted?.cancel();
     this.#abort?.abort();
     this.#frames.close();
     this.#host.unsent.remove(this.#writer.waitingBytes);

@@ -39,6 +39,11 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Kafka's code of an error, which is counted. */
   code(error: ErrorName): number;
+  /**
+   * Counts partitions that are created or deleted against the client's quota. Throws THROTTLING_QUOTA_EXCEEDED from the
+   * version on that knows it (KIP-599).
+   */
+  countMutations(partitions: number, strictSince: number): void;
   /** Ends the connection instead of an answer; to be returned by a handler that answers nothing. */
   closeConnection(reason: string): null;
   /** Runs `release` exactly once: when the response is with the kernel, or will never be. */

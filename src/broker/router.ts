@@ -4,13 +4,16 @@
  * Requests that cannot be answered in a way their client understands end the connection, as in Kafka.
  */
 
+import type { FeatureName } from '../cluster/features.ts';
 import type { Address } from '../config.ts';
 import { ERRORS, type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
 import { APIS, type ApiName, advertise } from '../protocol/apis.ts';
 import { decodeRequest, encodeResponse, type RequestHeader, readRequestHeader } from '../protocol/header.ts';
 import type { Infer, Input, Message } from '../protocol/schema.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import { featureOf } from './features.ts';
 import type { Broker, Call, Handler, MaybePromise, Turn } from './handler.ts';
+import { type ClientLimit, ClientLimits, type QuotaWindow } from './quotas/client-limits.ts';
 import type { OutgoingResponse } from './response-writer.ts';
 import type { Handlers } from './served.ts';
 
@@ -22,30 +25,36 @@ export interface Peer {
   readonly signal: AbortSignal;
 }
 
-/** `close`: the connection is of no use any more; `reason` is for the log. */
+/**
+ * `close`: the connection is of no use any more; `reason` is for the log. A client that is over its quota gets its answer,
+ * and its connection is not read for `throttleMs` (KIP-219).
+ */
 export type Outcome =
-  | { readonly type: 'respond'; readonly response: OutgoingResponse }
-  | { readonly type: 'silent' }
+  | { readonly type: 'respond'; readonly response: OutgoingResponse; readonly throttleMs: number }
+  | { readonly type: 'silent'; readonly throttleMs: number }
   | { readonly type: 'close'; readonly reason: string };
-
-const SILENT: Outcome = { type: 'silent' };
 
 interface Route {
   readonly name: ApiName;
   readonly handler: Handler<any>;
+  /** At level 0 of it, the API is not supported. */
+  readonly feature: FeatureName | null;
 }
 
 export class Router {
   readonly #broker: Broker;
   readonly #metrics: BrokerMetrics;
+  readonly #limits: ClientLimits;
   /** By API key. */
   readonly #routes: (Route | undefined)[] = [];
 
   constructor(broker: Broker, handlers: Handlers, metrics: BrokerMetrics) {
     this.#broker = broker;
     this.#metrics = metrics;
+    const { config, configs, runtime } = broker;
+    this.#limits = new ClientLimits(configs.quotas, runtime.clock, quotaWindow(config));
     for (const [name, handler] of Object.entries(handlers) as [ApiName, Handler<any>][]) {
-      this.#routes[APIS[name].key] = { name, handler };
+      this.#routes[APIS[name].key] = { name, handler, feature: featureOf(name) };
     }
   }
 
@@ -72,20 +81,24 @@ export class Router {
       return close(this.#bug(cause, route?.name ?? 'request header').message);
     }
     this.#metrics.requested(route.name);
-    return this.#run(route, request, new RequestCall(this.#broker, header, peer, this.#metrics, route.name, startedAt));
+    const limit = this.#limits.of(header.clientId);
+    const call = new RequestCall(this.#broker, header, peer, this.#metrics, route.name, startedAt, limit, frame.length);
+    return this.#run(route, request, call);
   }
 
   #run(route: Route, request: Infer<Message>, call: RequestCall): MaybePromise<Outcome> {
     let reply: MaybePromise<Input<Message> | null>;
     try {
+      this.#requireFeature(route);
       reply = route.handler.handle(request, call);
     } catch (cause) {
       return this.#fail(route, request, call, cause);
     }
     if (!(reply instanceof Promise)) return this.#answer(route, request, call, reply);
+    call.pauseWork();
     return reply.then(
-      (body) => this.#answer(route, request, call, body),
-      (cause) => this.#fail(route, request, call, cause),
+      (body) => this.#answer(route, request, call.resumeWork(), body),
+      (cause) => this.#fail(route, request, call.resumeWork(), cause),
     );
   }
 
@@ -110,13 +123,21 @@ export class Router {
   }
 
   #respond(route: Route, call: RequestCall, body: Input<Message> | null): Outcome {
-    const { apiVersion, correlationId } = call.header;
-    const parts =
-      body === null ? null : encodeResponse(APIS[route.name].response as Message, apiVersion, correlationId, body);
+    let parts = body === null ? null : encode(route, call, body);
+    const throttleMs = call.throttle(route.name, parts);
+    if (throttleMs > 0) {
+      this.#metrics.throttled(route.name, throttleMs);
+      if (body !== null) parts = encode(route, call, { ...body, throttleTimeMs: throttleMs });
+    }
     this.#metrics.answered(route.name, this.#broker.runtime.clock.monotonic() - call.startedAt);
-    if (parts !== null) return { type: 'respond', response: { parts, release: call.takeRelease() } };
+    if (parts !== null) return { type: 'respond', response: { parts, release: call.takeRelease() }, throttleMs };
     call.release();
-    return call.closing === null ? SILENT : close(call.closing);
+    return call.closing === null ? { type: 'silent', throttleMs } : close(call.closing);
+  }
+
+  #requireFeature({ name, feature }: Route): void {
+    if (feature === null || this.#broker.configs.features.level(feature) > 0) return;
+    throw new KafkaError('UNSUPPORTED_VERSION', `${name} is not supported while ${feature} is 0`);
   }
 
   /** KIP-511: a newer ApiVersions is answered in version 0, with the versions that the client may try. Others as in Kafka. */
@@ -127,6 +148,7 @@ export class Router {
     return {
       type: 'respond',
       response: { parts: encodeResponse(APIS.ApiVersions.response, 0, correlationId, body), release: null },
+      throttleMs: 0,
     };
   }
 
@@ -139,6 +161,18 @@ export class Router {
 
 const close = (reason: string): Outcome => ({ type: 'close', reason });
 
+const encode = ({ name }: Route, { header: { apiVersion, correlationId } }: RequestCall, body: Input<Message>) =>
+  encodeResponse(APIS[name].response as Message, apiVersion, correlationId, body);
+
+const quotaWindow = (config: Broker['config']): QuotaWindow => ({
+  seconds: config['quota.window.num'] * config['quota.window.size.seconds'],
+  sampleSeconds: config['quota.window.size.seconds'],
+});
+
+const FETCHES: ReadonlySet<ApiName> = new Set<ApiName>(['Fetch', 'ShareFetch']);
+
+const bytesOf = (parts: readonly Uint8Array[]): number => parts.reduce((bytes, { length }) => bytes + length, 0);
+
 class RequestCall implements Call {
   readonly broker: Broker;
   readonly header: RequestHeader;
@@ -148,6 +182,11 @@ class RequestCall implements Call {
   readonly #peer: Peer;
   readonly #metrics: BrokerMetrics;
   readonly #name: string;
+  readonly #limit: ClientLimit | null;
+  readonly #requestBytes: number;
+  #throttleMs = 0;
+  #workedMs = 0;
+  #workingSince: number;
   #release: (() => void) | null = null;
 
   constructor(
@@ -157,6 +196,8 @@ class RequestCall implements Call {
     metrics: BrokerMetrics,
     name: string,
     startedAt: number,
+    limit: ClientLimit | null,
+    requestBytes: number,
   ) {
     this.broker = broker;
     this.header = header;
@@ -164,6 +205,9 @@ class RequestCall implements Call {
     this.#peer = peer;
     this.#metrics = metrics;
     this.#name = name;
+    this.#limit = limit;
+    this.#requestBytes = requestBytes;
+    this.#workingSince = startedAt;
   }
 
   get apiVersion(): number {
@@ -183,7 +227,8 @@ class RequestCall implements Call {
   }
 
   get answerBytesMax(): number {
-    return this.#peer.answerBytesMax;
+    const { answerBytesMax } = this.#peer;
+    return this.#limit === null ? answerBytesMax : Math.min(answerBytesMax, this.#limit.answerBytesMax);
   }
 
   get signal(): AbortSignal {
@@ -204,6 +249,34 @@ class RequestCall implements Call {
             before();
             release();
           };
+  }
+
+  countMutations(partitions: number, strictSince: number): void {
+    if (this.#limit === null) return;
+    this.#throttleMs = Math.max(this.#throttleMs, this.#limit.mutate(partitions, this.apiVersion >= strictSince));
+  }
+
+  /** Counts what the request was; milliseconds that its client should wait. */
+  throttle(name: ApiName, parts: readonly Uint8Array[] | null): number {
+    const limit = this.#limit;
+    if (limit === null) return 0;
+    this.pauseWork();
+    return Math.max(
+      this.#throttleMs,
+      limit.worked(this.#workedMs),
+      name === 'Produce' ? limit.produced(this.#requestBytes) : 0,
+      parts !== null && FETCHES.has(name) ? limit.consumed(bytesOf(parts)) : 0,
+    );
+  }
+
+  /** The handler waits for something. */
+  pauseWork(): void {
+    if (this.#limit !== null) this.#workedMs += this.broker.runtime.clock.monotonic() - this.#workingSince;
+  }
+
+  resumeWork(): this {
+    if (this.#limit !== null) this.#workingSince = this.broker.runtime.clock.monotonic();
+    return this;
   }
 
   closeConnection(reason: string): null {

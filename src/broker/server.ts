@@ -8,10 +8,11 @@ import { StartupError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import { BrokerMetrics } from './broker-metrics.ts';
 import { ByteGate } from './byte-gate.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { Connection, type ConnectionHost, peerHost } from './connection.ts';
 import { FrameMemory } from './frame-memory.ts';
 import type { Broker } from './handler.ts';
 import { LogLimiter } from './log-limiter.ts';
+import { ConnectionLimits } from './quotas/connection-limits.ts';
 import { Router } from './router.ts';
 import { HANDLERS } from './served.ts';
 import { DIRECT_READS } from './socket-reads.ts';
@@ -32,6 +33,8 @@ const STUCK_MS = 10_000;
 const SWEEP_MS_MAX = 10_000;
 const BACKLOG = 1_024;
 const DRAIN_MS = 5_000;
+/** Connections that came too early for a quota and wait to be closed; more are closed at once. */
+const EARLY_COUNT_MAX = 1_000;
 
 export interface KafkaListenerOptions extends Broker {
   /** Where to listen; port 0 picks a free one. */
@@ -69,6 +72,9 @@ export async function listenKafka(options: KafkaListenerOptions): Promise<KafkaL
 class TcpListener implements KafkaListener {
   readonly #options: KafkaListenerOptions;
   readonly #connections = new Set<Connection>();
+  readonly #limits: ConnectionLimits;
+  /** Came too early. */
+  readonly #early = new Set<Socket>();
   readonly #host: ConnectionHost;
   readonly #server: Server;
   #address: Address;
@@ -88,6 +94,8 @@ class TcpListener implements KafkaListener {
       idleBytesMax: FRAME_BYTES_IDLE,
       onFull: () => this.#pauseProducers(),
     });
+    const windowSeconds = config['quota.window.num'] * config['quota.window.size.seconds'];
+    this.#limits = new ConnectionLimits(options.configs.quotas, runtime.clock, windowSeconds);
     const unsent = new ByteGate(UNSENT_BYTES_HARD);
     const metrics = new BrokerMetrics(runtime.metrics, {
       connections: () => this.#connections.size,
@@ -160,6 +168,7 @@ class TcpListener implements KafkaListener {
     this.#sweepTimer?.cancel();
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.#connections) connection.end('the broker stops');
+    for (const socket of this.#early) socket.destroy();
     if (this.#connections.size > 0) {
       const drained = new Promise<void>((resolve) => {
         this.#onDrained = resolve;
@@ -182,7 +191,25 @@ class TcpListener implements KafkaListener {
       socket.destroy();
       return;
     }
-    this.#connections.add(new Connection(socket, this.#host));
+    const earlyMs = this.#limits.opened(peerHost(socket));
+    if (earlyMs > 0) this.#refuseLater(socket, earlyMs);
+    else this.#connections.add(new Connection(socket, this.#host));
+  }
+
+  /** Closing at once would only make the client come again at once. */
+  #refuseLater(socket: Socket, delayMs: number): void {
+    this.#host.metrics.closed('too early');
+    if (this.#early.size >= EARLY_COUNT_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.#early.add(socket);
+    const timer = this.#host.timers.after(delayMs, () => socket.destroy());
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      timer.cancel();
+      this.#early.delete(socket);
+    });
   }
 
   #onClosed(connection: Connection): void {

@@ -4,6 +4,7 @@ import { BrokerConfigs } from './broker-configs.ts';
 import type { ConfigItemsOptions } from './config-items.ts';
 import { Features } from './features.ts';
 import { GroupConfigs } from './group-configs.ts';
+import { ClientQuotas } from './quotas.ts';
 
 export interface ClusterConfigsOptions extends ConfigItemsOptions {
   readonly config: Config;
@@ -13,15 +14,17 @@ export class ClusterConfigs {
   readonly brokers: BrokerConfigs;
   readonly groups: GroupConfigs;
   readonly features: Features;
+  readonly quotas: ClientQuotas;
 
   constructor(options: ClusterConfigsOptions) {
     this.brokers = new BrokerConfigs(options);
     this.groups = new GroupConfigs(options);
     this.features = new Features(options);
+    this.quotas = new ClientQuotas(options);
   }
 
   /** Reads everything; to be called once, before anything is asked. */
   async recover(): Promise<void> {
-    await Promise.all([this.brokers.recover(), this.groups.recover(), this.features.recover()]);
+    await Promise.all([this.brokers.recover(), this.groups.recover(), this.features.recover(), this.quotas.recover()]);
   }
 }

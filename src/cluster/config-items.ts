@@ -59,6 +59,10 @@ export class ConfigItems<V extends string | number> {
     return this.#image.get(name) ?? null;
   }
 
+  get size(): number {
+    return this.#image.size;
+  }
+
   entries(): IterableIterator<[name: string, values: Readonly<Record<string, V>>]> {
     return this.#image.entries();
   }

@@ -184,8 +184,12 @@ export class TopicRegistry implements Topics {
     if (item !== null) await this.#recoverTopic(item);
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, expected?: { readonly topicId: string }): Promise<void> {
     return this.#inTurn(name, async () => {
+      const topicId = this.#image.byName(name)?.topicId;
+      if (expected && topicId !== undefined && topicId !== expected.topicId) {
+        throw new KafkaError('UNKNOWN_TOPIC_ID', `Topic '${name}' was deleted and created again meanwhile`);
+      }
       const item = await this.#stored(name);
       if (item === null) return;
       const deleting: TopicItem = { ...item, phase: 'deleting', version: item.version + 1 };

@@ -51,8 +51,11 @@ export interface Topics {
 
   /** Throws TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG, … Safe to repeat. */
   create(topic: NewTopic, options?: { readonly validateOnly?: boolean }): Promise<Topic>;
-  /** Throws UNKNOWN_TOPIC_OR_PARTITION. The name is free again when it resolves. */
-  delete(name: string): Promise<void>;
+  /**
+   * Throws UNKNOWN_TOPIC_OR_PARTITION, and UNKNOWN_TOPIC_ID when the name has another id meanwhile. The name is free again
+   * when it resolves.
+   */
+  delete(name: string, expected?: { readonly topicId: string }): Promise<void>;
   createPartitions(name: string, count: number, options?: { readonly validateOnly?: boolean }): Promise<Topic>;
   alterConfig(
     name: string,

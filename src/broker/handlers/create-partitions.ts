@@ -25,6 +25,7 @@ export const createPartitions: Handler<'CreatePartitions'> = {
         try {
           if (twice.has(name)) throw new KafkaError('INVALID_REQUEST', 'Duplicate topic name.');
           checkAssignments(requested, call);
+          if (!validateOnly) call.countMutations(morePartitions(requested, call), QUOTA_ANSWERED_SINCE);
           await call.broker.topics.createPartitions(name, count, { validateOnly });
           return { name, errorCode: 0, errorMessage: null };
         } catch (cause) {
@@ -35,6 +36,12 @@ export const createPartitions: Handler<'CreatePartitions'> = {
   },
   refuse: ({ topics }, error, call) => ({ topics: topics.map(({ name }) => ({ name, ...itemError(call, error) })) }),
 };
+
+/** THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+const QUOTA_ANSWERED_SINCE = 3;
+
+const morePartitions = ({ name, count }: RequestedTopic, { broker }: Call): number =>
+  Math.max(count - (broker.topics.byName(name)?.partitions.length ?? count), 0);
 
 function checkAssignments({ name, count, assignments }: RequestedTopic, { broker }: Call): void {
   // @platformatic/kafka sends an empty list for none.

@@ -30,7 +30,9 @@ export const createTopics: Handler<'CreateTopics'> = {
       topics: await changeEach(once, async (topic): Promise<TopicResponse> => {
         try {
           if (twice.has(topic.name)) throw new KafkaError('INVALID_REQUEST', 'Duplicate topic name.');
-          return created(call, await call.broker.topics.create(newTopic(topic, call), { validateOnly }), validateOnly);
+          const wanted = newTopic(topic, call);
+          if (!validateOnly) call.countMutations(partitionsOf(wanted, call), QUOTA_ANSWERED_SINCE);
+          return created(call, await call.broker.topics.create(wanted, { validateOnly }), validateOnly);
         } catch (cause) {
           return { name: topic.name, ...itemError(call, cause), configs: [] };
         }
@@ -41,6 +43,12 @@ export const createTopics: Handler<'CreateTopics'> = {
     topics: topics.map(({ name }) => ({ name, ...itemError(call, error), configs: [] })),
   }),
 };
+
+/** THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+const QUOTA_ANSWERED_SINCE = 6;
+
+const partitionsOf = ({ partitions = -1 }: NewTopic, { broker }: Call): number =>
+  partitions === -1 ? broker.config['num.partitions'] : partitions;
 
 function newTopic(
   { name, numPartitions, replicationFactor, assignments, configs }: RequestedTopic,

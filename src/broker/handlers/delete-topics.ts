@@ -34,6 +34,9 @@ const requestedTopics = (
   { apiVersion }: Call,
 ): readonly RequestedTopic[] => (apiVersion >= 6 ? topics : topicNames.map((name) => ({ name, topicId: ZERO_UUID })));
 
+/** THROTTLING_QUOTA_EXCEEDED (KIP-599). */
+const QUOTA_ANSWERED_SINCE = 5;
+
 async function remove(requested: RequestedTopic, twice: boolean, call: Call): Promise<TopicResponse> {
   const { topics } = call.broker;
   const byId = requested.topicId !== ZERO_UUID;
@@ -48,7 +51,8 @@ async function remove(requested: RequestedTopic, twice: boolean, call: Call): Pr
         ? new KafkaError('UNKNOWN_TOPIC_ID', `there is no topic with id ${requested.topicId}`)
         : unknownTopic(requested.name!);
     }
-    await topics.delete(topic.name);
+    call.countMutations(topic.partitions.length, QUOTA_ANSWERED_SINCE);
+    await topics.delete(topic.name, { topicId: topic.topicId });
     return { name: topic.name, topicId: topic.topicId, errorCode: 0, errorMessage: null };
   } catch (cause) {
     return { ...shown(requested, call), ...itemError(call, cause) };

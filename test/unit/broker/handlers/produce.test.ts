@@ -93,7 +93,7 @@ describe('acks 0', () => {
 
   test('is written and not answered', async () => {
     const { broker, outcome: silent } = await outcome('orders');
-    expect(silent).toEqual({ type: 'silent' });
+    expect(silent).toEqual({ type: 'silent', throttleMs: 0 });
     expect(broker.log.produced).toHaveLength(1);
   });
 
