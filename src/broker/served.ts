@@ -1,6 +1,8 @@
 /** Every API that is served, once: what is not here is not advertised. */
 import type { ApiName } from '../protocol/apis.ts';
 import type { Handler } from './handler.ts';
+import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.ts';
+import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.ts';
 import { alterClientQuotas } from './handlers/alter-client-quotas.ts';
 import { alterConfigs } from './handlers/alter-configs.ts';
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts';
@@ -23,7 +25,9 @@ import { describeProducers } from './handlers/describe-producers.ts';
 import { describeQuorum } from './handlers/describe-quorum.ts';
 import { describeShareGroupOffsets } from './handlers/describe-share-group-offsets.ts';
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts';
+import { describeTransactions } from './handlers/describe-transactions.ts';
 import { electLeaders } from './handlers/elect-leaders.ts';
+import { endTxn } from './handlers/end-txn.ts';
 import { fetch } from './handlers/fetch.ts';
 import { findCoordinator } from './handlers/find-coordinator.ts';
 import { heartbeat } from './handlers/heartbeat.ts';
@@ -35,6 +39,7 @@ import { listConfigResources } from './handlers/list-config-resources.ts';
 import { listGroups } from './handlers/list-groups.ts';
 import { listOffsets } from './handlers/list-offsets.ts';
 import { listPartitionReassignments } from './handlers/list-partition-reassignments.ts';
+import { listTransactions } from './handlers/list-transactions.ts';
 import { metadata } from './handlers/metadata.ts';
 import { offsetCommit } from './handlers/offset-commit.ts';
 import { offsetDelete } from './handlers/offset-delete.ts';
@@ -48,6 +53,7 @@ import { shareGroupHeartbeat } from './handlers/share-group-heartbeat.ts';
 import { syncGroup } from './handlers/sync-group.ts';
 import { txnOffsetCommit } from './handlers/txn-offset-commit.ts';
 import { updateFeatures } from './handlers/update-features.ts';
+import { writeTxnMarkers } from './handlers/write-txn-markers.ts';
 
 export type Handlers = { readonly [N in ApiName]?: Handler<N> };
 
@@ -71,6 +77,10 @@ const handlers = {
   DeleteTopics: deleteTopics,
   DeleteRecords: deleteRecords,
   InitProducerId: initProducerId,
+  AddPartitionsToTxn: addPartitionsToTxn,
+  AddOffsetsToTxn: addOffsetsToTxn,
+  EndTxn: endTxn,
+  WriteTxnMarkers: writeTxnMarkers,
   TxnOffsetCommit: txnOffsetCommit,
   OffsetForLeaderEpoch: offsetForLeaderEpoch,
   DescribeConfigs: describeConfigs,
@@ -79,6 +89,8 @@ const handlers = {
   IncrementalAlterConfigs: incrementalAlterConfigs,
   DescribeCluster: describeCluster,
   DescribeProducers: describeProducers,
+  DescribeTransactions: describeTransactions,
+  ListTransactions: listTransactions,
   DescribeTopicPartitions: describeTopicPartitions,
   AlterPartitionReassignments: alterPartitionReassignments,
   DescribeLogDirs: describeLogDirs,

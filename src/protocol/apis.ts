@@ -42,6 +42,7 @@ import {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from './messages/describe-topic-partitions.ts';
+import { DescribeTransactionsRequest, DescribeTransactionsResponse } from './messages/describe-transactions.ts';
 import { ElectLeadersRequest, ElectLeadersResponse } from './messages/elect-leaders.ts';
 import { EndTxnRequest, EndTxnResponse } from './messages/end-txn.ts';
 import { FetchRequest, FetchResponse } from './messages/fetch.ts';
@@ -61,6 +62,7 @@ import {
   ListPartitionReassignmentsRequest,
   ListPartitionReassignmentsResponse,
 } from './messages/list-partition-reassignments.ts';
+import { ListTransactionsRequest, ListTransactionsResponse } from './messages/list-transactions.ts';
 import { MetadataRequest, MetadataResponse } from './messages/metadata.ts';
 import { OffsetCommitRequest, OffsetCommitResponse } from './messages/offset-commit.ts';
 import { OffsetDeleteRequest, OffsetDeleteResponse } from './messages/offset-delete.ts';
@@ -135,6 +137,8 @@ export const APIS = {
   OffsetDelete: api(OffsetDeleteRequest, OffsetDeleteResponse),
   DescribeCluster: api(DescribeClusterRequest, DescribeClusterResponse),
   DescribeProducers: api(DescribeProducersRequest, DescribeProducersResponse),
+  DescribeTransactions: api(DescribeTransactionsRequest, DescribeTransactionsResponse),
+  ListTransactions: api(ListTransactionsRequest, ListTransactionsResponse),
   ConsumerGroupHeartbeat: api(ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse),
   ConsumerGroupDescribe: api(ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse),
   DescribeTopicPartitions: api(DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse),

@@ -9,7 +9,7 @@
  * request that would find the end of the last transaction incomplete waits for it a while before CONCURRENT_TRANSACTIONS.
  */
 import type { Placements } from '../../cluster/placements.ts';
-import type { Topics } from '../../cluster/topics.ts';
+import type { TopicPartition, Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { DecisionView, Journal } from '../../journal/journal.ts';
 import { OWNER_BYTES_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../../limits.ts';
@@ -19,6 +19,7 @@ import { transactionOwner } from '../owner.ts';
 import { Completions } from './completions.ts';
 import { Deadlines } from './deadlines.ts';
 import { decideTransaction, type TransactionAnswer } from './decide-transaction.ts';
+import { type ForcedMarker, forceMarker } from './forced-marker.ts';
 import { GuardWriter } from './guard-writer.ts';
 import { NO_PARTICIPANTS, type Participants, type Place, partitionsOf } from './participants.ts';
 import { type LiveTransaction, TransactionIndex } from './transaction-index.ts';
@@ -212,6 +213,13 @@ export class Transactions {
 
   list(): Iterable<LiveTransaction> {
     return this.#index.list();
+  }
+
+  /** WriteTxnMarkers. Throws as `forceMarker` (forced-marker.ts), NOT_LEADER_OR_FOLLOWER. */
+  async forceMarker(place: TopicPartition, marker: ForcedMarker): Promise<void> {
+    const journal = this.#options.journals.find(({ id }) => id === place.journal);
+    if (!journal) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${place.journal}`);
+    await forceMarker(journal, place, marker);
   }
 
   /** Stops timers, and what is told to participants: the next start goes on with it. */
