@@ -4,7 +4,7 @@ import type { AppendRequest, CoordinatorCommand } from '../../../src/journal/jou
 import type { OpenedJournal } from '../../../src/journal/open-journal.ts';
 import type { AbortedTransaction } from '../../../src/journal/partition-state.ts';
 import { abortedWithin } from '../../../src/journal/transactions.ts';
-import { ENDED_TRANSACTION_MS_MIN } from '../../../src/limits.ts';
+import { ENDED_TRANSACTION_MS_MIN, OPEN_TRANSACTIONS_PER_JOURNAL_MAX } from '../../../src/limits.ts';
 import { buildControlBatch, CONTROL_BATCH_BYTES } from '../../../src/record/control-batch.ts';
 import { sleep } from '../../../src/runtime/clock.ts';
 import { virtualRuntime } from '../storage/virtual-runtime.ts';
@@ -206,6 +206,18 @@ describe('a guard', () => {
     await expect(both).rejects.toMatchObject({ error: 'CONCURRENT_TRANSACTIONS' });
     expect(journal.state.openTransaction(TOPIC, 1, PRODUCER)).toBeUndefined();
     expect(journal.state.openTransaction(TOPIC, 0, PRODUCER)?.transaction).toBe(1);
+  });
+
+  test('is refused while too many transactions are open in the journal, until some have ended', async () => {
+    const ids = Array.from({ length: OPEN_TRANSACTIONS_PER_JOURNAL_MAX }, (_, id) => 1_000 + id);
+    for (let from = 0; from < ids.length; from += 2_000) {
+      await coordinate(...ids.slice(from, from + 2_000).map((producerId) => guardOf(1, { producerId })));
+    }
+    await expect(guard(1)).rejects.toMatchObject({ error: 'CONCURRENT_TRANSACTIONS' });
+    await guard(1, { producerId: 1_000 });
+    await abort(1, { producerId: 1_000 });
+    await guard(1);
+    expect(await send(0)).toBe('@1');
   });
 
   test('for a partition that does not exist is left out', async () => {
