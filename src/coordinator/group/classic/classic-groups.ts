@@ -73,7 +73,7 @@ export class ClassicGroups implements GroupKind {
     checkJoin(request, this.#options.settings);
     const clientId = (request.clientId ?? '').slice(0, CLIENT_ID_CHARS_KEPT);
     const named = { ...request, clientId, newMemberId: this.#newMemberId(request.groupInstanceId ?? clientId) };
-    const found = this.#options.groups.find(groupId);
+    const found = this.#find(groupId);
     const membership = found && this.#membershipToJoin(found);
     if (membership) return membership.join(named);
     if (request.memberId !== '')
@@ -84,20 +84,29 @@ export class ClassicGroups implements GroupKind {
   sync(groupId: string, request: Sync): SyncAnswer | Promise<SyncAnswer> {
     checkGroupId(groupId);
     for (const assignment of request.assignments.values()) checkLength('an assignment', assignment);
-    const membership = this.#options.groups.find(groupId)?.classic;
+    const membership = this.#find(groupId)?.classic;
     return membership ? membership.sync(request) : this.#absent(groupId, refused);
   }
 
   heartbeat(groupId: string, name: MemberName, generationId: number): ErrorName | Promise<ErrorName> {
     checkGroupId(groupId);
-    const membership = this.#options.groups.find(groupId)?.classic;
+    const membership = this.#find(groupId)?.classic;
     return membership ? membership.heartbeat(name, generationId) : this.#absent(groupId, (error) => error);
   }
 
   leave(groupId: string, names: readonly MemberName[]): readonly ErrorName[] | Promise<readonly ErrorName[]> {
     checkGroupId(groupId);
-    const membership = this.#options.groups.find(groupId)?.classic;
+    const membership = this.#find(groupId)?.classic;
     return membership ? membership.leave(names) : this.#absent(groupId, (error) => names.map(() => error));
+  }
+
+  /** Undefined, too, for a group that another broker coordinates by now. */
+  #find(groupId: string): LiveGroup | undefined {
+    const { groups } = this.#options;
+    const group = groups.find(groupId);
+    if (group === undefined || group.journal.role === 'leading') return group;
+    groups.abandon(group);
+    return undefined;
   }
 
   /** Undefined where a classic group takes the place of what is there. */
