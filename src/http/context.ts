@@ -14,7 +14,7 @@ export interface HttpContext {
   >;
   readonly topics: Topics;
   readonly log: Log;
-  readonly coordinators: Pick<Coordinators, 'groups' | 'offsets'>;
+  readonly coordinators: Pick<Coordinators, 'groups' | 'offsets' | 'consumerGroups'>;
   /** Version of the program, for `/openapi.json`. */
   readonly version: string;
   readonly readiness: () => Readiness;

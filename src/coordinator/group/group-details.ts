@@ -1,8 +1,13 @@
 /** Groups for people and tools: who takes part, and which partitions each member has, whatever the kind of group. */
+import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import { Reader } from '../../protocol/buffer.ts';
+import type { Assignment } from './assignor/assignor.ts';
 import { ClassicGroup } from './classic/classic-group.ts';
+import type { ConsumerGroups } from './consumer/consumer-groups.ts';
 import type { LiveGroup } from './live-group.ts';
+import { ShareGroup } from './share/share-group.ts';
+import { SIMPLE_ASSIGNOR } from './share/simple-assignor.ts';
 
 export interface GroupDetails {
   /** The assignor that this generation or epoch goes by; empty when there is none. */
@@ -24,10 +29,43 @@ export interface AssignedTopic {
   readonly partitions: readonly number[];
 }
 
-export function groupDetails(group: LiveGroup): GroupDetails {
-  if (group instanceof ClassicGroup) return classicDetails(group);
-  return group.details?.() ?? { protocol: '', members: [] };
+export interface DetailsContext {
+  readonly topics: Pick<Topics, 'byId'>;
+  readonly consumerGroups: Pick<ConsumerGroups, 'describe'>;
 }
+
+/** Throws NOT_COORDINATOR. */
+export async function groupDetails(group: LiveGroup, context: DetailsContext): Promise<GroupDetails> {
+  const { topics } = context;
+  if (group instanceof ClassicGroup) return classicDetails(group);
+  if (group instanceof ShareGroup) {
+    return { protocol: SIMPLE_ASSIGNOR, members: modernMembers(group.current.members.values(), topics) };
+  }
+  const { assignor, group: described } = await context.consumerGroups.describe(group.groupId);
+  const members = modernMembers(described.members.values(), topics);
+  return { protocol: members.length === 0 ? '' : assignor, members };
+}
+
+interface ModernMember {
+  readonly memberId: string;
+  readonly instanceId?: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly assigned: Assignment;
+}
+
+/** Their assignments go by topic id; deleted topics are not shown. */
+const modernMembers = (members: Iterable<ModernMember>, topics: Pick<Topics, 'byId'>): GroupMember[] =>
+  Array.from(members, ({ memberId, instanceId = null, clientId, clientHost, assigned }) => ({
+    memberId,
+    groupInstanceId: instanceId,
+    clientId,
+    clientHost,
+    assignment: [...assigned].flatMap(([topicId, partitions]) => {
+      const topic = topics.byId(topicId)?.name;
+      return topic === undefined ? [] : [{ topic, partitions }];
+    }),
+  }));
 
 function classicDetails(group: ClassicGroup): GroupDetails {
   const { members, protocolName } = group.snapshot;

@@ -6,7 +6,6 @@ import type { ErrorName } from '../../errors.ts';
 import type { Journal, RecordsView } from '../../journal/journal.ts';
 
 import type { ClassicMembership } from './classic/classic-membership.ts';
-import type { GroupDetails } from './group-details.ts';
 
 export type GroupType = 'classic' | 'consumer' | 'share';
 
@@ -33,9 +32,6 @@ export interface LiveGroup {
   readonly classic?: ClassicMembership;
   /** Milliseconds since 1970 of the entry since which it has no members; 0 when it never had any, null while it has some. */
   readonly emptySince: number | null;
-
-  /** For people and tools; absent: nothing is told but the members' number. Classic groups are read from outside. */
-  details?(): GroupDetails;
 
   /** Whether a member subscribes to the topic: its offsets neither expire nor may be deleted. */
   subscribesTo(topicName: string): boolean;

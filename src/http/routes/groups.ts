@@ -55,7 +55,7 @@ export function groupRoutes(api: Api): void {
       answers: { 200: { description: 'The group.', content: { 'application/json': { schema: GroupDescription } } } },
       problems: { 404: UNKNOWN, 503: ELSEWHERE },
     },
-    async ({ params }) => replyJson(200, describe(await findGroup(context, params.group))),
+    async ({ params }) => replyJson(200, await describe(context, await findGroup(context, params.group))),
   );
 
   api.add(
@@ -129,8 +129,8 @@ const summary = ({ groupId, type, state, protocolType, memberCount }: LiveGroup)
   members: memberCount,
 });
 
-function describe(group: LiveGroup) {
-  const { protocol, members } = groupDetails(group);
+async function describe(context: HttpContext, group: LiveGroup) {
+  const { protocol, members } = await detailsOf(context, group);
   return {
     ...summary(group),
     protocol,
@@ -143,6 +143,9 @@ function describe(group: LiveGroup) {
     })),
   };
 }
+
+const detailsOf = ({ topics, coordinators: { consumerGroups } }: HttpContext, group: LiveGroup) =>
+  groupDetails(group, { topics, consumerGroups });
 
 interface Row {
   readonly topic: string;
@@ -173,7 +176,8 @@ async function lag(context: HttpContext, group: LiveGroup) {
 }
 
 /** Partitions with a committed offset or a member, in order. */
-async function lagRows({ topics, coordinators }: HttpContext, group: LiveGroup): Promise<readonly Row[]> {
+async function lagRows(context: HttpContext, group: LiveGroup): Promise<readonly Row[]> {
+  const { topics, coordinators } = context;
   const { groupId } = group;
   const committed = await coordinators.offsets.fetch({ groupId, memberId: null, memberEpoch: -1, places: null });
   const rows = new Map<string, Row>();
@@ -182,7 +186,8 @@ async function lagRows({ topics, coordinators }: HttpContext, group: LiveGroup):
     if (topic === undefined || found === null) continue;
     rows.set(`${topic}/${partition}`, { topic, partition, offset: found.offset, member: null });
   }
-  for (const member of groupDetails(group).members) {
+  const { members } = await detailsOf(context, group);
+  for (const member of members) {
     for (const { topic, partitions } of member.assignment) {
       for (const partition of partitions) {
         const key = `${topic}/${partition}`;

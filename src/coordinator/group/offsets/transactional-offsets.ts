@@ -11,6 +11,7 @@
  */
 import { KafkaError } from '../../../errors.ts';
 import type { CoordinatorCommand, DecisionView, RecordChange, Records } from '../../../journal/journal.ts';
+import { RECORDS_CHANGED_BYTES_MAX } from '../../../limits.ts';
 import { groupOwner } from '../../owner.ts';
 import {
   type CommittedOffset,
@@ -34,7 +35,7 @@ import {
 export type GroupView = Pick<DecisionView, 'records' | 'record' | 'timestamp'>;
 
 /** All offsets of one transaction in one group become visible with one entry, so they must fit it: some 700 partitions. */
-export const PENDING_BYTES_MAX = 96 * 1024;
+export const PENDING_BYTES_MAX = RECORDS_CHANGED_BYTES_MAX - 8 * 1024;
 /** Ended guards of one group; beyond it the oldest go, long before their time. */
 export const GUARDS_PER_GROUP_MAX = 1_000;
 
