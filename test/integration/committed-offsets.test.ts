@@ -189,20 +189,74 @@ test('OffsetDelete forgets single partitions', async () => {
   expect(missing).toMatchObject({ errorCode: code('GROUP_ID_NOT_FOUND'), topics: [] });
 });
 
+interface Producer {
+  readonly transactionalId: string;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+async function initProducer(transactionalId: string): Promise<Producer> {
+  const answer = await client.call('InitProducerId', 4, { transactionalId, transactionTimeoutMs: 60_000 });
+  expect(answer.errorCode).toBe(0);
+  return { transactionalId, producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+}
+
+async function txnCommit(version: number, producer: Producer, groupId: string, offset: number): Promise<number> {
+  const partitions = [{ index: 0, committedOffset: offset, committedMetadata: null }];
+  const request = { ...producer, groupId, memberId: '', topics: [{ name: TOPIC, partitions }] };
+  const answer = await client.call('TxnOffsetCommit', version, request);
+  return answer.topics[0]!.partitions[0]!.errorCode;
+}
+
+/** The identity to go on with. */
+async function end(version: number, producer: Producer, committed: boolean): Promise<Producer> {
+  const answer = await client.call('EndTxn', version, { ...producer, committed });
+  expect(answer.errorCode).toBe(0);
+  if (version < 5) return producer;
+  return { ...producer, producerId: answer.producerId, producerEpoch: answer.producerEpoch };
+}
+
+async function committedOf(groupId: string, requireStable: boolean) {
+  const { topics } = await fetchAll(8, groupId, [0], requireStable);
+  const { committedOffset, errorCode } = topics[0]!.partitions[0]!;
+  return errorCode === 0 ? committedOffset : errorCode;
+}
+
 describe.each(versionsOf('TxnOffsetCommit'))('TxnOffsetCommit v%i', (version) => {
+  const group = `transactional-${version}`;
+
   test('a producer without a transaction is refused', async () => {
-    const partitions = [{ index: 0, committedOffset: 1, committedMetadata: null }];
-    const request = {
-      transactionalId: 'unknown',
-      groupId: 'transactional',
-      producerId: 4_711,
-      producerEpoch: 0,
-      memberId: '',
-      topics: [{ name: TOPIC, partitions }],
+    const unknown = { transactionalId: 'unknown', producerId: 4_711, producerEpoch: 0 };
+    const expected = ['INVALID_PRODUCER_ID_MAPPING', 'TRANSACTION_ABORTABLE', 'INVALID_TXN_STATE'] as const;
+    expect(await txnCommit(version, unknown, group, 1)).toBe(code(expected[version >= 5 ? 0 : version >= 4 ? 1 : 2]));
+  });
+
+  test('offsets count when the transaction commits, and not when it aborts', async () => {
+    const endVersion = version >= 5 ? 5 : 3;
+    const add = async (producer: Producer) => {
+      if (version >= 5) return;
+      const { errorCode } = await client.call('AddOffsetsToTxn', 3, { ...producer, groupId: group });
+      expect(errorCode).toBe(0);
     };
-    const answer = await client.call('TxnOffsetCommit', version, request);
-    const expected =
-      version >= 5 ? 'INVALID_PRODUCER_ID_MAPPING' : version >= 4 ? 'TRANSACTION_ABORTABLE' : 'INVALID_TXN_STATE';
-    expect(answer.topics[0]!.partitions[0]!.errorCode).toBe(code(expected));
+    let producer = await initProducer(`tx-${version}`);
+    await add(producer);
+    expect(await txnCommit(version, producer, group, 5)).toBe(0);
+    expect(await committedOf(group, false)).toBe(-1);
+    expect(await committedOf(group, true)).toBe(code('UNSTABLE_OFFSET_COMMIT'));
+    producer = await end(endVersion, producer, true);
+    expect(await committedOf(group, true)).toBe(5);
+    await add(producer);
+    expect(await txnCommit(version, producer, group, 9)).toBe(0);
+    producer = await end(endVersion, producer, false);
+    expect(await committedOf(group, true)).toBe(5);
+  });
+
+  test('a fenced producer adds nothing', async () => {
+    const old = await initProducer(`fenced-${version}`);
+    if (version < 5) await client.call('AddOffsetsToTxn', 3, { ...old, groupId: `${group}-fenced` });
+    await txnCommit(version, old, `${group}-fenced`, 5);
+    await initProducer(`fenced-${version}`);
+    expect(await txnCommit(version, old, `${group}-fenced`, 6)).toBe(code('INVALID_PRODUCER_EPOCH'));
+    expect(await committedOf(`${group}-fenced`, true)).toBe(-1);
   });
 });

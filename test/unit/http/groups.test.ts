@@ -209,6 +209,61 @@ describe('a group', () => {
     expect(await offsetsOf(group)).toEqual({ 'orders/0': 4 });
   });
 
+  test('of the consumer protocol is described with what each member has', async () => {
+    const { consumerGroups } = door.core.coordinators;
+    const heartbeat = {
+      groupId: 'modern',
+      memberId: 'm-1',
+      memberEpoch: 0,
+      instanceId: null,
+      rackId: null,
+      rebalanceTimeoutMs: 10_000,
+      subscribedTopicNames: ['orders'],
+      subscribedTopicRegex: null,
+      serverAssignor: 'range',
+      topicPartitions: [],
+      clientId: 'billing',
+      clientHost: '/10.0.0.7',
+    };
+    await consumerGroups.heartbeat(heartbeat, 1);
+    expect((await door.get('/v1/groups/modern')).json).toMatchObject({
+      type: 'consumer',
+      protocol_type: 'consumer',
+      members: 1,
+      protocol: 'range',
+      member_details: [
+        { member_id: 'm-1', instance_id: null, assignment: [{ topic: 'orders', partitions: [0, 1, 2] }] },
+      ],
+    });
+    const lag = (await door.get('/v1/groups/modern/lag')).json;
+    expect(lag.partitions.map(({ partition, member_id }: any) => [partition, member_id])).toEqual([
+      [0, 'm-1'],
+      [1, 'm-1'],
+      [2, 'm-1'],
+    ]);
+    expect((await put('modern', { to: 'earliest', topics: [{ topic: 'orders' }] })).json.code).toBe('NON_EMPTY_GROUP');
+  });
+
+  test('of share consumers is described, and has no offsets to move', async () => {
+    const heartbeat = {
+      groupId: 'sharing',
+      memberId: 'm-1',
+      memberEpoch: 0,
+      rackId: null,
+      subscribedTopicNames: ['orders'],
+      clientId: 'billing',
+      clientHost: '/10.0.0.7',
+    };
+    await door.core.coordinators.shareGroups.heartbeat(heartbeat);
+    expect((await door.get('/v1/groups/sharing')).json).toMatchObject({
+      type: 'share',
+      protocol: 'simple',
+      member_details: [{ member_id: 'm-1', assignment: [{ topic: 'orders', partitions: [0, 1, 2] }] }],
+    });
+    const moved = await put('sharing', { to: 'earliest', topics: [{ topic: 'orders' }] });
+    expect([moved.status, moved.json.code]).toEqual([404, 'GROUP_ID_NOT_FOUND']);
+  });
+
   test('without members is deleted with its offsets', async () => {
     const group = newGroup();
     await put(group, { offsets: [at(5)] });
