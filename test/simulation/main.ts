@@ -56,9 +56,11 @@ async function run(seed: number): Promise<void> {
   }
 }
 
-function summary({ scenario, trace, processes, batchesAppended, acknowledged, faults }: SimulationReport, ms: number) {
+function summary(report: SimulationReport, ms: number): string {
+  const { scenario, trace, processes, batchesAppended, acknowledged, transactions, offsetsCommitted, faults } = report;
   const { seed, journals: count, pricing } = scenario;
-  const what = `${batchesAppended} batches, ${acknowledged} acknowledgements, ${faults} faults, ${processes} processes`;
+  const told = `${acknowledged} acknowledgements, ${transactions} transactions, ${offsetsCommitted} offsets`;
+  const what = `${batchesAppended} batches, ${told}, ${faults} faults, ${processes} processes`;
   const seconds = (ms / 1_000).toFixed(1);
   return `seed ${seed} ok: ${minutes} min, ${count} journals, ${pricing}, ${what}, trace ${trace.hash.slice(0, 16)}, ${seconds} s`;
 }

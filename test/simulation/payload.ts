@@ -58,6 +58,7 @@ const ZERO = 0x30;
 
 /** Which batch lies at `position`, without decoding all of it. */
 export function batchIdAt(bytes: Uint8Array, position: number): number {
+  if (readBatchHeader(bytes, position).attributes & CONTROL_FLAG) return MARKER_ID;
   const reader = new VarintReader(bytes, position + BATCH_HEADER_BYTES);
   reader.varint(); // Length of the record.
   reader.position++; // Attributes.
@@ -67,7 +68,7 @@ export function batchIdAt(bytes: Uint8Array, position: number): number {
   reader.position += keyBytes;
   reader.varint(); // Length of the value.
   let id = 0;
-  for (let at = reader.position; bytes[at] !== DOT; at++) id = id * 10 + (bytes[at]! - ZERO);
+  for (let at = reader.position; bytes[at] !== DOT && at < bytes.length; at++) id = id * 10 + (bytes[at]! - ZERO);
   return id;
 }
 

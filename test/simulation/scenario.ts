@@ -49,6 +49,7 @@ export interface Load {
   readonly conditionalWriters: number;
   readonly tailReaders: number;
   readonly randomReaders: number;
+  readonly transactionalWriters: number;
   /** Consumers that commit offsets without being members. */
   readonly committers: number;
   /** Mean pause of a writer between two batches. */
@@ -160,6 +161,7 @@ function drawLoad(random: SeededRandom): Load {
     tailReaders: random.integer(1, 3),
     randomReaders: 1,
     committers: random.integer(0, 3),
+    transactionalWriters: random.integer(0, 4),
     pauseMs: random.pick([20, 60, 200]),
     topicChangeMs: random.pick([3_000, 15_000]),
     deleteRecordsEveryMs: random.pick([2_000, 10_000]),

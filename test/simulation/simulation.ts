@@ -36,6 +36,7 @@ import { randomReader } from './workload/random-reader.ts';
 import { recordDeleter } from './workload/record-deleter.ts';
 import { tailReader } from './workload/tail-reader.ts';
 import { RETENTION_MS_MAX, topicAdmin } from './workload/topic-admin.ts';
+import { transactionalWriter } from './workload/transactional-writer.ts';
 import type { World } from './world.ts';
 
 export interface SimulationOptions extends ScenarioOptions {
@@ -54,6 +55,9 @@ export interface SimulationReport {
   readonly processes: number;
   readonly batchesAppended: number;
   readonly acknowledged: number;
+  /** Ends of transactions that clients were told of. */
+  readonly transactions: number;
+  readonly offsetsCommitted: number;
   readonly faults: number;
 }
 
@@ -91,7 +95,7 @@ class Simulation {
   readonly #history: History;
   readonly #world: World & { draining: boolean };
   readonly #workload: Promise<void>[] = [];
-  readonly #counts = { batchesAppended: 0, acknowledged: 0 };
+  readonly #counts = { batchesAppended: 0, acknowledged: 0, transactions: 0, offsetsCommitted: 0 };
   #violation: unknown = null;
   #phase = 'faults';
 
@@ -290,6 +294,7 @@ class Simulation {
     many(load.conditionalWriters, 'conditional', (name) => conditionalWriter(world, name, named(name)));
     many(load.tailReaders, 'tail', (name) => tailReader(world, named(name)));
     many(load.randomReaders, 'random', (name) => randomReader(world, named(name)));
+    many(load.transactionalWriters, 'transactional', (name) => transactionalWriter(world, name, named(name)));
     many(load.committers, 'committer', (name) => committer(world, name, named(name)));
     many(1, 'deleter', (name) => recordDeleter(world, named(name)));
   }
@@ -314,6 +319,8 @@ class Simulation {
       observe: (event) => {
         if (event.type === 'batchAppended') this.#counts.batchesAppended++;
         if (event.type === 'answered' && event.outcome.error === 'NONE') this.#counts.acknowledged++;
+        if (event.type === 'transactionEnded') this.#counts.transactions++;
+        if (event.type === 'offsetCommitted') this.#counts.offsetsCommitted++;
         this.#traceEvent(event.type, event);
       },
     };
@@ -338,6 +345,12 @@ class Simulation {
         this.#trace.add(process, `answers fetch of ${topicId}-${partition} from ${fetchOffset}: ${what}`);
         return;
       }
+      case 'transactionEnded':
+        this.#trace.add('client', `transaction ${event.transaction} ${event.committed ? 'committed' : 'aborted'}`);
+        return;
+      case 'offsetCommitted':
+        this.#trace.add(event.process, `committed offset ${event.offset} of ${event.groupId} for ${nameOf(event)}`);
+        return;
       case 'offsetListed':
         this.#trace.add(event.process, `answers offset ${JSON.stringify(event.at)} ${event.offset}`);
         return;

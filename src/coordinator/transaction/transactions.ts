@@ -289,7 +289,8 @@ export class Transactions {
   async #untilComplete(transactionalId: string, leftMs: number): Promise<void> {
     const completion = this.#completions.under(transactionalId);
     const live = this.#index.find(transactionalId);
-    if (leftMs <= 0 || (completion === undefined && live && isPrepared(live.transaction))) {
+    // Nothing is known any more once this is closed.
+    if (leftMs <= 0 || (completion === undefined && (!live || isPrepared(live.transaction)))) {
       throw new KafkaError('CONCURRENT_TRANSACTIONS', 'the end of the last transaction is not complete yet');
     }
     if (completion === undefined) return; // Completed meanwhile.

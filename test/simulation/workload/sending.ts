@@ -25,15 +25,18 @@ export interface Wanted extends PartitionName {
   readonly kind: SentBatch['kind'];
   readonly producer?: NonNullable<SentBatch['producer']>;
   readonly expectedOffset?: number;
+  readonly transaction?: number;
 }
 
 export function buildBatch(world: World, random: SeededRandom, wanted: Wanted): Outgoing {
-  const { topicId, partition, writer, kind, producer, expectedOffset } = wanted;
+  const { topicId, partition, writer, kind, producer, expectedOffset, transaction } = wanted;
   const batchId = world.nextId();
   const recordCount = random.integer(1, 6);
   const valueBytes = random.chance(LARGE_CHANCE) ? random.integer(8_000, 30_000) : random.integer(20, 1_500);
   const timestamp = random.chance(NO_TIMESTAMP_CHANCE) ? -1 : world.time.now() - random.integer(0, 2_000);
-  const bytes = buildPayload({ batchId, writer, recordCount, valueBytes, timestamp, ...(producer && { producer }) });
+  const transactional = transaction !== undefined;
+  const payload = { batchId, writer, recordCount, valueBytes, timestamp, transactional };
+  const bytes = buildPayload({ ...payload, ...(producer && { producer }) });
   const batch: SentBatch = {
     batchId,
     topicId,
@@ -45,6 +48,7 @@ export function buildBatch(world: World, random: SeededRandom, wanted: Wanted): 
     timestamp,
     ...(producer && { producer }),
     ...(expectedOffset !== undefined && { expectedOffset }),
+    ...(transaction !== undefined && { transaction }),
   };
   return { batch, bytes };
 }
