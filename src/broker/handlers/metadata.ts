@@ -54,10 +54,15 @@ const NO_FAILURES: ReadonlyMap<string, KafkaError> = new Map();
 const mayCreate = ({ allowAutoTopicCreation }: MetadataRequest, { broker }: Call) =>
   allowAutoTopicCreation && broker.config['auto.create.topics.enable'];
 
+/** Java's admin client asks for an id with a name that is empty, not null. */
+const isById = ({ name, topicId }: RequestedTopic): boolean => name === null || topicId !== ZERO_UUID;
+
 function missingNames(requested: readonly RequestedTopic[], { broker }: Call): string[] {
   const names = new Set<string>();
-  for (const { name } of requested) {
-    if (name !== null && broker.topics.byName(name) === undefined && topicNameProblem(name) === null) names.add(name);
+  for (const topic of requested) {
+    const { name } = topic;
+    if (name === null || isById(topic)) continue;
+    if (broker.topics.byName(name) === undefined && topicNameProblem(name) === null) names.add(name);
   }
   return [...names];
 }
@@ -80,13 +85,10 @@ async function createThenAnswer(requested: readonly RequestedTopic[], missing: r
   );
 }
 
-function answer(
-  call: Call,
-  { name, topicId }: RequestedTopic,
-  failures: ReadonlyMap<string, KafkaError>,
-): TopicResponse {
+function answer(call: Call, requested: RequestedTopic, failures: ReadonlyMap<string, KafkaError>): TopicResponse {
   const { topics } = call.broker;
-  if (name === null) {
+  const { name, topicId } = requested;
+  if (name === null || isById(requested)) {
     const topic = topics.byId(topicId);
     if (topic !== undefined) return describe(call, topic);
     return failure(call, new KafkaError('UNKNOWN_TOPIC_ID', `there is no topic with id ${topicId}`), null, topicId);

@@ -47,6 +47,8 @@ describe('which topics', () => {
     const { broker, orders } = await withTopics();
     const { topics } = await ask(broker, 'Metadata', 12, { topics: [{ name: null, topicId: orders.topicId }] });
     expect(topics[0]).toMatchObject({ errorCode: 0, name: 'orders', topicId: orders.topicId });
+    const java = await ask(broker, 'Metadata', 13, { topics: [{ name: '', topicId: orders.topicId }] });
+    expect(java.topics).toEqual(topics);
   });
 
   test('an unknown id is UNKNOWN_TOPIC_ID, and nothing is created', async () => {
