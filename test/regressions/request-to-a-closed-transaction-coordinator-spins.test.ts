@@ -12,9 +12,11 @@ test('a request that comes while the coordinator closes is told to come again', 
   const { transactions } = world;
   const producer = await transactions.initProducerId('tx', { timeoutMs: TIMEOUT_MS, expected: null });
   await transactions.addPartitions('tx', producer, partitionsOf(...(partitions as TopicPartition[])));
+  world.dieAfter(1, false); // The end is prepared, and no participant can be told.
   await transactions.end('tx', { producer, committed: true, bumpsEpoch: false });
   transactions.close();
   const late = transactions.initProducerId('tx', { timeoutMs: TIMEOUT_MS, expected: null });
   await expect(late).rejects.toMatchObject({ error: 'CONCURRENT_TRANSACTIONS' });
+  await world.restart();
   await world.close();
 });
