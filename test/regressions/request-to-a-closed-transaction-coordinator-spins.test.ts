@@ -3,7 +3,7 @@
  * once, and so on for ever: the process hung while it stopped.
  */
 import { expect, test } from 'vitest';
-import type { TopicPartition } from '../../src/cluster/topics.ts';
+import { transactionOwner } from '../../src/coordinator/owner.ts';
 import { partitionsOf, TIMEOUT_MS, World } from '../unit/coordinator/transaction/world.ts';
 
 test('a request that comes while the coordinator closes is told to come again', async () => {
@@ -11,7 +11,9 @@ test('a request that comes while the coordinator closes is told to come again', 
   const partitions = await world.topic();
   const { transactions } = world;
   const producer = await transactions.initProducerId('tx', { timeoutMs: TIMEOUT_MS, expected: null });
-  await transactions.addPartitions('tx', producer, partitionsOf(...(partitions as TopicPartition[])));
+  const keeper = world.core.journals.find(({ state }) => state.records(transactionOwner('tx')).size > 0)!;
+  const elsewhere = partitions.find(({ journal }) => journal !== keeper.id)!;
+  await transactions.addPartitions('tx', producer, partitionsOf(elsewhere));
   world.dieAfter(1, false); // The end is prepared, and no participant can be told.
   await transactions.end('tx', { producer, committed: true, bumpsEpoch: false });
   transactions.close();
