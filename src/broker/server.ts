@@ -69,6 +69,9 @@ export async function listenKafka(options: KafkaListenerOptions): Promise<KafkaL
   return listener;
 }
 
+/** Clients resolve localhost to ::1 first, and librdkafka waits before it tries the other address. */
+const preferIPv4 = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
+
 class TcpListener implements KafkaListener {
   readonly #options: KafkaListenerOptions;
   readonly #connections = new Set<Connection>();
@@ -144,7 +147,8 @@ class TcpListener implements KafkaListener {
   }
 
   async listen(): Promise<void> {
-    const { host, port } = this.#options.address;
+    const { port } = this.#options.address;
+    const host = preferIPv4(this.#options.address.host);
     await new Promise<void>((resolve, reject) => {
       const refuse = (cause: Error) =>
         reject(new StartupError(`cannot listen for Kafka clients on ${host}:${port}: ${cause.message}`, { cause }));
@@ -161,6 +165,9 @@ class TcpListener implements KafkaListener {
     this.#address = { host: bound.address, port: bound.port };
     const wildcard = bound.address === '0.0.0.0' || bound.address === '::';
     this.#advertised ??= wildcard ? null : this.#address;
+    if (this.#advertised !== null && bound.address !== '::1') {
+      this.#advertised = { ...this.#advertised, host: preferIPv4(this.#advertised.host) };
+    }
     this.#scheduleSweep();
   }
 

@@ -5,10 +5,10 @@
 
 import type { TopicConfig } from '../cluster/topic-config.ts';
 import type { Topic } from '../cluster/topics.ts';
-import { KafkaError } from '../errors.ts';
+import { type ErrorName, KafkaError } from '../errors.ts';
 import { type BatchHeader, checkBatch, LOG_APPEND_TIME_FLAG, TRANSACTIONAL_FLAG } from '../record/batch.ts';
 import { decodeBatch } from '../record/records.ts';
-import type { ProduceOptions } from './log.ts';
+import type { ProduceOptions, RecordError } from './log.ts';
 
 /** Throws KafkaError for what a client may not send. Nothing is changed. */
 export function admitBatch(
@@ -57,11 +57,22 @@ export const stamped = (header: BatchHeader, nowMs: number): BatchHeader => ({
   maxTimestamp: nowMs,
 });
 
-/** Throws INVALID_RECORD when a record has no key: compaction could not tell what it replaces. */
+/** Refuses a batch for some of its records. */
+export class RefusedRecords extends KafkaError {
+  readonly recordErrors: readonly RecordError[];
+
+  constructor(error: ErrorName, message: string, recordErrors: readonly RecordError[]) {
+    super(error, message);
+    this.recordErrors = recordErrors;
+  }
+}
+
+/** Throws INVALID_RECORD when records have no key: compaction could not tell what they replace. */
 export async function checkKeys(batch: Uint8Array, topicName: string, decompressedBytesMax: number): Promise<void> {
   const records = await decodeBatch(batch, { decompressedBytesMax });
-  const index = records.findIndex(({ key }) => key === null);
-  if (index >= 0) {
-    throw new KafkaError('INVALID_RECORD', `record ${index} has no key, which the compacted topic ${topicName} needs`);
-  }
+  const message = `Compacted topic cannot accept message without key in topic ${topicName}.`;
+  const recordErrors = records.flatMap(({ key }, index) => (key === null ? [{ index, message }] : []));
+  if (recordErrors.length === 0) return;
+  const which = `${recordErrors.length} of ${records.length} records, the first of them record ${recordErrors[0]!.index}`;
+  throw new RefusedRecords('INVALID_RECORD', `${message} It concerns ${which}.`, recordErrors);
 }

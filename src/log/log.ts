@@ -79,7 +79,15 @@ export type ProduceOutcome =
       readonly nextOffset: number;
       readonly noSideEffects: boolean;
       readonly logStartOffset: number;
+      /** Records that are at fault, where single ones are: the rest of their batch is refused with them. */
+      readonly recordErrors?: readonly RecordError[];
     };
+
+export interface RecordError {
+  /** Of the record in its batch. */
+  readonly index: number;
+  readonly message: string;
+}
 
 export interface Pressure {
   readonly full: boolean;

@@ -1,6 +1,7 @@
 /** Answers of `produce`, from what admission, stores and journals say. */
 import { KafkaError, toKafkaError } from '../errors.ts';
 import type { BatchAnswer } from '../journal/journal.ts';
+import { RefusedRecords } from './admission.ts';
 import type { ProduceOutcome } from './log.ts';
 import type { PendingBatch } from './pending.ts';
 
@@ -43,5 +44,6 @@ export function failedOutcome(cause: unknown, maybeDone: boolean): ProduceOutcom
     nextOffset: -1,
     noSideEffects: !maybeDone,
     logStartOffset: -1,
+    ...(cause instanceof RefusedRecords && { recordErrors: cause.recordErrors }),
   };
 }

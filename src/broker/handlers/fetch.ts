@@ -29,7 +29,7 @@ type PartitionResponse = FetchResponse['topics'][number]['partitions'][number];
 export const fetch: Handler<'Fetch'> = {
   turn: 'fetch',
   async handle(request, call) {
-    if (request.sessionId !== 0) {
+    if (!isFull(request)) {
       throw new KafkaError('FETCH_SESSION_ID_NOT_FOUND', `there is no fetch session ${request.sessionId}`);
     }
     const { partitions, refusals } = sort(request, call);
@@ -45,6 +45,9 @@ export const fetch: Handler<'Fetch'> = {
     return respond(request, call, refusals, []);
   },
 };
+
+/** KIP-227: epoch 0 asks for a new session, -1 for none or to end one; with any other, a session must be there. */
+const isFull = ({ sessionEpoch }: FetchRequest) => sessionEpoch === 0 || sessionEpoch === -1;
 
 const isError = (refusal: KafkaError | null) => refusal !== null;
 

@@ -2,7 +2,7 @@
  * OffsetForLeaderEpoch (23), v2-4: where a leader epoch ended (KIP-320).
  *
  * Consumers ask it after a change of leader, to see whether what they have read was truncated. Here nothing ever is: the
- * answer is the end of the newest epoch that is not newer than the one asked for. -1, -1 when there is none that old.
+ * answer is the end of the newest epoch that is not newer than the one asked for. -1, -1 for one that is newer than ours.
  */
 import type {
   OffsetForLeaderEpochRequest,

@@ -5,8 +5,9 @@
  * requests of a connection reach the log in order. acks -1 and 1 are the same: answered when durable. acks 0 is not
  * answered; as in Kafka, an error closes the connection then, so that the producer notices. Topics by id since v13.
  *
- * Unlike Kafka: `timeoutMs` is not looked at, the log answers or fails by itself; a batch with several records that
- * are refused is refused as a whole with one message instead of one per record.
+ * A batch is refused as a whole; where single records are at fault, as those without a key on a compacted topic, they are
+ * told (v8, KIP-467). Records that are not durable after `timeoutMs`, but at least a second, are REQUEST_TIMED_OUT: they
+ * may become so later.
  *
  * Transactional batches pass under an open transaction of their producer on the partition only, whatever the version and
  * whatever the request's transactional id: else INVALID_TXN_STATE, since v11 TRANSACTION_ABORTABLE (KIP-890). Since v12 the
@@ -16,6 +17,7 @@ import type { Topic } from '../../cluster/topics.ts';
 import { type ErrorName, KafkaError } from '../../errors.ts';
 import type { ProduceBatch, ProduceOutcome } from '../../log/log.ts';
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
+import type { Timers } from '../../runtime/clock.ts';
 import type { Call, Handler } from '../handler.ts';
 import { findPartition, findTopic } from '../partitions.ts';
 import { heldUntilEnlisted } from '../transactional-batches.ts';
@@ -23,6 +25,8 @@ import { heldUntilEnlisted } from '../transactional-batches.ts';
 const BY_ID_SINCE = 13;
 const ABORTABLE_SINCE = 11;
 const ENLISTS_SINCE = 12;
+/** Where records go to an object store, less would make every request time out. */
+const TIMEOUT_MS_MIN = 1_000;
 const NO_RECORDS = Buffer.alloc(0);
 const FROM_KAFKA = { origin: 'kafka' } as const;
 
@@ -63,8 +67,27 @@ async function append(
   refusals: Refusals,
   batches: readonly ProduceBatch[],
 ): Promise<ProduceResponse | null> {
-  const outcomes = batches.length === 0 ? [] : await call.broker.log.produce(batches, FROM_KAFKA);
-  return answer(request, call, refusals, outcomes);
+  if (batches.length === 0) return answer(request, call, refusals, []);
+  const produced = call.broker.log.produce(batches, FROM_KAFKA);
+  const { timers } = call.broker.runtime;
+  const timeoutMs = Math.max(request.timeoutMs, TIMEOUT_MS_MIN);
+  const outcomes = request.acks === 0 ? await produced : await within(timers, timeoutMs, produced);
+  if (outcomes !== null) return answer(request, call, refusals, outcomes);
+  const late = new KafkaError('REQUEST_TIMED_OUT', `not durable after ${timeoutMs} ms; it may become so later`);
+  return answer(
+    request,
+    call,
+    refusals.map((refused) => refused ?? late),
+    [],
+  );
+}
+
+/** Null when it takes longer. */
+function within<T>(timers: Timers, timeoutMs: number, promise: Promise<T>): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const timer = timers.after(timeoutMs, () => resolve(null));
+    promise.then(resolve, reject).finally(() => timer.cancel());
+  });
 }
 
 /** Null for a producer that waits for none. */
@@ -83,6 +106,7 @@ function answer(
 }
 
 type Appended = Extract<ProduceOutcome, { readonly baseOffset: number }>;
+type Failed = Exclude<ProduceOutcome, Appended>;
 
 const isAppended = (outcome: ProduceOutcome): outcome is Appended => outcome.error === 'NONE';
 
@@ -128,10 +152,10 @@ function respond(
     topicId,
     partitions: partitions.map(({ index }): PartitionResponse => {
       const refusal = refusals[nextRefusal++]!;
-      if (refusal !== null) return failure(call, index, refusal.error, refusal.message, -1);
+      if (refusal !== null) return failure(call, index, refusal.error, refusal.message);
       const outcome = outcomes[nextOutcome++]!;
       if (isAppended(outcome)) return success(index, outcome);
-      return failure(call, index, errorFor(outcome.error, request, call), outcome.message, outcome.logStartOffset);
+      return failure(call, index, errorFor(outcome.error, request, call), outcome.message, outcome);
     }),
   }));
   return { topics };
@@ -152,13 +176,13 @@ const failure = (
   index: number,
   error: KafkaError['error'],
   errorMessage: string,
-  logStartOffset: number,
+  { logStartOffset = -1, recordErrors = [] }: Partial<Failed> = {},
 ): PartitionResponse => ({
   index,
   errorCode: call.code(error),
   baseOffset: -1,
   logAppendTimeMs: -1,
   logStartOffset,
-  recordErrors: [],
+  recordErrors: recordErrors.map(({ index: batchIndex, message }) => ({ batchIndex, message })),
   errorMessage,
 });

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { BrokerMetrics } from '../../../src/broker/broker-metrics.ts';
+import type { Handler } from '../../../src/broker/handler.ts';
+import { Router } from '../../../src/broker/router.ts';
 import { SERVED } from '../../../src/broker/served.ts';
 import { ERRORS, StorageUnavailableError } from '../../../src/errors.ts';
 import { API_NAMES, APIS } from '../../../src/protocol/apis.ts';
@@ -6,7 +9,7 @@ import { decodeResponse } from '../../../src/protocol/header.ts';
 import type { LogFields, Logger } from '../../../src/runtime/logger.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { requestBytes } from '../../integration/kafka-client.ts';
-import { ask, door, peer, routerOf, versionsOf } from './door.ts';
+import { ask, door, noGauges, peer, routerOf, versionsOf } from './door.ts';
 
 const header = (apiKey: number, version: number) => {
   const frame = Buffer.alloc(10);
@@ -76,6 +79,29 @@ describe('the router', () => {
     const request = { replicaId: -1, topics: [{ name: 'orders', partitions: [{ index: 0, timestamp: -1 }] }] };
     const answer = await ask(broker, 'ListOffsets', 7, request);
     expect(answer.topics[0]?.partitions[0]?.errorCode).toBe(ERRORS.KAFKA_STORAGE_ERROR.code);
+  });
+
+  test('serves no API of a feature whose level is 0', async () => {
+    const broker = door();
+    const nobody = { groupId: 'g', groupState: '', groupEpoch: 0, assignmentEpoch: 0, assignorName: '', members: [] };
+    const handler: Handler<'ConsumerGroupDescribe'> = {
+      handle: () => ({ groups: [] }),
+      refuse: (_request, { error }) => ({ groups: [{ ...nobody, errorCode: ERRORS[error].code }] }),
+    };
+    const metrics = new BrokerMetrics(broker.runtime.metrics, noGauges);
+    const router = new Router(broker, { ConsumerGroupDescribe: handler }, metrics);
+    const describe = async () => {
+      const outcome = await router.handle(
+        requestBytes('ConsumerGroupDescribe', 1, { groupIds: ['g'], includeAuthorizedOperations: false }).subarray(4),
+        peer,
+      );
+      if (outcome.type !== 'respond') throw new Error(outcome.type);
+      return decodeResponse(APIS.ConsumerGroupDescribe.response, 1, Buffer.concat(outcome.response.parts).subarray(4))
+        .body;
+    };
+    expect((await describe()).groups).toEqual([]);
+    await broker.configs.features.update([{ feature: 'group.version', level: 0, upgradeType: 'SAFE_DOWNGRADE' }]);
+    expect((await describe()).groups).toMatchObject([{ errorCode: ERRORS.UNSUPPORTED_VERSION.code }]);
   });
 
   test('counts requests, errors and latency by API', async () => {

@@ -322,3 +322,17 @@ test('an address in use is named in the refusal to start', async () => {
     `cannot listen for Kafka clients on 127.0.0.1:${on.listener.address.port}`,
   );
 });
+
+describe('localhost means 127.0.0.1, since clients would try ::1 first', () => {
+  test.each([
+    ['as the address to listen on', { address: { host: 'localhost', port: 0 } }, null],
+    ['as what clients are told', { advertised: { host: 'localhost', port: 9 } }, 9],
+  ])('%s', async (_what, options, advertisedPort) => {
+    const on = await listening({}, options);
+    expect(on.listener.address.host).toBe('127.0.0.1');
+    const client = await on.connect();
+    const [node] = (await client.call('Metadata', 9, { topics: [] })).brokers;
+    expect(node).toMatchObject({ host: '127.0.0.1', port: advertisedPort ?? on.listener.address.port });
+    await client.close();
+  });
+});

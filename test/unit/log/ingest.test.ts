@@ -130,6 +130,22 @@ describe('a compacted topic', () => {
     expect(outcomes).toMatchObject([{ error: 'INVALID_RECORD', noSideEffects: true }]);
   });
 
+  test('tells which records of a batch have no key', async () => {
+    const { log, topic } = await setUp();
+    const given = ['k', null, 'k', null].map((key) => ({ key, value: 'v' }));
+    const records = buildBatch(given, { timestamp: Date.now() });
+    const [outcome] = await log.produce([{ topicId: topic.topicId, partition: 0, records }], { origin: 'kafka' });
+    const message = 'Compacted topic cannot accept message without key in topic keys.';
+    expect(outcome).toMatchObject({
+      error: 'INVALID_RECORD',
+      message: expect.stringContaining('2 of 4 records, the first of them record 1'),
+      recordErrors: [
+        { index: 1, message },
+        { index: 3, message },
+      ],
+    });
+  });
+
   test('keeps the order of batches although some take longer to open', async () => {
     const { log, topic } = await setUp();
     const given = await Promise.all(

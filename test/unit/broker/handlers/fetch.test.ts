@@ -114,11 +114,22 @@ describe('errors', () => {
     expect(answer.nodeEndpoints).toEqual([{ nodeId: 7, host: '127.0.0.1', port: 9092, rack: 'zone-a' }]);
   });
 
-  test('a fetch session that was never given is FETCH_SESSION_ID_NOT_FOUND', async () => {
+  test.each([
+    [5, 2],
+    [0, 1],
+  ])('session %i at epoch %i was never given: FETCH_SESSION_ID_NOT_FOUND', async (sessionId, sessionEpoch) => {
     const { broker } = await withRecords();
-    const answer = await ask(broker, 'Fetch', 11, { ...limits, sessionId: 5, sessionEpoch: 2, topics: [] });
+    const answer = await ask(broker, 'Fetch', 11, { ...limits, sessionId, sessionEpoch, topics: [] });
     expect(answer).toMatchObject({ errorCode: ERRORS.FETCH_SESSION_ID_NOT_FOUND.code, sessionId: 0 });
   });
+});
+
+test('a client that ends a session gets what it asks for', async () => {
+  const { broker } = await withRecords();
+  const topics = [{ name: 'orders', partitions: [at(0)] }];
+  const answer = await ask(broker, 'Fetch', 11, { ...limits, sessionId: 5, sessionEpoch: -1, topics });
+  expect(answer).toMatchObject({ errorCode: 0, sessionId: 0 });
+  expect(answer.topics).toHaveLength(1);
 });
 
 test('a client that asks for a session is told that there is none: session 0, everything every time', async () => {

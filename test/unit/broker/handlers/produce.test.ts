@@ -119,3 +119,43 @@ test('the bytes reach the log before the handler first waits, so that the read b
   });
   expect(fetched[0]?.partitions[0]?.records?.toString('latin1')).toContain('keep me');
 });
+
+describe('records at fault', () => {
+  test.each([7, 8, 13])('are told one by one since v8: v%i', async (version) => {
+    const { broker, topic } = await withTopic();
+    const recordErrors = [{ index: 3, message: 'no key' }];
+    broker.log.produce = async () => [
+      {
+        error: 'INVALID_RECORD',
+        message: 'refused',
+        nextOffset: -1,
+        noSideEffects: true,
+        logStartOffset: -1,
+        recordErrors,
+      },
+    ];
+    const topics = [{ name: 'orders', topicId: topic.topicId, partitions: [{ index: 0, records: batch() }] }];
+    const answer = await ask(broker, 'Produce', version, { acks: -1, timeoutMs: 1, topics });
+    expect(answer.topics[0]?.partitions[0]).toMatchObject({
+      errorCode: ERRORS.INVALID_RECORD.code,
+      recordErrors: version < 8 ? [] : [{ batchIndex: 3, message: 'no key' }],
+    });
+  });
+});
+
+describe('records that are not durable in time', () => {
+  test('are REQUEST_TIMED_OUT, those that were refused at once keep their error', async () => {
+    const { broker, topic } = await withTopic();
+    broker.log.hold();
+    const partitions = [0, 9].map((index) => ({ index, records: batch() }));
+    const topics = [{ name: 'orders', topicId: topic.topicId, partitions }];
+    const from = performance.now();
+    const answer = await ask(broker, 'Produce', 9, { acks: -1, timeoutMs: 1_100, topics });
+    expect(performance.now() - from).toBeGreaterThan(1_000);
+    expect(answer.topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([
+      ERRORS.REQUEST_TIMED_OUT.code,
+      ERRORS.UNKNOWN_TOPIC_OR_PARTITION.code,
+    ]);
+    broker.log.letGo();
+  });
+});
