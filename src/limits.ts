@@ -62,7 +62,7 @@ export const TRANSACTION_RECORD_BYTES_MAX = 64 * KIB;
 export const TRANSACTIONAL_ID_COUNT_MAX = 100_000;
 /** Groups of one broker: at up to 10 KB each they take a gigabyte. Those of one client are counted while it runs. */
 export const GROUP_COUNT_MAX = 100_000;
-export const GROUPS_PER_CLIENT_MAX = 5_000;
+export const GROUPS_PER_CLIENT_MAX = 8_000;
 /** Ids handed out to members of a classic group that have not joined with them yet. */
 export const MEMBERS_PENDING_MAX = 10_000;
 /**

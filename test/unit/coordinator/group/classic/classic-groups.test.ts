@@ -329,7 +329,7 @@ describe('limits', () => {
         outcomes.push((cause as { error: string }).error);
       }
     }
-    expect(outcomes.filter((each) => each === 'made')).toHaveLength(5_000);
+    expect(outcomes.filter((each) => each === 'made')).toHaveLength(8_000);
     expect(outcomes.at(-1)).toBe('POLICY_VIOLATION');
     expect(await join({ groupId: 'of-another' })).toMatchObject({ error: 'MEMBER_ID_REQUIRED' });
   });
