@@ -13,7 +13,6 @@ import { decodeOffset, encodeOffset, hasPending, type OffsetPlace, offsetKey } f
 import { type OffsetToCommit, supersedeBy } from './transactional-offsets.ts';
 
 export interface OffsetCommit {
-  /** Null: nobody's member; allowed while the group has none. */
   readonly committer: Committer;
   readonly offsets: readonly OffsetToCommit[];
 }

@@ -103,7 +103,7 @@ export class CommitQueue {
         this.#join({ groupId, client, propose, fail: (cause) => this.#failBatch(groupId, opened, cause) });
       }
       return promise;
-    }).catch(refusalOfCause);
+    }).catch(toCoordinatorError);
   }
 
   /** A decision about offsets that is not a plain commit: it leaves when commits do. Rejects with coordinators' errors. */
@@ -128,7 +128,7 @@ export class CommitQueue {
     this.#cadence.leaveNow();
   }
 
-  /** True when this broker led the journal after the call. For answers that no entry stands behind. */
+  /** For answers that no entry stands behind. Throws NOT_COORDINATOR when this broker did not lead after the call. */
   async confirm(): Promise<void> {
     const { journal } = this.#options;
     try {
@@ -220,5 +220,3 @@ export class CommitQueue {
     if (this.#open.get(groupId) === batch) this.#open.delete(groupId);
   }
 }
-
-const refusalOfCause = (cause: unknown): KafkaError => toCoordinatorError(cause);

@@ -29,7 +29,12 @@ import {
   offsetKey,
   pendingOffsets,
 } from './offset-records.ts';
-import { addPendingOffsets, type OffsetToCommit, type TransactionalProducer } from './transactional-offsets.ts';
+import {
+  addPendingOffsets,
+  noTransaction,
+  type OffsetToCommit,
+  type TransactionalProducer,
+} from './transactional-offsets.ts';
 
 /** Offsets that one decision deletes: it has to fit an entry. */
 const DELETED_COUNT_MAX = 1_000;
@@ -112,8 +117,13 @@ export class Offsets {
     const accepted = offsets.filter((_, index) => tooLarge[index] === null);
     if (accepted.length === 0) return tooLarge;
     const { groups } = this.#options;
-    const standing = groups.find(groupId);
-    const queue = standing ? this.#queue(standing.journal) : await this.#newGroupQueue(groupId, client, committer);
+    // The guard comes first, and makes the group: what has none is not placed anywhere.
+    const journal = groups.find(groupId)?.journal ?? (await this.#journalOf(groupId));
+    if (journal === undefined) {
+      requireCreator(committer);
+      throw noTransaction(groupId, producer);
+    }
+    const queue = this.#queue(journal);
     await queue.coordinate({
       groupId,
       client,
@@ -162,6 +172,9 @@ export class Offsets {
       );
     }
     const { groups } = this.#options;
+    const standing = await this.#journalOf(groupId);
+    const missing = standing === undefined ? mismatchesOfNothing(writes) : [];
+    if (missing.length > 0) return missing;
     const queue = this.#queue(groups.find(groupId)?.journal ?? (await groups.place(groupId, client)));
     const { mismatches, written } = await queue.coordinate({
       groupId,
@@ -242,6 +255,12 @@ export class Offsets {
     return new KafkaError('OFFSET_METADATA_TOO_LARGE', message);
   }
 }
+
+/** A group that does not exist committed nothing, and is not made to say so. */
+const mismatchesOfNothing = (writes: readonly OffsetWrite[]): OffsetMismatch[] =>
+  writes.flatMap(({ topicId, partition, expected }) =>
+    expected === undefined || expected === null ? [] : [{ topicId, partition, expected, actual: null }],
+  );
 
 function found(records: Records, places: readonly OffsetPlace[] | null): FoundOffset[] {
   const unstable = new Set<string>();

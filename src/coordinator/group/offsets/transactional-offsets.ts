@@ -147,14 +147,19 @@ export function addPendingOffsets(
 const sizeOf = (key: string, value: string): number => 2 * key.length + Buffer.byteLength(value) + 16;
 
 function requireOpen(view: GroupView, groupId: string, producer: TransactionalProducer): void {
-  const { producerId, producerEpoch, knowsAbortable } = producer;
+  const { producerId, producerEpoch } = producer;
   const guard = guardOf(view, groupId, producerId);
   if (guard && producerEpoch < guard.producerEpoch) {
     const message = `epoch ${producerEpoch} of producer ${producerId} is over, it is ${guard.producerEpoch}`;
     throw new KafkaError('INVALID_PRODUCER_EPOCH', message);
   }
   if (guard?.open && producerEpoch === guard.producerEpoch) return;
-  throw new KafkaError(
+  throw noTransaction(groupId, producer);
+}
+
+/** The group is not part of a transaction of this producer. */
+export function noTransaction(groupId: string, { producerId, knowsAbortable }: TransactionalProducer): KafkaError {
+  return new KafkaError(
     knowsAbortable ? 'TRANSACTION_ABORTABLE' : 'INVALID_TXN_STATE',
     `producer ${producerId} has no transaction with group ${JSON.stringify(groupId)}`,
   );

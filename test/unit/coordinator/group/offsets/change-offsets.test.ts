@@ -1,7 +1,9 @@
 /** Changes by somebody who is not a member: checkpoints that compare, resets, deletions. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { OffsetWrite } from '../../../../../src/coordinator/group/offsets/change-offsets.ts';
-import { memoryStores, type OffsetsWorld, openOffsets, TOPIC } from './offsets-world.ts';
+import { endGroupTransaction, guardGroup } from '../../../../../src/coordinator/group/offsets/transactional-offsets.ts';
+import { groupOwner } from '../../../../../src/coordinator/owner.ts';
+import { committer, memoryStores, type OffsetsWorld, openOffsets, TOPIC } from './offsets-world.ts';
 
 let world: OffsetsWorld;
 beforeEach(async () => {
@@ -38,6 +40,33 @@ test('a checkpoint that expects something else changes nothing and tells what is
     { topicId: TOPIC, partition: 2, expected: 1, actual: null },
   ]);
   expect(await world.committed('orders')).toEqual({ 0: 5, 1: 5 });
+});
+
+test('a checkpoint that expects something of a group that does not exist makes none', async () => {
+  expect(await world.offsets.write(client, [write(9, { expected: 5 }), write(9, { partition: 1 })])).toEqual([
+    { topicId: TOPIC, partition: 0, expected: 5, actual: null },
+  ]);
+  expect(await world.placements.find(groupOwner('orders'))).toBeUndefined();
+});
+
+test('offsets of a transaction are refused where no guard was written, and make no group', async () => {
+  const producer = { producerId: 7, producerEpoch: 0, knowsAbortable: true };
+  const commit = world.offsets.commitTransactional(client, committer(-1, true), producer, [write(1)]);
+  await expect(commit).rejects.toMatchObject({ error: 'TRANSACTION_ABORTABLE' });
+  expect(await world.placements.find(groupOwner('orders'))).toBeUndefined();
+});
+
+test('offsets of a transaction count once it ends', async () => {
+  await world.commit('orders', 1);
+  const journal = world.group('orders').journal;
+  await journal.coordinate((view) => ({ commands: guardGroup(view, 'orders', 7, 0, 1), answer: null }));
+  const producer = { producerId: 7, producerEpoch: 0, knowsAbortable: true };
+  expect(await world.offsets.commitTransactional(client, committer(-1, true), producer, [write(5)])).toEqual([null]);
+  const query = { groupId: 'orders', memberId: null, memberEpoch: -1, places: null };
+  expect(await world.offsets.fetch(query)).toMatchObject([{ committed: { offset: 1 }, unstable: true }]);
+  const ended = { producerId: 7, producerEpoch: 0, transaction: 1, committed: true };
+  await journal.coordinate((view) => ({ commands: endGroupTransaction(view, 'orders', ended), answer: null }));
+  expect(await world.offsets.fetch(query)).toMatchObject([{ committed: { offset: 5 }, unstable: false }]);
 });
 
 test('of checkpoints that race from the same offset exactly one counts', async () => {

@@ -63,6 +63,7 @@ export class TestGroup implements LiveGroup {
 export interface OffsetsWorld {
   readonly journals: readonly OpenedJournal[];
   readonly groups: Groups;
+  readonly placements: Placements;
   readonly offsets: Offsets;
   readonly runtime: Runtime;
   group(groupId: string): TestGroup;
@@ -94,6 +95,7 @@ export async function openOffsets(options: OffsetsWorldOptions = {}): Promise<Of
   return {
     journals,
     groups,
+    placements,
     offsets,
     runtime,
     group: (groupId) => groups.find(groupId) as TestGroup,
