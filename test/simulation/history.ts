@@ -164,6 +164,8 @@ export type HistoryEvent =
       readonly number: number;
     } & PartitionName)
   | { readonly type: 'markerAppended'; readonly marker: LedgerMarker }
+  /** A marker came before its guard: that must never open anything. */
+  | ({ readonly type: 'markerRemembered'; readonly producerId: number; readonly number: number } & PartitionName)
   | { readonly type: 'recordsChanged'; readonly owner: string; readonly changes: readonly RecordChange[] }
   | ({
       readonly type: 'logStartAdvanced';

@@ -210,6 +210,10 @@ export class Ledger {
 
   #mark(journal: number, entry: Entry, command: TransactionMarked, process: string): void {
     const { topicId, partition, producerId, producerEpoch, transaction: number, committed, position } = command;
+    if (position < 0) {
+      this.#options.history().add({ type: 'markerRemembered', topicId, partition, producerId, number });
+      return;
+    }
     const state = this.partition(command);
     const where = `entry ${entry.seq} of journal ${journal}`;
     if (state?.journal !== journal) throw new Violation('ledger', `${where} marks a partition that it has not`);

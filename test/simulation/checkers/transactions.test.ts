@@ -64,6 +64,12 @@ describe('in the journals', () => {
     expect(see(transactions(), guarded(2), marked(2, false), guarded(2))).toContain('begins after 2');
   });
 
+  test('a guard that comes after the marker that overtook it is seen', () => {
+    const overtook = { type: 'markerRemembered', ...NAME, producerId: PRODUCER, number: 2 } as const;
+    expect(see(transactions(), overtook, guarded(2))).toContain('begins after 2');
+    expect(see(transactions(), overtook, guarded(3))).toBeNull();
+  });
+
   test('a transaction that ends in both ways is seen', () => {
     const both = [sent(7, 1), sent(8, 1), guarded(1), guarded(1, OTHER), appended(7), appended(8, OTHER)];
     expect(see(transactions(), ...both, marked(1, true), marked(1, false, OTHER))).toContain('another committed');

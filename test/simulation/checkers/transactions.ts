@@ -61,6 +61,9 @@ class Transactions implements Checker {
       case 'markerAppended':
         this.#marked(event.marker);
         return;
+      case 'markerRemembered':
+        this.#remembered(event);
+        return;
       case 'partitionDeleted':
         this.#forget(event);
         return;
@@ -123,6 +126,12 @@ class Transactions implements Checker {
     if (fate.committed !== marker.committed) {
       this.#fail(`${where} says ${endOf(marker.committed)} of ${open.transaction}, another ${endOf(fate.committed)}`);
     }
+  }
+
+  #remembered(event: Extract<HistoryEvent, { type: 'markerRemembered' }>): void {
+    const key = keyOf(event, event.producerId);
+    if (this.#open.has(key)) this.#fail(`a marker of ${nameOf(event)} is only remembered, its transaction is open`);
+    this.#lastNumbers.set(key, Math.max(this.#lastNumbers.get(key) ?? -1, event.number));
   }
 
   #told(transaction: number, committed: boolean): void {
