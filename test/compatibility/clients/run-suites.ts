@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../stand-ins/server-process.ts';
 import { Broker, makeStores, type StoresKind } from '../broker.ts';
+import { SHORT_GROUP_TIMES } from '../group-timing.ts';
 import { run } from '../run.ts';
 import { parseCaseLines, type SuiteResults } from './case-lines.ts';
 import type { Suite } from './suites.ts';
@@ -23,12 +24,8 @@ const SUITES_AT_ONCE = 3;
 const SUITE_MS_MAX = 480_000;
 const REMARKS_LENGTH_MAX = 20_000;
 
-/** Some suites want the broker to have id 0. Groups need not wait for more members, and sessions may be short. */
-const ENVIRONMENT = {
-  MILLRACE_BROKER_ID: '0',
-  MILLRACE_GROUP_INITIAL_REBALANCE_DELAY_MS: '100',
-  MILLRACE_GROUP_MIN_SESSION_TIMEOUT_MS: '1000',
-};
+/** Some suites want the broker to have id 0. */
+const ENVIRONMENT = { MILLRACE_BROKER_ID: '0', ...SHORT_GROUP_TIMES };
 
 export async function runSuites(
   kind: StoresKind,

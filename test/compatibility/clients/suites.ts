@@ -1,4 +1,5 @@
 /** The suites, one for each client: a program in the client's own language, given the broker's address. */
+import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   classPath,
@@ -41,14 +42,15 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'kafka-tools',
     missing: () => missingClient('kafka-tools') ?? (hasProgram('javac') ? null : 'javac is not installed'),
-    prepare: (scratch) => compileJava(scratch, file('kafka-tools', 'Suite.java'), file('kafka-tools', 'Tools.java')),
+    prepare: (scratch) => compileJava(scratch, file('kafka-tools')),
     command: (broker, scratch) => java(scratch, 'Suite', broker),
   },
 ];
 
-/** Into `scratch`, with the Apache Kafka tools in reach. */
-export async function compileJava(scratch: string, ...sources: readonly string[]): Promise<void> {
-  await run(['javac', '-cp', KAFKA_CLASS_PATH, '-d', scratch, ...sources]);
+/** Every source of a directory into `scratch`, with the Apache Kafka tools in reach. */
+export async function compileJava(scratch: string, directory: string): Promise<void> {
+  const sources = globSync(join(directory, '*.java'));
+  await run(['javac', '-proc:none', '-cp', KAFKA_CLASS_PATH, '-d', scratch, ...sources]);
 }
 
 /** Flags for a short life on a busy machine. */

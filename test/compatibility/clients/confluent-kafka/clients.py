@@ -84,7 +84,7 @@ class Member:
         return self
 
     def values(self):
-        return [message.value().decode() for message in self.messages]
+        return [(message.value() or b"").decode() for message in self.messages]
 
     def partitions(self):
         return sorted(each.partition for each in self.consumer.assignment())

@@ -120,7 +120,7 @@ def left_behind(closing):
 
 @case("share group: the lock of a record that is not acknowledged times out")
 def lock_timeout(closing):
-    name, group = topic(), share_group(**{"share.record.lock.duration.ms": "15000"})
+    name, group = topic(), share_group(**{"share.record.lock.duration.ms": "3000"})
     send(name, ["slow"])
     slow = join(closing, group, name)
     until("taken", lambda: polled(slow))
