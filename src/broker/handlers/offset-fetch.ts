@@ -136,9 +136,12 @@ const nothing = (index: number) => ({
   errorCode: 0,
 });
 
-/** v1 has no error of the whole response: there each partition carries it. */
-function refused({ groupId, topics }: RequestedGroup, error: KafkaError, call: Call): Answer {
-  const errorCode = call.code(error.error);
+/**
+ * v1 has no error of the whole response: there each partition carries it. Consumers before 3.9 take
+ * COORDINATOR_NOT_AVAILABLE as fatal here; after NOT_COORDINATOR all of them look and ask again.
+ */
+function refused({ groupId, topics }: RequestedGroup, { error }: KafkaError, call: Call): Answer {
+  const errorCode = call.code(error === 'COORDINATOR_NOT_AVAILABLE' ? 'NOT_COORDINATOR' : error);
   const perPartition = (topic: RequestedTopic) => ({
     ...topic,
     partitions: topic.partitionIndexes.map((index) => ({ ...nothing(index), errorCode })),

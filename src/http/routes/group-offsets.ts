@@ -174,9 +174,17 @@ async function writeAll(
   for (let next = 0; next < planned.length; next += OFFSETS_PER_REQUEST_MAX) {
     const some = planned.slice(next, next + OFFSETS_PER_REQUEST_MAX);
     const writes = some.map(({ topic: _, before: __, ...write }): OffsetWrite => write);
-    const mismatches = await context.coordinators.offsets.write(client, writes);
+    const mismatches = await context.coordinators.offsets.write(client, writes).catch((cause) => {
+      throw next > 0 ? partly(cause) : cause;
+    });
     if (mismatches.length > 0) throw mismatch(context, mismatches, next > 0);
   }
+}
+
+/** Some of a large reset is written. */
+function partly(cause: unknown): unknown {
+  if (!(cause instanceof KafkaError)) return cause;
+  return new KafkaError(cause.error, cause.message, { cause, noSideEffects: false });
 }
 
 function mismatch(context: HttpContext, mismatches: readonly OffsetMismatch[], someWritten: boolean): HttpError {
