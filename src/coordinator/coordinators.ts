@@ -13,6 +13,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { AssignorName } from './group/assignor/assignors.ts';
 import { ClassicGroups } from './group/classic/classic-groups.ts';
 import { ConsumerGroups } from './group/consumer/consumer-groups.ts';
+import type { MigrationPolicy } from './group/consumer/migration.ts';
 import { Groups } from './group/groups.ts';
 import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
@@ -89,7 +90,13 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
   const consumerGroups = new ConsumerGroups({
     ...options,
     groups,
-    settings: { sizeMax: config['group.consumer.max.size'], assignorDefault: assignors[0]!, assignors },
+    settings: {
+      sizeMax: config['group.consumer.max.size'],
+      classicSizeMax: config['group.max.size'],
+      migrationPolicy: config['group.consumer.migration.policy'] as MigrationPolicy,
+      assignorDefault: assignors[0]!,
+      assignors,
+    },
   });
   const transactions = new Transactions({
     ...options,

@@ -7,11 +7,13 @@ import { CLIENT_ID_CHARS_KEPT } from '../../../limits.ts';
 import { randomUuid } from '../../../runtime/random.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import type { Assignment } from '../assignor/assignor.ts';
+import { ClassicGroup } from '../classic/classic-group.ts';
 import { type GroupKind, type Groups, requireLeading } from '../groups.ts';
-import type { GroupStateName } from '../live-group.ts';
+import type { GroupStateName, LiveGroup } from '../live-group.ts';
 import type { ConsumerGroup } from './consumer-group.ts';
 import { checkHeartbeatRequest, type HeartbeatRequest, heartbeatOf } from './heartbeat-request.ts';
 import { type ConsumerGroupSettings, LiveConsumerGroup } from './live-consumer-group.ts';
+import { allowsUpgrade, isUpgradable } from './migration.ts';
 import { assignorOf } from './target-assignment.ts';
 import { TopicDirectory } from './topic-directory.ts';
 
@@ -63,14 +65,10 @@ export class ConsumerGroups implements GroupKind {
     const clientId = request.clientId.slice(0, CLIENT_ID_CHARS_KEPT);
     const memberId = request.memberId === '' ? randomUuid(this.#options.runtime.random) : request.memberId;
     const group = request.memberEpoch === 0 ? await this.#toJoin(request) : await this.#require(groupId);
-    try {
-      const answer = await group.heartbeat(heartbeatOf({ ...request, memberId, clientId }));
-      if (answer.memberEpoch > 0) this.#listed(group).touch(answer.memberId);
-      const { consumerHeartbeatIntervalMs: heartbeatIntervalMs } = this.#options.groupConfigs.of(groupId);
-      return { ...answer, heartbeatIntervalMs };
-    } finally {
-      if (group.isStillborn) this.#options.groups.reload(group);
-    }
+    const answer = await group.heartbeat(heartbeatOf({ ...request, memberId, clientId }));
+    if (answer.memberEpoch >= 0) this.#listed(group).touch(answer.memberId);
+    const { consumerHeartbeatIntervalMs: heartbeatIntervalMs } = this.#options.groupConfigs.of(groupId);
+    return { ...answer, heartbeatIntervalMs };
   }
 
   /** Undefined when there is none of that id, or it is of another kind. */
@@ -88,6 +86,8 @@ export class ConsumerGroups implements GroupKind {
 
   /** Throws GROUP_ID_NOT_FOUND, NOT_COORDINATOR. */
   async #require(groupId: string): Promise<LiveConsumerGroup> {
+    const found = this.find(groupId);
+    if (found?.isOver) this.#options.groups.reload(found);
     const group = this.#options.groups.find(groupId);
     if (group instanceof LiveConsumerGroup) {
       requireLeading(group.journal);
@@ -105,12 +105,21 @@ export class ConsumerGroups implements GroupKind {
     const journal = await groups.place(groupId, `${clientId}${clientHost}`);
     const found = groups.find(groupId);
     if (found instanceof LiveConsumerGroup) return found;
-    if (found !== undefined && !(found.type === 'classic' && found.state === 'Empty')) {
+    if (found !== undefined && !this.#mayReplace(found)) {
       throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a consumer group.`);
     }
-    const group = this.#open(groupId, journal);
+    const generationId = found instanceof ClassicGroup ? found.snapshot.generationId : 0;
+    const group = this.#open(groupId, journal, generationId);
+    // What waits at a classic group is told to join again, and will join this one.
     groups.put(group);
     return group;
+  }
+
+  #mayReplace(found: LiveGroup): boolean {
+    if (!(found instanceof ClassicGroup)) return false;
+    if (found.isIdle) return true;
+    const { migrationPolicy, sizeMax } = this.#options.settings;
+    return allowsUpgrade(migrationPolicy) && isUpgradable(found.snapshot, sizeMax);
   }
 
   /** The group in the directory. Members of the classic protocol may have come to an empty group while this one joined. */
@@ -120,7 +129,7 @@ export class ConsumerGroups implements GroupKind {
     return listed;
   }
 
-  #open(groupId: string, journal: Journal): LiveConsumerGroup {
+  #open(groupId: string, journal: Journal, classicGenerationId = 0): LiveConsumerGroup {
     const { groups, groupConfigs, runtime, settings } = this.#options;
     return new LiveConsumerGroup({
       groupId,
@@ -129,7 +138,9 @@ export class ConsumerGroups implements GroupKind {
       runtime,
       settings,
       config: () => groupConfigs.of(groupId),
+      classicGenerationId,
       onLost: (group) => groups.abandon(group),
+      onOver: (group) => groups.reload(group),
     });
   }
 }

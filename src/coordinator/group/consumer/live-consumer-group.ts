@@ -10,8 +10,11 @@ import type { Runtime } from '../../../runtime/runtime.ts';
 import { toCoordinatorError } from '../../coordinator-error.ts';
 import { groupOwner } from '../../owner.ts';
 import type { AssignorName } from '../assignor/assignors.ts';
+import type { ClassicMembership } from '../classic/classic-membership.ts';
 import { GROUP_KEY, groupTypeOf, memberIdOf } from '../group-record.ts';
+import { requireLeading } from '../groups.ts';
 import type { Committer, GroupStateName, LiveGroup } from '../live-group.ts';
+import { ClassicMembers } from './classic-members.ts';
 import { checkConsumerCommit, checkMember } from './commit-check.ts';
 import { type ConsumerGroup, newConsumerGroup, stateOf } from './consumer-group.ts';
 import { ConsumerGroupReader, clearedMembership, recordChanges } from './consumer-group-records.ts';
@@ -24,12 +27,16 @@ import {
   type HeartbeatOutcome,
 } from './heartbeat.ts';
 import { MemberDeadlines, type Missed } from './member-deadlines.ts';
+import { allowsDowngrade, downgradeChanges, lostLastConsumer, type MigrationPolicy, upgraded } from './migration.ts';
 import { subscribes } from './subscription.ts';
 import type { TopicDirectory } from './topic-directory.ts';
 
 export interface ConsumerGroupSettings {
   readonly sizeMax: number;
   readonly assignorDefault: AssignorName;
+  readonly migrationPolicy: MigrationPolicy;
+  /** Members that a group may have that becomes a classic one. */
+  readonly classicSizeMax: number;
 }
 
 export interface LiveConsumerGroupOptions {
@@ -41,6 +48,10 @@ export interface LiveConsumerGroupOptions {
   readonly config: () => GroupConfig;
   /** Its journal is led by another broker. */
   readonly onLost: (group: LiveConsumerGroup) => void;
+  /** Its records are those of a group of another kind now. */
+  readonly onOver: (group: LiveConsumerGroup) => void;
+  /** Of the classic group that it takes the place of; 0 for none. */
+  readonly classicGenerationId?: number;
 }
 
 /** Between attempts to write that members are out. */
@@ -62,6 +73,7 @@ export class LiveConsumerGroup implements LiveGroup {
   readonly #owner: string;
   readonly #reader: ConsumerGroupReader;
   readonly #deadlines: MemberDeadlines;
+  readonly classic: ClassicMembership;
   /** The topics were looked at in this version of the image, and were those of this hash. */
   #topicsSeen = { version: -1, hash: '' };
   /** Decisions under way. */
@@ -75,6 +87,16 @@ export class LiveConsumerGroup implements LiveGroup {
     this.#owner = groupOwner(options.groupId);
     this.#reader = new ConsumerGroupReader(options.groupId);
     this.#deadlines = new MemberDeadlines(options.runtime, (missed) => this.#fence(missed));
+    this.classic = new ClassicMembers({
+      deadlines: this.#deadlines,
+      topics: options.topics,
+      requireDurable: () => {
+        if (this.isOver) options.onOver(this);
+        return this.#requireForClassic(requireLeading(this.journal).state.records(this.#owner));
+      },
+      context: (timestamp) => this.#context(timestamp, true),
+      coordinate: (decide) => this.#coordinate(decide, (records) => existing(this.#requireForClassic(records))),
+    });
     for (const memberId of this.current.members.keys()) {
       this.touch(memberId);
       this.#watch(memberId);
@@ -86,8 +108,11 @@ export class LiveConsumerGroup implements LiveGroup {
     return this.#durable ?? newConsumerGroup(this.groupId);
   }
 
-  /** It was to be created, or to take over from a group of another kind, and nothing came of it. */
-  get isStillborn(): boolean {
+  /**
+   * Its records are not those of a consumer group, and nothing is under way to change that: it was to be created, or to take
+   * over from a group of another kind, and failed; or it became a classic group.
+   */
+  get isOver(): boolean {
     return this.#deciding === 0 && this.#durable === null;
   }
 
@@ -95,8 +120,9 @@ export class LiveConsumerGroup implements LiveGroup {
     return this.#closed ? 'Dead' : stateOf(this.current);
   }
 
+  /** Whoever joins just now counts, or the group would be anybody's to take over. */
   get memberCount(): number {
-    return this.current.members.size;
+    return this.#durable?.members.size || Math.min(this.#deciding, 1);
   }
 
   get emptySince(): number | null {
@@ -165,14 +191,14 @@ export class LiveConsumerGroup implements LiveGroup {
   /** Decides on the group as it is at the entry. */
   async #coordinate<T>(
     decide: (group: ConsumerGroup, timestamp: number) => Decision<T>,
-    find: (records: Records) => Found = (records) => ({ before: this.#require(records), cleared: [] }),
+    find: (records: Records) => Found = (records) => existing(this.#require(records)),
   ): Promise<T> {
     this.#deciding++;
     try {
       const answer = await this.journal.coordinate((view: DecisionView) => {
-        const { before, cleared } = find(view.records(this.#owner));
-        const decision = decide(before ?? newConsumerGroup(this.groupId), view.timestamp);
-        const changes = [...cleared, ...recordChanges(before, decision.group)];
+        const found = find(view.records(this.#owner));
+        const decision = decide(found.group, view.timestamp);
+        const changes = this.#changes(found, decision.group, view);
         const commands = changes.length === 0 ? [] : [{ type: 'recordsChanged' as const, owner: this.#owner, changes }];
         return { commands, answer: decision.answer };
       });
@@ -182,6 +208,7 @@ export class LiveConsumerGroup implements LiveGroup {
       throw toCoordinatorError(cause);
     } finally {
       this.#deciding--;
+      if (this.isOver) this.#options.onOver(this);
     }
   }
 
@@ -191,15 +218,38 @@ export class LiveConsumerGroup implements LiveGroup {
     return group;
   }
 
-  /** What is there of the group, or what it takes the place of: offsets alone, or a classic group without members. */
+  /** Members of the classic protocol wait for a group that is about to take over, and ask again. */
+  #requireForClassic(records: Records): ConsumerGroup {
+    const group = this.#reader.read(records);
+    if (group === null) throw new KafkaError('REBALANCE_IN_PROGRESS', `group ${this.groupId} changes its protocol`);
+    return group;
+  }
+
+  /** What is there of the group, or what it takes the place of: offsets alone, or a classic group. */
   #requireOrTakeOver(records: Records): Found {
     const group = this.#reader.read(records);
-    if (group !== null) return { before: group, cleared: [] };
-    const hasMembers = [...records.keys()].some((key) => memberIdOf(key) !== null);
-    if (records.has(GROUP_KEY) && (hasMembers || groupTypeOf(this.#owner, records) !== 'classic')) {
+    if (group !== null) return existing(group);
+    const cleared = clearedMembership(records);
+    if (!records.has(GROUP_KEY)) return { before: null, group: newConsumerGroup(this.groupId), cleared };
+    if (groupTypeOf(this.#owner, records) !== 'classic') {
       throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${this.groupId} is not a consumer group.`);
     }
-    return { before: null, cleared: clearedMembership(records) };
+    const { topics, classicGenerationId = 0 } = this.#options;
+    const hasMembers = cleared.some(({ key }) => memberIdOf(key) !== null);
+    const from = hasMembers
+      ? upgraded(this.groupId, records, classicGenerationId, topics)
+      : newConsumerGroup(this.groupId);
+    return { before: null, group: from, cleared };
+  }
+
+  #changes({ before, group, cleared }: Found, after: ConsumerGroup, view: DecisionView): readonly RecordChange[] {
+    const { topics, settings } = this.#options;
+    const becomesClassic =
+      lostLastConsumer(group, after) &&
+      allowsDowngrade(settings.migrationPolicy) &&
+      after.members.size <= settings.classicSizeMax;
+    const downgrade = becomesClassic ? downgradeChanges(after, group.epoch, view, topics) : null;
+    return downgrade ?? [...cleared, ...recordChanges(before, after)];
   }
 
   /** Deadlines of those who are members, and of no others. */
@@ -240,17 +290,23 @@ export class LiveConsumerGroup implements LiveGroup {
 }
 
 interface Found {
-  /** Null when none of it is written yet. */
+  /** As the records have it; null when none of it is written yet. */
   readonly before: ConsumerGroup | null;
+  readonly group: ConsumerGroup;
   /** What a group of another kind leaves behind. */
   readonly cleared: readonly RecordChange[];
 }
+
+const existing = (group: ConsumerGroup): Found => ({ before: group, group, cleared: [] });
 
 /** Whether a missed deadline still says something about the member. */
 function isOver(group: ConsumerGroup, { memberId, kind, memberEpoch }: Missed): boolean {
   const member = group.members.get(memberId);
   if (member === undefined) return false;
-  return kind !== 'rebalance' || (member.state === 'UNREVOKED_PARTITIONS' && member.memberEpoch === memberEpoch);
+  if (kind === 'session') return true;
+  // It went on, or began to speak the other protocol.
+  if (member.memberEpoch !== memberEpoch || (kind === 'rebalance') !== (member.classic === null)) return false;
+  return kind !== 'rebalance' || member.state === 'UNREVOKED_PARTITIONS';
 }
 
 export type { HeartbeatAnswer, HeartbeatOutcome };

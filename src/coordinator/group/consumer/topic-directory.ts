@@ -7,6 +7,8 @@ import { compileTopicPattern, type TopicPattern } from './topic-pattern.ts';
 const PATTERNS_KEPT_MAX = 1_000;
 const PAGE_COUNT = 1_000;
 
+type TopicsOfDirectory = Pick<Topics, 'byName' | 'byId' | 'list' | 'version'>;
+
 interface KnownPattern {
   readonly pattern: TopicPattern;
   version: number;
@@ -14,10 +16,10 @@ interface KnownPattern {
 }
 
 export class TopicDirectory implements SubscribableTopics {
-  readonly #topics: Pick<Topics, 'byName' | 'list' | 'version'>;
+  readonly #topics: TopicsOfDirectory;
   readonly #patterns = new Map<string, KnownPattern>();
 
-  constructor(topics: Pick<Topics, 'byName' | 'list' | 'version'>) {
+  constructor(topics: TopicsOfDirectory) {
     this.#topics = topics;
   }
 
@@ -29,6 +31,10 @@ export class TopicDirectory implements SubscribableTopics {
   byName(name: string): SubscribedTopic | undefined {
     const topic = this.#topics.byName(name);
     return topic && { topicId: topic.topicId, partitionCount: topic.partitions.length };
+  }
+
+  nameOf(topicId: string): string | undefined {
+    return this.#topics.byId(topicId)?.name;
   }
 
   /** Throws INVALID_REGULAR_EXPRESSION. */
