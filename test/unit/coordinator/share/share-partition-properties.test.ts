@@ -1,5 +1,5 @@
 /** What no sequence of acquisitions, acknowledgements, timeouts, failed writes and restarts may break. */
-import { deepEqual, equal, ok } from 'node:assert/strict';
+import { equal, fail, ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { type AcquireLimits, acquire, nextFetchOffset } from '../../../../src/coordinator/share/acquire.ts';
@@ -70,7 +70,7 @@ test('every record is acknowledged or archived once, at most delivered to the li
       for (const next of steps) world.step(next);
       world.drain();
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -162,7 +162,7 @@ class World {
       ok(deliveryCount <= LIMIT);
       for (let each = first; each <= last; each++) {
         const fate = this.fates.get(each)!;
-        deepEqual([fate.holder, fate.end], [null, null], `record ${each}`);
+        if (fate.holder !== null || fate.end !== null) fail(`record ${each} was given out again`);
         fate.holder = member;
         fate.deliveries += 1;
       }
@@ -204,10 +204,11 @@ class World {
       }
     }
     equal(next, endOffset);
-    for (let each = 0; each < startOffset; each++) ok(this.fates.get(each)?.end, `record ${each} was passed over`);
+    for (let each = 0; each < startOffset; each++)
+      if (!this.fates.get(each)?.end) fail(`record ${each} was passed over`);
     const restarted = decodeShareRecord(this.durable).window;
     for (let each = 0; each < restarted.startOffset; each++)
-      ok(this.fates.get(each)?.end, `record ${each} was passed over`);
+      if (!this.fates.get(each)?.end) fail(`record ${each} was passed over`);
   }
 
   /** Consumers that fail at everything: each record that is left is archived after its last delivery. */
