@@ -35,7 +35,11 @@ export const joinGroup: Handler<'JoinGroup'> = {
     });
     return answer instanceof Promise ? answer.then((later) => responseOf(later, call)) : responseOf(answer, call);
   },
-  refuse: ({ memberId }, { error }, call) => responseOf({ type: 'refused', error, memberId }, call),
+  refuse({ groupId, memberId }, { error, message }, call) {
+    // The response has no room for the reason.
+    call.broker.runtime.logger.debug({ group: groupId, client: call.clientId, error, message }, 'a join is refused');
+    return responseOf({ type: 'refused', error, memberId }, call);
+  },
 };
 
 function responseOf(answer: JoinAnswer, call: Call): JoinGroupResponse {

@@ -8,6 +8,8 @@ import { seededRandom } from '../storage/virtual-runtime.ts';
 export interface SteppedRuntime extends Runtime {
   /** Resolves when all that was due is done. */
   advance(ms: number): Promise<void>;
+  /** Time passes in which the process does not run: what was due comes late, with the next `advance`. */
+  stall(ms: number): void;
   /** Resolves when everything that is under way, and needs no time, is done. */
   settle(): Promise<void>;
   readonly timerCount: number;
@@ -47,6 +49,9 @@ export function steppedRuntime(seed = 1): SteppedRuntime {
     logger: silentLogger,
     metrics: new PrometheusMetrics(),
     settle,
+    stall(ms) {
+      now += ms;
+    },
     get timerCount() {
       return pending.length;
     },

@@ -34,6 +34,8 @@ import { subscribedTopics } from './subscription.ts';
 import { persisted, persistFailed, type Sync, sync } from './sync.ts';
 
 const CONSUMER = 'consumer';
+/** A timer that comes this much later than asked for found a process that did not run, and did not read heartbeats. */
+const STALL_MS = 1_000;
 
 export interface ClassicGroupOptions {
   readonly groupId: string;
@@ -187,6 +189,7 @@ export class ClassicGroup implements LiveGroup, ClassicMembership {
 
   close(error: ErrorName): void {
     if (this.#group.state === 'Dead') return;
+    this.#writesBegun += 1; // What follows it in the journal must not find the rest of a write that takes several entries.
     this.#apply(close(this.#group, error));
     this.#sessionTimer?.cancel();
     this.#sessionTimer = null;
@@ -302,6 +305,9 @@ export class ClassicGroup implements LiveGroup, ClassicMembership {
       return;
     }
     const now = this.#options.runtime.clock.monotonic();
+    if (now - this.#sessionTimerAt > STALL_MS) {
+      for (const session of this.#sessions.values()) session.deadline = now + session.timeoutMs;
+    }
     const expired = [...this.#sessions].filter(([, { deadline }]) => deadline <= now);
     for (const [memberId] of expired) {
       const { logger } = this.#options.runtime;

@@ -98,6 +98,16 @@ test('a member whose heartbeats stop is out after its session timeout, not befor
   expect(await describeGroup()).toMatchObject({ groupState: 'Empty', members: [] });
 });
 
+test('a broker that did not run for a while does not hold that against its members', async () => {
+  const leader = await atWork();
+  await runtime.advance(SESSION_MS - 1_000);
+  runtime.stall(60_000);
+  await runtime.advance(0);
+  expect(await heartbeat(leader)).toBe('NONE');
+  await runtime.advance(SESSION_MS + 1);
+  expect(await heartbeat(leader)).toBe('UNKNOWN_MEMBER_ID');
+});
+
 test('heartbeats write nothing', async () => {
   const leader = await atWork();
   const [journal] = world.core.journals;
