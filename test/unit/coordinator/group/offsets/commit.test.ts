@@ -207,6 +207,20 @@ describe('where entries cost money', () => {
     expect(await world.committed('orders')).toEqual({ 1: 2 });
   });
 
+  test('what waits is bounded: beyond it clients are told to come again', async () => {
+    const runtime = manualRuntime();
+    const world = await open({ runtime, entriesCostMoney: true });
+    const first = world.commit('orders', 1);
+    await runtime.advance(0);
+    await first;
+    const metadata = 'x'.repeat(4_096);
+    const commits = Array.from({ length: 8_000 }, (_, partition) => world.commit('orders', 2, { partition, metadata }));
+    await turns();
+    await world.close();
+    const outcomes = new Set(await Promise.all(commits));
+    expect(outcomes).toEqual(new Set(['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS']));
+  });
+
   test('who waits when the broker stops is told NOT_COORDINATOR', async () => {
     const runtime = manualRuntime();
     const world = await open({ runtime, entriesCostMoney: true });
