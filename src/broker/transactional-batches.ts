@@ -1,6 +1,6 @@
 /**
  * Batches of a transactional producer on their way into Produce since v12 (KIP-890): their partitions join the transaction
- * first. Nothing is held once all of them have.
+ * with them. Nothing is done once all of them have.
  */
 import { type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
 import { BATCH_HEADER_BYTES } from '../limits.ts';
@@ -16,12 +16,18 @@ const SPELLINGS: Partial<Record<ErrorName, ErrorName>> = {
   COORDINATOR_LOAD_IN_PROGRESS: 'NOT_ENOUGH_REPLICAS',
 };
 
-/** Null when the batches may go on at once. Else resolves with copies of them, or with why none of them may. */
-export function heldUntilEnlisted(
-  transactionalId: string,
-  batches: readonly ProduceBatch[],
-  call: Call,
-): Promise<readonly ProduceBatch[] | KafkaError> | null {
+export type Enlisted =
+  /** Copies, for later; or why none of them goes on. */
+  | { readonly type: 'held'; readonly until: Promise<readonly ProduceBatch[] | KafkaError> }
+  /** They go on at once, and count unless it resolves with an error. */
+  | {
+      readonly type: 'joining';
+      readonly batches: readonly ProduceBatch[];
+      readonly failure: Promise<KafkaError | null>;
+    };
+
+/** Null when nothing has to be done. */
+export function enlist(transactionalId: string, batches: readonly ProduceBatch[], call: Call): Enlisted | null {
   const transactional = batches.filter(({ records }) => isTransactional(records));
   const [first] = transactional;
   if (first === undefined) return null;
@@ -30,15 +36,27 @@ export function heldUntilEnlisted(
   if (
     others.some((other) => other.producerId !== producer.producerId || other.producerEpoch !== producer.producerEpoch)
   ) {
-    const message = 'batches of several producers under one transactional id';
-    return Promise.resolve(new KafkaError('INVALID_PRODUCER_ID_MAPPING', message));
+    return refused('INVALID_PRODUCER_ID_MAPPING', 'batches of several producers under one transactional id');
   }
   const bytes = batches.reduce((sum, { records }) => sum + records.length, 0);
   const enlisted = call.broker.coordinators.transactions.enlist(transactionalId, producer, transactional, bytes);
   if (enlisted === null) return null;
-  const held = batches.map((batch) => ({ ...batch, records: Buffer.from(batch.records) }));
-  return enlisted.then(() => held, refusal);
+  if (enlisted.type === 'held') {
+    const copies = batches.map((batch) => ({ ...batch, records: Buffer.from(batch.records) }));
+    return { type: 'held', until: enlisted.until.then(() => copies, refusal) };
+  }
+  const { transaction, joined } = enlisted;
+  return {
+    type: 'joining',
+    batches: batches.map((batch) => (isTransactional(batch.records) ? { ...batch, transaction } : batch)),
+    failure: joined.then(() => null, refusal),
+  };
 }
+
+const refused = (error: ErrorName, message: string): Enlisted => ({
+  type: 'held',
+  until: Promise.resolve(new KafkaError(error, message)),
+});
 
 function refusal(cause: unknown): KafkaError {
   const error = toKafkaError(cause);

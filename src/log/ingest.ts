@@ -116,7 +116,7 @@ export class Ingest {
       throw new KafkaError('NOT_ENOUGH_REPLICAS', 'too many records wait to become durable');
     }
     const header = admitBatch(records, topic, nowMs, origin);
-    const transaction = transactionOf(leading, given, header);
+    const transaction = given.transaction ?? transactionOf(leading, given, header);
     const { chunk, start } = this.#writer.write(records);
     const stamp = topic.config.timestampType === 'LogAppendTime';
     if (stamp) stampLogAppendTime(chunk.buffer, start, nowMs);

@@ -53,6 +53,11 @@ export interface ProduceBatch extends PartitionId {
   readonly records: Uint8Array;
   /** HTTP compare-and-append; absent: append anywhere. */
   readonly expectedOffset?: number;
+  /**
+   * Number of the transaction that it belongs to, where its guard is ahead of it on the way to the same journal; absent: the
+   * one that is open.
+   */
+  readonly transaction?: number;
 }
 
 export interface ProduceOptions {

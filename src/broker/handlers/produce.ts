@@ -20,7 +20,7 @@ import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/pr
 import type { Timers } from '../../runtime/clock.ts';
 import type { Call, Handler } from '../handler.ts';
 import { findPartition, findTopic } from '../partitions.ts';
-import { heldUntilEnlisted } from '../transactional-batches.ts';
+import { enlist } from '../transactional-batches.ts';
 
 const BY_ID_SINCE = 13;
 const ABORTABLE_SINCE = 11;
@@ -39,20 +39,13 @@ export const produce: Handler<'Produce'> = {
   handle(request, call) {
     const { batches, refusals } = sort(request, call);
     const { transactionalId } = request;
-    const held =
-      transactionalId !== null && call.apiVersion >= ENLISTS_SINCE
-        ? heldUntilEnlisted(transactionalId, batches, call)
-        : null;
-    if (held === null) return append(request, call, refusals, batches);
-    return held.then((outcome) => {
-      if (!(outcome instanceof KafkaError)) return append(request, call, refusals, outcome);
-      return answer(
-        request,
-        call,
-        refusals.map((refused) => refused ?? outcome),
-        [],
-      );
-    });
+    const enlisted =
+      transactionalId !== null && call.apiVersion >= ENLISTS_SINCE ? enlist(transactionalId, batches, call) : null;
+    if (enlisted === null) return append(request, call, refusals, batches);
+    if (enlisted.type === 'joining') return append(request, call, refusals, enlisted.batches, enlisted.failure);
+    return enlisted.until.then((held) =>
+      held instanceof KafkaError ? refuseAll(request, call, refusals, held) : append(request, call, refusals, held),
+    );
   },
   refuse(request, error, call) {
     const refusals = request.topics.flatMap(({ partitions }) => partitions.map(() => error));
@@ -61,25 +54,33 @@ export const produce: Handler<'Produce'> = {
   },
 };
 
+/** `failure` tells why batches were refused whose partitions did not join their transaction. */
 async function append(
   request: ProduceRequest,
   call: Call,
   refusals: Refusals,
   batches: readonly ProduceBatch[],
+  failure: Promise<KafkaError | null> | null = null,
 ): Promise<ProduceResponse | null> {
   if (batches.length === 0) return answer(request, call, refusals, []);
   const produced = call.broker.log.produce(batches, FROM_KAFKA);
+  const settled = failure === null ? produced : explained(produced, failure);
   const { timers } = call.broker.runtime;
   const timeoutMs = Math.max(request.timeoutMs, TIMEOUT_MS_MIN);
-  const outcomes = request.acks === 0 ? await produced : await within(timers, timeoutMs, produced);
-  if (outcomes !== null) return answer(request, call, refusals, outcomes);
-  const late = new KafkaError('REQUEST_TIMED_OUT', `not durable after ${timeoutMs} ms; it may become so later`);
-  return answer(
-    request,
-    call,
-    refusals.map((refused) => refused ?? late),
-    [],
-  );
+  const outcomes = request.acks === 0 ? await settled : await within(timers, timeoutMs, settled);
+  if (outcomes !== null && !(outcomes instanceof KafkaError)) return answer(request, call, refusals, outcomes);
+  const why =
+    outcomes ?? new KafkaError('REQUEST_TIMED_OUT', `not durable after ${timeoutMs} ms; it may become so later`);
+  return refuseAll(request, call, refusals, why);
+}
+
+/** What is appended is appended; else the failure is the reason. */
+async function explained(
+  produced: Promise<readonly ProduceOutcome[]>,
+  failure: Promise<KafkaError | null>,
+): Promise<readonly ProduceOutcome[] | KafkaError> {
+  const [outcomes, failed] = await Promise.all([produced, failure]);
+  return failed === null || outcomes.every(isAppended) ? outcomes : failed;
 }
 
 /** Null when it takes longer. */
@@ -88,6 +89,11 @@ function within<T>(timers: Timers, timeoutMs: number, promise: Promise<T>): Prom
     const timer = timers.after(timeoutMs, () => resolve(null));
     promise.then(resolve, reject).finally(() => timer.cancel());
   });
+}
+
+function refuseAll(request: ProduceRequest, call: Call, refusals: Refusals, why: KafkaError): ProduceResponse | null {
+  const all = refusals.map((refusal) => refusal ?? why);
+  return answer(request, call, all, []);
 }
 
 /** Null for a producer that waits for none. */

@@ -70,8 +70,16 @@ export interface EndRequest {
   readonly bumpsEpoch: boolean;
 }
 
+export type Enlistment =
+  /** Batches go on when it resolves. */
+  | { readonly type: 'held'; readonly until: Promise<void> }
+  /** Batches of this transaction go on at once: their guards are ahead of them. They count when it resolves. */
+  | { readonly type: 'joining'; readonly transaction: number; readonly joined: Promise<void> };
+
 /** How long a request waits for the end of the last transaction before its client is told to come again. */
 const COMPLETION_WAIT_MS_MAX = 1_000;
+/** Their guards fit one entry with any record. */
+const JOINING_AHEAD_COUNT_MAX = 200;
 /** Copies of batches whose partitions are joining their transactions. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -168,35 +176,41 @@ export class Transactions {
 
   /**
    * What Produce does since v12 (KIP-890): partitions join the transaction with their first batch. Null when all have, which
-   * costs a look in memory. Otherwise the batches, `bytes` of them, are held until it resolves; so are later ones of the
-   * same id, in the order of these calls.
+   * costs a look in memory. Where one journal keeps them all the batches, `bytes` of them, may follow at once; elsewhere
+   * they are held, and so are later ones of the same id, in the order of these calls.
    */
   enlist(
     transactionalId: string,
     producer: ProducerIdentity,
     places: readonly Place[],
     bytes: number,
-  ): Promise<void> | null {
+  ): Enlistment | null {
     const before = this.#enlisting.get(transactionalId);
     const areGuarded = () => places.every((place) => this.#index.isGuarded(transactionalId, producer, place));
-    if (before === undefined && areGuarded()) return null;
+    if (before === undefined) {
+      if (areGuarded()) return null;
+      const joining = this.#joinAhead(transactionalId, producer, places);
+      if (joining) return joining;
+    }
     if (this.#heldBytes + bytes > HELD_BYTES_MAX) {
-      const message = 'too many batches wait for their partitions to join a transaction';
-      return Promise.reject(new KafkaError('CONCURRENT_TRANSACTIONS', message));
+      throw new KafkaError(
+        'CONCURRENT_TRANSACTIONS',
+        'too many batches wait for their partitions to join a transaction',
+      );
     }
     this.#heldBytes += bytes;
     const join = async () => {
       if (!areGuarded()) await this.addPartitions(transactionalId, producer, partitionsOf(places));
     };
-    const enlisted = before === undefined ? join() : before.then(join);
-    const settled: Promise<void> = enlisted
+    const until = before === undefined ? join() : before.then(join);
+    const settled: Promise<void> = until
       .catch(() => {})
       .then(() => {
         this.#heldBytes -= bytes;
         if (this.#enlisting.get(transactionalId) === settled) this.#enlisting.delete(transactionalId);
       });
     this.#enlisting.set(transactionalId, settled);
-    return enlisted;
+    return { type: 'held', until };
   }
 
   /** Throws TRANSACTIONAL_ID_NOT_FOUND, NOT_COORDINATOR. */
@@ -241,6 +255,19 @@ export class Transactions {
     if (transaction === null) throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', 'the transactional id is gone');
     await this.#guards.write(transactionalId, transaction, unguarded, groupJournals);
     this.#index.addGuarded(transactionalId, transaction.transaction, { partitions, groups });
+  }
+
+  /** Null when a guard might come after its batches, or not at all. Proposes before it returns. */
+  #joinAhead(transactionalId: string, producer: ProducerIdentity, places: readonly Place[]): Enlistment | null {
+    const live = this.#index.find(transactionalId);
+    if (live === undefined || live.journal.role !== 'leading' || places.length > JOINING_AHEAD_COUNT_MAX) return null;
+    const { journal, transaction } = live;
+    if (refusalOf(transaction, producer) !== null || isPrepared(transaction)) return null;
+    if (places.some(({ topicId, partition }) => !journal.state.partition(topicId, partition))) return null;
+    const number = transaction.state === 'Ongoing' ? transaction.transaction : transaction.transaction + 1;
+    const participants = { ...NO_PARTICIPANTS, partitions: partitionsOf(places) };
+    const joined = this.#add(transactionalId, journal, { ...participants, producer }, new Map());
+    return { type: 'joining', transaction: number, joined };
   }
 
   /** As `#decide`, with a fresh producer id when one is needed. */

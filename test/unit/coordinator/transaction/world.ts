@@ -118,7 +118,13 @@ export class World {
     return this.core.journals.find(({ id }) => id === journal)!;
   }
 
-  async produce(at: TopicPartition, producer: ProducerIdentity, baseSequence: number): Promise<ProduceOutcome> {
+  /** `transaction` where the guard may still be on its way. */
+  async produce(
+    at: TopicPartition,
+    producer: ProducerIdentity,
+    baseSequence: number,
+    transaction?: number,
+  ): Promise<ProduceOutcome> {
     const records = buildBatch([{ key: null, value: 'v' }], {
       ...producer,
       baseSequence,
@@ -126,7 +132,8 @@ export class World {
       timestamp: Date.now(),
     });
     const { topicId, partition } = at;
-    const [outcome] = await this.core.log.produce([{ topicId, partition, records }], { origin: 'kafka' });
+    const batch = { topicId, partition, records, ...(transaction !== undefined && { transaction }) };
+    const [outcome] = await this.core.log.produce([batch], { origin: 'kafka' });
     return outcome!;
   }
 
