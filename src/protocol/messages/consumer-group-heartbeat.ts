@@ -19,7 +19,7 @@ export const ConsumerGroupHeartbeatRequest = message({
     rackId: string({ nullableSince: 0, fallback: null }),
     rebalanceTimeoutMs: int32({ fallback: -1 }),
     subscribedTopicNames: list(string(), { nullableSince: 0, fallback: null }),
-    subscribedTopicRegex: string({ since: 1, nullableSince: 1 }),
+    subscribedTopicRegex: string({ since: 1, nullableSince: 1, fallback: null }),
     serverAssignor: string({ nullableSince: 0, fallback: null }),
     topicPartitions: array(topicPartitions, { nullableSince: 0, fallback: null }),
   },

@@ -13,6 +13,9 @@ import type { Runtime } from '../../../runtime/runtime.ts';
  */
 export type DeadlineKind = 'session' | 'rebalance' | 'join' | 'sync';
 
+/** A timer that comes this much later than asked for found a process that did not run, and did not read heartbeats. */
+const STALL_MS = 1_000;
+
 export interface Missed {
   readonly memberId: string;
   readonly kind: DeadlineKind;
@@ -85,6 +88,8 @@ export class MemberDeadlines {
   #fire(): void {
     this.#timer = null;
     const now = this.#runtime.clock.monotonic();
+    const stalledMs = now - this.#timerAt;
+    if (stalledMs > STALL_MS) this.#putOff(stalledMs + STALL_MS); // Heartbeats that wait are read after this.
     const missed: Missed[] = [];
     let next = Number.POSITIVE_INFINITY;
     for (const [memberId, deadlines] of this.#members) {
@@ -98,5 +103,13 @@ export class MemberDeadlines {
     }
     if (next < Number.POSITIVE_INFINITY) this.#arm(next);
     if (missed.length > 0) this.#onMissed(missed);
+  }
+
+  #putOff(byMs: number): void {
+    for (const deadlines of this.#members.values()) {
+      for (const [kind, { at, memberEpoch }] of Object.entries(deadlines) as [DeadlineKind, Deadline][]) {
+        deadlines[kind] = { at: at + byMs, memberEpoch };
+      }
+    }
   }
 }
