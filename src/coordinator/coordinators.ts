@@ -7,7 +7,7 @@ import type { Placements } from '../cluster/placements.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../journal/journal.ts';
-import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX } from '../limits.ts';
+import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { AssignorName } from './group/assignor/assignors.ts';
@@ -105,6 +105,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
       idExpirationMs: config['transactional.id.expiration.ms'],
       abortIntervalMs: config['transaction.abort.timed.out.transaction.cleanup.interval.ms'],
       expireIntervalMs: config['transaction.remove.expired.transaction.cleanup.interval.ms'],
+      idCountMax: TRANSACTIONAL_ID_COUNT_MAX,
     },
     allocateProducerId: () => options.log.allocateProducerId(),
     placeGroup: (groupId, client) => groups.place(groupId, client),

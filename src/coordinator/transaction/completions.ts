@@ -37,6 +37,9 @@ export interface CompletionsOptions {
 /** Participants that are told by one entry: a marker takes some 150 bytes of it. */
 const TOLD_COUNT_MAX = 400;
 
+/** Some seconds. */
+const FAILURES_BEFORE_WARNING = 8;
+
 export class Completions {
   readonly #options: CompletionsOptions;
   readonly #index: () => TransactionIndex;
@@ -79,6 +82,13 @@ export class Completions {
         const event = { type: 'complete', transaction } as const;
         if (await this.#try(live.journal.coordinate((view) => decideTransaction(view, transactionalId, event))))
           continue;
+      }
+      if (backoff.failures === FAILURES_BEFORE_WARNING) {
+        const { logger } = this.#options.runtime;
+        logger.warn(
+          { transactionalId },
+          'not every participant of a transaction can be told of its end; it is tried on',
+        );
       }
       await backoff.pause();
     }

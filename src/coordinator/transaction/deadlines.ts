@@ -66,8 +66,8 @@ export class Deadlines {
     if (expiring) this.#nextExpiryAt = now + expireIntervalMs;
     let nextDueAt = Math.min(now + abortIntervalMs, this.#nextExpiryAt);
     for (const live of this.#overdue.list()) {
-      const { transaction, journal } = live;
-      if (this.#deciding.size >= DECISIONS_MAX || journal.role !== 'leading') continue;
+      const { transaction } = live;
+      if (this.#deciding.size >= DECISIONS_MAX) break;
       if (isTimedOut(transaction, now)) {
         this.#decide(live, 'abort', () => this.#overdue.abort(live));
       } else if (transaction.state === 'Ongoing') {

@@ -126,17 +126,22 @@ export const isPrepared = ({ state }: Transaction): boolean => state === 'Prepar
 export const isTimedOut = ({ state, startedAt, timeoutMs }: Transaction, now: number): boolean =>
   state === 'Ongoing' && startedAt + timeoutMs <= now;
 
-/** Why a partition may not be written under this identity now, null when it may (AddPartitionsToTxn v4, `verifyOnly`). */
-export function verifyPartition(
+/** Why the producer may not speak now, as when it adds partitions; null when it may. */
+export const refusalOf = (known: Transaction | null, producer: ProducerIdentity): Rejection | null =>
+  refuseProducer(known, producer)?.error ?? null;
+
+/** Tells why a partition may not be written under this identity now, null when it may (AddPartitionsToTxn v4, `verifyOnly`). */
+export function partitionVerifier(
   known: Transaction | null,
   producer: ProducerIdentity,
-  topicId: string,
-  partition: number,
-): Rejection | 'TRANSACTION_ABORTABLE' | null {
-  const refused = refuseProducer(known, producer);
-  if (refused) return refused.error;
-  const isPart = known?.state === 'Ongoing' && known.partitions[topicId]?.includes(partition) === true;
-  return isPart ? null : 'TRANSACTION_ABORTABLE';
+): (topicId: string, partition: number) => Rejection | 'TRANSACTION_ABORTABLE' | null {
+  const refused = refusalOf(known, producer);
+  if (refused !== null) return () => refused;
+  const joined = new Map<string, ReadonlySet<number>>();
+  if (known?.state === 'Ongoing') {
+    for (const [topicId, numbers] of Object.entries(known.partitions)) joined.set(topicId, new Set(numbers));
+  }
+  return (topicId, partition) => (joined.get(topicId)?.has(partition) ? null : 'TRANSACTION_ABORTABLE');
 }
 
 type EventOf<T extends TransactionEvent['type']> = Extract<TransactionEvent, { readonly type: T }>;
@@ -300,8 +305,8 @@ const isSame = (a: ProducerIdentity, b: ProducerIdentity | null): boolean =>
 
 function includesAll(known: Transaction, partitions: Partitions, groups: readonly string[]): boolean {
   for (const [topicId, numbers] of Object.entries(partitions)) {
-    const has = known.partitions[topicId];
-    if (!has || !numbers.every((number) => has.includes(number))) return false;
+    const has = new Set(known.partitions[topicId]);
+    if (!numbers.every((number) => has.has(number))) return false;
   }
   return groups.every((groupId) => known.groups.includes(groupId));
 }

@@ -12,7 +12,7 @@ import type { Placements } from '../../cluster/placements.ts';
 import type { TopicPartition, Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { DecisionView, Journal } from '../../journal/journal.ts';
-import { OWNER_BYTES_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../../limits.ts';
+import { OWNER_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
 import { transactionOwner } from '../owner.ts';
@@ -28,10 +28,11 @@ import {
   isPrepared,
   type Partitions,
   type ProducerIdentity,
+  partitionVerifier,
   type Rejection,
+  refusalOf,
   type Transaction,
   type TransactionEvent,
-  verifyPartition,
 } from './transaction-state.ts';
 
 export interface TransactionsOptions {
@@ -55,6 +56,8 @@ export interface TransactionSettings {
   readonly abortIntervalMs: number;
   /** `transaction.remove.expired.transaction.cleanup.interval.ms` */
   readonly expireIntervalMs: number;
+  /** Transactional ids of this broker; beyond it new ones are refused. */
+  readonly idCountMax: number;
 }
 
 export interface InitRequest {
@@ -102,7 +105,7 @@ export class Transactions {
     const guardsOf = (transactionalId: string) => this.#guards.under(transactionalId);
     this.#completions = new Completions({ journals, placements, topics, runtime, guardsOf }, () => this.#index);
     this.#deadlines = new Deadlines(runtime, settings, {
-      list: () => this.#index.list(),
+      list: () => this.list(),
       abort: (live) => this.#decide(live.transactionalId, live.journal, { type: 'timeOut' }),
       expire: (live, before) => this.#expire(live, before),
     });
@@ -118,7 +121,7 @@ export class Transactions {
       throw new KafkaError('INVALID_TRANSACTION_TIMEOUT', message);
     }
     return this.#inTurn(transactionalId, async () => {
-      if (!this.#index.find(transactionalId) && this.#index.count >= TRANSACTIONAL_ID_COUNT_MAX) {
+      if (!this.#index.find(transactionalId) && this.#index.count >= this.#options.settings.idCountMax) {
         const message = `this broker has ${this.#index.count} transactional ids, which is all it may have`;
         throw new KafkaError('POLICY_VIOLATION', message);
       }
@@ -170,8 +173,7 @@ export class Transactions {
     producer: ProducerIdentity,
   ): Promise<(topicId: string, partition: number) => Rejection | 'TRANSACTION_ABORTABLE' | null> {
     await this.#find(transactionalId);
-    const transaction = this.#index.find(transactionalId)?.transaction ?? null;
-    return (topicId, partition) => verifyPartition(transaction, producer, topicId, partition);
+    return partitionVerifier(this.#index.find(transactionalId)?.transaction ?? null, producer);
   }
 
   /**
@@ -225,8 +227,9 @@ export class Transactions {
     );
   }
 
-  list(): Iterable<LiveTransaction> {
-    return this.#index.list();
+  /** Those whose journals this broker leads. */
+  *list(): Generator<LiveTransaction> {
+    for (const live of this.#index.list()) if (live.journal.role === 'leading') yield live;
   }
 
   /** WriteTxnMarkers. Throws as `forceMarker` (forced-marker.ts), NOT_LEADER_OR_FOLLOWER. */
@@ -262,7 +265,7 @@ export class Transactions {
     const live = this.#index.find(transactionalId);
     if (live === undefined || live.journal.role !== 'leading' || places.length > JOINING_AHEAD_COUNT_MAX) return null;
     const { journal, transaction } = live;
-    if (refusalOf(transaction, producer) !== null || isPrepared(transaction)) return null;
+    if (refusalOf(transaction, producer) !== null) return null;
     if (places.some(({ topicId, partition }) => !journal.state.partition(topicId, partition))) return null;
     const number = transaction.state === 'Ongoing' ? transaction.transaction : transaction.transaction + 1;
     const participants = { ...NO_PARTICIPANTS, partitions: partitionsOf(places) };
@@ -372,12 +375,6 @@ export class Transactions {
     }
   }
 }
-
-/** Cheap, on what is durable: the decision itself looks again. */
-const refusalOf = (transaction: Transaction, producer: ProducerIdentity): Rejection | null => {
-  const refused = verifyPartition(transaction, producer, '', 0);
-  return refused === 'TRANSACTION_ABORTABLE' || refused === 'CONCURRENT_TRANSACTIONS' ? null : refused;
-};
 
 function checkId(transactionalId: string): void {
   if (transactionalId === '') throw new KafkaError('INVALID_REQUEST', 'a transactional id may not be empty');

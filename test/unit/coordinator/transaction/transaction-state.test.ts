@@ -7,11 +7,11 @@ import {
   isTimedOut,
   PRODUCER_EPOCH_MAX,
   type ProducerIdentity,
+  partitionVerifier,
   type Transaction,
   type TransactionEvent,
   type TransactionState,
   type Transition,
-  verifyPartition,
 } from '../../../../src/coordinator/transaction/transaction-state.ts';
 
 const TOPIC = 'AAAAAAAAQACAAAAAAAAAAA';
@@ -307,7 +307,7 @@ describe('epochs that run out', () => {
 
 test('a partition is verified by what the open transaction holds', () => {
   const verify = (known: Transaction | null, producer = identity(5), partition = 1) =>
-    verifyPartition(known, producer, TOPIC, partition);
+    partitionVerifier(known, producer)(TOPIC, partition);
   expect(verify(transactions.Ongoing)).toBeNull();
   expect(verify(transactions.Ongoing, identity(5), 2)).toBe('TRANSACTION_ABORTABLE');
   expect(verify(transactions.Empty)).toBe('TRANSACTION_ABORTABLE');

@@ -299,3 +299,13 @@ test('an id that is idle for long is forgotten, and may come again', async () =>
   expect(after.producerId).not.toBe(before.producerId);
   await world.close();
 });
+
+test('a broker takes so many transactional ids and no more, and known ones go on', async () => {
+  const world = await World.open();
+  const transactions = world.another({ idCountMax: 1 });
+  await transactions.initProducerId(ID, first);
+  await expect(transactions.initProducerId('one more', first)).rejects.toMatchObject({ error: 'POLICY_VIOLATION' });
+  expect(await transactions.initProducerId(ID, first)).toMatchObject({ producerEpoch: 1 });
+  transactions.close();
+  await world.close();
+});

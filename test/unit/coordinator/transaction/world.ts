@@ -1,8 +1,9 @@
 /** A broker without doors on memory stores, which can be made to die after some writes and started again on what is left. */
+import { Placements } from '../../../../src/cluster/placements.ts';
 import type { TopicPartition } from '../../../../src/cluster/topics.ts';
 import { type Given, parseConfig } from '../../../../src/config.ts';
 import type { ProducerIdentity } from '../../../../src/coordinator/transaction/transaction-state.ts';
-import type { Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
+import { type TransactionSettings, Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
 import { StorageUnavailableError } from '../../../../src/errors.ts';
 import type { Journal } from '../../../../src/journal/journal.ts';
 import type { OpenedJournal } from '../../../../src/journal/open-journal.ts';
@@ -17,6 +18,7 @@ import type { MetadataStore } from '../../../../src/storage/metadata-store.ts';
 
 export const CLIENT = 'test';
 export const GROUP = 'g';
+const CLUSTER = 'millrace';
 export const TIMEOUT_MS = 60_000;
 
 /** Passes everything on until it is told that the process dies. */
@@ -83,6 +85,22 @@ export class World {
 
   get transactions(): Transactions {
     return this.core.coordinators.transactions;
+  }
+
+  /** Over the same journals, with other limits. */
+  another(limits: Partial<TransactionSettings>): Transactions {
+    const { journals, topics, log, coordinators } = this.core;
+    const runtime = systemRuntime(silentLogger);
+    const settings = { timeoutMaxMs: 900_000, idExpirationMs: 1e9, abortIntervalMs: 1e6, expireIntervalMs: 1e6 };
+    return new Transactions({
+      runtime,
+      journals,
+      topics,
+      placements: new Placements({ clusterId: CLUSTER, metadata: this.#metadata, journals, runtime }),
+      settings: { ...settings, idCountMax: 1_000, ...limits },
+      allocateProducerId: () => log.allocateProducerId(),
+      placeGroup: (groupId, client) => coordinators.groups.place(groupId, client),
+    });
   }
 
   /** The process dies with the write after `writes` more of them; that write takes effect or not. */
