@@ -3,21 +3,20 @@
  * of its own: a pass, a pause, the next pass; a pass that fails is logged and tried again. Key compaction, archive classes
  * and index pages of merged extents will be further passes here.
  */
+import { StoreClock } from '../cluster/store-clock.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../journal/journal.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Gauge } from '../runtime/metrics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type SegmentIds, segmentPrefix } from '../segment/segment-id.ts';
+import type { SegmentIds } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { Merger } from './merge.ts';
 import { Pacer } from './pacer.ts';
 import { Reclaimer } from './reclaim.ts';
 import { retainedFrom } from './retention.ts';
 
-/** A broker whose clock is off by more than this from the store's must not judge the age of records. */
-const CLOCK_DIFFERENCE_MS_MAX = 5 * 60_000;
 /** Extents that may wait for company: what they cost is memory and the length of snapshots. */
 const MERGE_JOB_EXTENTS_MIN = 4_096;
 const MERGE_JOB_PARTITIONS_MAX = 500;
@@ -38,12 +37,14 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #merger: Merger;
   readonly #reclaimer: Reclaimer;
+  readonly #storeClock: StoreClock;
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
 
   constructor(options: LifecycleOptions) {
     const { config, runtime, clusterId, journals, objects, topics, segmentIds } = options;
     this.#options = options;
+    this.#storeClock = new StoreClock(objects, clusterId, runtime);
     const wantedBytes = config['merge.segment.bytes'];
     const segmentBytesMax = objects.pricing.create > 0 ? wantedBytes : Math.min(wantedBytes, FREE_SEGMENT_BYTES_MAX);
     this.#merger = new Merger({
@@ -106,7 +107,8 @@ export class Lifecycle {
     const now = this.#options.runtime.clock.now();
     const due = this.#due(now);
     if (due.length > 0) {
-      await this.#checkClock(now, signal);
+      // Throws, and thereby stops retention with a log line and a growing metric.
+      await this.#storeClock.check(signal);
       for (const { journal, topicId, partition, logStartOffset } of due) {
         signal.throwIfAborted();
         await journal.propose({ type: 'advanceLogStart', topicId, partition, logStartOffset });
@@ -127,16 +129,6 @@ export class Lifecycle {
       }
     }
     return due;
-  }
-
-  /** Throws, and thereby stops retention with a log line and a growing metric, when the clocks are too far apart. */
-  async #checkClock(now: number, signal: AbortSignal): Promise<void> {
-    const { objects, clusterId } = this.#options;
-    const page = await objects.list(segmentPrefix(clusterId), '', 1, { cause: 'retention', signal });
-    const differenceMs = Math.abs(page.now - now);
-    if (differenceMs > CLOCK_DIFFERENCE_MS_MAX) {
-      throw new Error(`the clocks of broker and store differ by ${differenceMs} ms: retention stops until they agree`);
-    }
   }
 
   async #expire(now: number): Promise<void> {

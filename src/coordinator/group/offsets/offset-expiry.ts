@@ -2,6 +2,7 @@
  * Looks for expired offsets every `offsets.retention.check.interval.ms` and removes them by entries that carry the result.
  * Groups that are left with neither members nor offsets go, too.
  */
+import type { StoreClock } from '../../../cluster/store-clock.ts';
 import type { Topics } from '../../../cluster/topics.ts';
 import { toKafkaError } from '../../../errors.ts';
 import { type TimerHandle, yieldTurn } from '../../../runtime/clock.ts';
@@ -16,6 +17,8 @@ export interface OffsetExpiryOptions {
   readonly runtime: Runtime;
   readonly intervalMs: number;
   readonly retentionMs: number;
+  /** Asked before anything is removed. */
+  readonly storeClock?: Pick<StoreClock, 'check'>;
   /** How long guards of transactions that ended are remembered. */
   readonly guardRetentionMs: number;
 }
@@ -49,6 +52,7 @@ export class OffsetExpiry {
   /** One look at all groups. Never rejects: what failed is tried again at the next one. */
   async run(): Promise<void> {
     const groups = [...this.#options.groups.list()];
+    if (!groups.some((group) => this.#isDue(group)) || !(await this.#clocksAgree())) return;
     for (let next = 0; next < groups.length && !this.#closed; next += GROUPS_PER_TURN) {
       await Promise.all(groups.slice(next, next + GROUPS_PER_TURN).map((group) => this.#look(group)));
       await yieldTurn(this.#options.runtime.timers);
@@ -67,6 +71,25 @@ export class OffsetExpiry {
         { group: group.groupId, cause: String(cause) },
         'offsets could not be expired; the next look tries again',
       );
+    }
+  }
+
+  #isDue({ groupId, journal, emptySince }: LiveGroup): boolean {
+    const records = journal.state.records(groupOwner(groupId));
+    return emptySince !== null || this.#expired(groupId, records, this.#options.runtime.clock.now()).length > 0;
+  }
+
+  /** A clock that is wrong by days would send every idle consumer back. */
+  async #clocksAgree(): Promise<boolean> {
+    try {
+      await this.#options.storeClock?.check();
+      return true;
+    } catch (cause) {
+      this.#options.runtime.logger.error(
+        { cause: String(cause) },
+        'offsets are not expired; the next look tries again',
+      );
+      return false;
     }
   }
 

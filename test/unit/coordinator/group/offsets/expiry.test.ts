@@ -91,6 +91,7 @@ describe('a look every interval', () => {
   let world: OffsetsWorld;
   let expiry: OffsetExpiry;
   const topics = new Set([TOPIC]);
+  let clocksDiffer = false;
 
   beforeEach(async () => {
     runtime = manualRuntime();
@@ -102,6 +103,11 @@ describe('a look every interval', () => {
       intervalMs: 500,
       retentionMs: RETENTION_MS,
       guardRetentionMs: 5_000,
+      storeClock: {
+        async check() {
+          if (clocksDiffer) throw new Error('the clocks differ');
+        },
+      },
     });
     expiry.start();
   });
@@ -119,6 +125,16 @@ describe('a look every interval', () => {
     expect(await world.committed('orders')).toEqual({ 1: 6 });
     await runtime.advance(1_000);
     expect(world.groups.find('orders')).toBeUndefined();
+    expect(await world.committed('orders')).toEqual({});
+  });
+
+  test('removes nothing while the clocks of broker and store are far apart', async () => {
+    clocksDiffer = true;
+    await world.commit('orders', 5);
+    await runtime.advance(10_000);
+    expect(await world.committed('orders')).toEqual({ 0: 5 });
+    clocksDiffer = false;
+    await runtime.advance(500);
     expect(await world.committed('orders')).toEqual({});
   });
 

@@ -1,0 +1,29 @@
+import type { Runtime } from '../runtime/runtime.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+
+/** A broker whose clock is off by more than this from the store's must not judge the age of anything that it removes. */
+const DIFFERENCE_MS_MAX = 5 * 60_000;
+
+/**
+ * Compares the broker's clock with the store's, before something is removed because it is old. Costs one listing. Throws an
+ * Error that names the difference when it is too large, and what the store says when that does not answer.
+ */
+export class StoreClock {
+  readonly #objects: ObjectStore;
+  readonly #prefix: string;
+  readonly #runtime: Pick<Runtime, 'clock'>;
+
+  constructor(objects: ObjectStore, clusterId: string, runtime: Pick<Runtime, 'clock'>) {
+    this.#objects = objects;
+    this.#prefix = `${clusterId}/`;
+    this.#runtime = runtime;
+  }
+
+  async check(signal?: AbortSignal): Promise<void> {
+    const options = { cause: 'retention', ...(signal && { signal }) } as const;
+    const { now } = await this.#objects.list(this.#prefix, '', 1, options);
+    const differenceMs = Math.abs(now - this.#runtime.clock.now());
+    if (differenceMs <= DIFFERENCE_MS_MAX) return;
+    throw new Error(`the clocks of broker and store differ by ${differenceMs} ms: nothing expires until they agree`);
+  }
+}
