@@ -49,6 +49,8 @@ export const BATCH_HEADER_BYTES = 61;
 /** Kafka: 249 characters, so that `<topic>-<partition>` fits a file name. */
 export const TOPIC_NAME_CHARS_MAX = 249;
 export const PARTITIONS_PER_TOPIC_MAX = 10_000;
+/** Topics, partitions, resources or entities that one administrator's request changes or describes; Kafka's controller has the same. */
+export const ADMIN_ITEMS_PER_REQUEST_MAX = 10_000;
 /** Metadata lists as many replicas for every partition. */
 export const REPLICATION_FACTOR_MAX = 100;
 

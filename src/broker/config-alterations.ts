@@ -4,7 +4,7 @@ import type { ConfigAlteration } from '../cluster/topics.ts';
 import { KafkaError } from '../errors.ts';
 import { checkBrokerName, RESOURCE_TYPE, requireTopic, unsupportedResource } from './config-resources.ts';
 import type { Call } from './handler.ts';
-import { changeEach, itemError, namedTwice } from './item-errors.ts';
+import { changeEach, checkItemCount, itemError, namedTwice } from './item-errors.ts';
 
 interface AlteredResource {
   readonly resourceType: number;
@@ -25,6 +25,7 @@ export async function alterResources<R extends AlteredResource>(
   call: Call,
   alterations: (resource: R, overrides: Overrides) => readonly ConfigAlteration[],
 ) {
+  checkItemCount('resources', resources.length);
   const twice = namedTwice(resources.map(keyOf));
   const responses = await changeEach(resources, async (resource) => {
     const { resourceType, resourceName, configs } = resource;

@@ -15,7 +15,15 @@ import { unknownTopic } from './item-errors.ts';
 export const RESOURCE_TYPE = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const;
 
 /** Kafka's ConfigEntry.ConfigSource as numbered on the wire. */
-export const CONFIG_SOURCE = { topic: 1, broker: 2, allBrokers: 3, static: 4, default: 5, group: 8 } as const;
+export const CONFIG_SOURCE = {
+  topic: 1,
+  broker: 2,
+  allBrokers: 3,
+  static: 4,
+  default: 5,
+  logger: 6,
+  group: 8,
+} as const;
 
 /** Kafka's ConfigEntry.ConfigType as numbered on the wire. */
 const CONFIG_TYPE = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, DOUBLE: 6, LIST: 7 } as const;
@@ -117,6 +125,14 @@ export function brokerConfigs(name: string, { config, configs }: Broker): Descri
     .filter((setting) => !isDynamic(kafkaName(setting)))
     .map((setting) => describeSetting(setting, config));
   return [...settings, ...dynamic];
+}
+
+/** There is one logger. Its level is given at start. */
+export function rootLogger({ config }: Broker): DescribedConfig {
+  const value = config['log.level'].toUpperCase();
+  const synonyms = [{ name: 'root', value, source: CONFIG_SOURCE.logger }];
+  const definition = { type: 'STRING', default: value, doc: SETTINGS['log.level'].doc } as const;
+  return { ...described('root', definition, synonyms, value), readOnly: true };
 }
 
 /** Of a configuration that can be changed while the broker runs. */

@@ -1,4 +1,5 @@
 import { type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
+import { ADMIN_ITEMS_PER_REQUEST_MAX } from '../limits.ts';
 import type { Call } from './handler.ts';
 
 export interface ItemError {
@@ -17,6 +18,15 @@ export const refusal = (call: Call, error: ErrorName, message: string): ItemErro
   errorCode: call.code(error),
   errorMessage: message,
 });
+
+/** Throws POLICY_VIOLATION when one request names more than is done at once. */
+export function checkItemCount(what: string, count: number): void {
+  if (count <= ADMIN_ITEMS_PER_REQUEST_MAX) return;
+  throw new KafkaError(
+    'POLICY_VIOLATION',
+    `Excessively large number of ${what} per request: ${count}, at most ${ADMIN_ITEMS_PER_REQUEST_MAX}.`,
+  );
+}
 
 /** Items that a request names more than once: Kafka refuses each of them. */
 export function namedTwice<T>(items: readonly T[]): ReadonlySet<T> {

@@ -12,13 +12,14 @@ import { entityKey, parseEntity } from '../../cluster/quota-entity.ts';
 import { KafkaError } from '../../errors.ts';
 import type { AlterClientQuotasRequest } from '../../protocol/messages/alter-client-quotas.ts';
 import type { Handler } from '../handler.ts';
-import { changeEach, itemError, namedTwice } from '../item-errors.ts';
+import { changeEach, checkItemCount, itemError, namedTwice } from '../item-errors.ts';
 
 type Entry = AlterClientQuotasRequest['entries'][number];
 
 export const alterClientQuotas: Handler<'AlterClientQuotas'> = {
   turn: 'alone',
   async handle({ entries, validateOnly }, call) {
+    checkItemCount('entities', entries.length);
     const twice = namedTwice(entries.map(keyOf).filter((key) => key !== null));
     return {
       entries: await changeEach(entries, async (entry) => {

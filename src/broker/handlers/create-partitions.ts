@@ -10,7 +10,7 @@
 import { KafkaError } from '../../errors.ts';
 import type { CreatePartitionsRequest } from '../../protocol/messages/create-partitions.ts';
 import type { Call, Handler } from '../handler.ts';
-import { changeEach, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
+import { changeEach, checkItemCount, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
 import { checkReplicas } from '../partitions.ts';
 
 type RequestedTopic = CreatePartitionsRequest['topics'][number];
@@ -18,6 +18,7 @@ type RequestedTopic = CreatePartitionsRequest['topics'][number];
 export const createPartitions: Handler<'CreatePartitions'> = {
   turn: 'alone',
   async handle({ topics, validateOnly }, call) {
+    checkItemCount('topics', topics.length);
     const twice = namedTwice(topics.map(({ name }) => name));
     return {
       topics: await changeEach(topics, async (requested) => {

@@ -11,10 +11,11 @@
  */
 import type { NewTopic, Topic } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
+import { PARTITIONS_PER_TOPIC_MAX } from '../../limits.ts';
 import type { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/messages/create-topics.ts';
 import { topicConfigs } from '../config-resources.ts';
 import type { Call, Handler } from '../handler.ts';
-import { changeEach, itemError, namedTwice } from '../item-errors.ts';
+import { changeEach, checkItemCount, itemError, namedTwice } from '../item-errors.ts';
 import { checkReplicas } from '../partitions.ts';
 
 type RequestedTopic = CreateTopicsRequest['topics'][number];
@@ -23,6 +24,10 @@ type TopicResponse = CreateTopicsResponse['topics'][number];
 export const createTopics: Handler<'CreateTopics'> = {
   turn: 'alone',
   async handle({ topics, validateOnly }, call) {
+    checkItemCount(
+      'partitions',
+      topics.map(partitionCount).reduce((sum, count) => sum + count, 0),
+    );
     const twice = namedTwice(topics.map(({ name }) => name));
     // One answer per name, as in Kafka.
     const once = [...new Map(topics.map((topic) => [topic.name, topic])).values()];
@@ -46,6 +51,10 @@ export const createTopics: Handler<'CreateTopics'> = {
 
 /** THROTTLING_QUOTA_EXCEEDED (KIP-599). */
 const QUOTA_ANSWERED_SINCE = 6;
+
+/** At least one; a topic that asks for more than it can have is refused by itself. */
+const partitionCount = ({ numPartitions, assignments }: RequestedTopic): number =>
+  numPartitions > PARTITIONS_PER_TOPIC_MAX ? 1 : Math.max(numPartitions, assignments.length, 1);
 
 const partitionsOf = ({ partitions = -1 }: NewTopic, { broker }: Call): number =>
   partitions === -1 ? broker.config['num.partitions'] : partitions;

@@ -9,7 +9,7 @@
 import { KafkaError } from '../../errors.ts';
 import type { DeleteRecordsRequest } from '../../protocol/messages/delete-records.ts';
 import type { Call, Handler } from '../handler.ts';
-import { changeEach, itemError } from '../item-errors.ts';
+import { changeEach, checkItemCount, itemError } from '../item-errors.ts';
 import { requirePartition } from '../partitions.ts';
 
 type RequestedPartition = DeleteRecordsRequest['topics'][number]['partitions'][number];
@@ -18,6 +18,7 @@ export const deleteRecords: Handler<'DeleteRecords'> = {
   turn: 'alone',
   async handle({ topics }, call) {
     const items = topics.flatMap(({ name, partitions }) => partitions.map((partition) => ({ name, partition })));
+    checkItemCount('partitions', items.length);
     const results = await changeEach(items, ({ name, partition }) => remove(name, partition, call));
     let next = 0;
     return {
@@ -36,7 +37,8 @@ async function remove(name: string, { index, offset }: RequestedPartition, call:
   const { broker } = call;
   try {
     const partition = requirePartition(broker, name, index);
-    if (broker.topics.byName(name)?.config.deletes === false) {
+    const { compacted, deletes } = broker.topics.byName(name)!.config;
+    if (compacted && !deletes) {
       throw new KafkaError('POLICY_VIOLATION', `the cleanup.policy of ${name} does not allow to delete records`);
     }
     if (offset < -1) throw new KafkaError('OFFSET_OUT_OF_RANGE', `${offset} is no offset`);

@@ -10,7 +10,7 @@ import { KafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/messages/delete-topics.ts';
 import type { Call, Handler } from '../handler.ts';
-import { changeEach, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
+import { changeEach, checkItemCount, itemError, namedTwice, unknownTopic } from '../item-errors.ts';
 
 type RequestedTopic = DeleteTopicsRequest['topics'][number];
 type TopicResponse = DeleteTopicsResponse['topics'][number];
@@ -19,6 +19,7 @@ export const deleteTopics: Handler<'DeleteTopics'> = {
   turn: 'alone',
   async handle(request, call) {
     const requested = requestedTopics(request, call);
+    checkItemCount('topics', requested.length);
     const names = requested.map((topic) => call.broker.topics.byId(topic.topicId)?.name ?? topic.name ?? topic.topicId);
     const twice = namedTwice(names);
     const items = requested.map((topic, index) => ({ topic, twice: twice.has(names[index]!) }));

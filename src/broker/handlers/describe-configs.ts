@@ -4,9 +4,10 @@
  * Every configuration with its effective value, source, synonyms, type (v3) and, when asked for, documentation. Topics must
  * exist, groups need not. The broker: what can be changed while it runs, and its settings, read-only, under the names
  * that Kafka has for them; those that it does not know as well. The broker named '' stands for all of them: what was set
- * for all. No keys ask for all, an empty list as well; unknown keys are left out, as in Kafka. Client metrics have none,
- * loggers and other types of resources are INVALID_REQUEST.
+ * for all. There is one logger, the root. No keys ask for all, an empty list as well; unknown keys are left out, as in Kafka.
+ * Client metrics have none, other types of resources are INVALID_REQUEST.
  */
+import { KafkaError } from '../../errors.ts';
 import type { DescribeConfigsRequest, DescribeConfigsResponse } from '../../protocol/messages/describe-configs.ts';
 import {
   brokerConfigs,
@@ -15,17 +16,21 @@ import {
   groupConfigs,
   RESOURCE_TYPE,
   requireTopic,
+  rootLogger,
   topicConfigs,
   unsupportedResource,
 } from '../config-resources.ts';
 import type { Call, Handler } from '../handler.ts';
-import { itemError } from '../item-errors.ts';
+import { checkItemCount, itemError } from '../item-errors.ts';
 
 type Resource = DescribeConfigsRequest['resources'][number];
 type Result = DescribeConfigsResponse['results'][number];
 
 export const describeConfigs: Handler<'DescribeConfigs'> = {
-  handle: (request, call) => ({ results: request.resources.map((resource) => describe(request, resource, call)) }),
+  handle(request, call) {
+    checkItemCount('resources', request.resources.length);
+    return { results: request.resources.map((resource) => describe(request, resource, call)) };
+  },
   refuse: ({ resources }, error, call) => ({
     results: resources.map(({ resourceType, resourceName }) => ({
       ...itemError(call, error),
@@ -63,6 +68,10 @@ function configsOf({ resourceType, resourceName }: Resource, { broker }: Call): 
       return brokerConfigs(resourceName, broker);
     case RESOURCE_TYPE.group:
       return groupConfigs(resourceName, broker);
+    case RESOURCE_TYPE.brokerLogger:
+      if (resourceName === '') throw new KafkaError('INVALID_REQUEST', 'Broker id must not be empty');
+      checkBrokerName(broker, resourceName);
+      return [rootLogger(broker)];
     case RESOURCE_TYPE.clientMetrics:
       return [];
     default:

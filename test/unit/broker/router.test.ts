@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { BrokerMetrics } from '../../../src/broker/broker-metrics.ts';
 import type { Handler } from '../../../src/broker/handler.ts';
+import { describeCluster } from '../../../src/broker/handlers/describe-cluster.ts';
 import { Router } from '../../../src/broker/router.ts';
 import { SERVED } from '../../../src/broker/served.ts';
-import { ERRORS, StorageUnavailableError } from '../../../src/errors.ts';
+import { ERRORS, KafkaError, StorageUnavailableError } from '../../../src/errors.ts';
 import { API_NAMES, APIS } from '../../../src/protocol/apis.ts';
 import { decodeResponse } from '../../../src/protocol/header.ts';
 import type { LogFields, Logger } from '../../../src/runtime/logger.ts';
@@ -102,6 +103,36 @@ describe('the router', () => {
     expect((await describe()).groups).toEqual([]);
     await broker.configs.features.update([{ feature: 'group.version', level: 0, upgradeType: 'SAFE_DOWNGRADE' }]);
     expect((await describe()).groups).toMatchObject([{ errorCode: ERRORS.UNSUPPORTED_VERSION.code }]);
+  });
+
+  test('counts the time that requests take against a quota, and not the time that they wait', async () => {
+    const opened = door({ 'quota.window.num': '1' });
+    const time = { ms: 0 };
+    const runtime = { ...opened.runtime, clock: { now: () => 0, monotonic: () => time.ms } };
+    const broker = { ...opened, runtime };
+    await broker.configs.quotas.alter({ 'client-id': 'test' }, [{ name: 'request_percentage', value: 10 }]);
+    const handler: Handler<'DescribeCluster'> = {
+      async handle(request, call) {
+        time.ms += 60;
+        await Promise.resolve();
+        time.ms += waitsMs;
+        return describeCluster.refuse(request, new KafkaError('INVALID_REQUEST', ''), call)!;
+      },
+      refuse: describeCluster.refuse,
+    };
+    let waitsMs = 30_000;
+    const router = new Router(broker, { DescribeCluster: handler }, new BrokerMetrics(runtime.metrics, noGauges));
+    const throttled = async () => {
+      const outcome = await router.handle(
+        requestBytes('DescribeCluster', 1, { includeClusterAuthorizedOperations: false }).subarray(4),
+        peer,
+      );
+      return outcome.type === 'respond' ? outcome.throttleMs : -1;
+    };
+    expect(await throttled()).toBe(0);
+    waitsMs = 0;
+    // 100 ms at most, 60 used, 6 come back, 60 used.
+    expect(await throttled()).toBe(140);
   });
 
   test('counts requests, errors and latency by API', async () => {

@@ -96,6 +96,14 @@ describe('refusals', () => {
     expect(answer.topics[1]?.errorCode).toBe(0);
   });
 
+  test('more partitions than are created at once', async () => {
+    const broker = door();
+    const topics = [topic('a', { numPartitions: 6_000 }), topic('b', { numPartitions: 6_000 })];
+    const answer = await ask(broker, 'CreateTopics', 7, { topics });
+    expect(answer.topics.map(({ errorCode }) => errorCode)).toEqual(topics.map(() => ERRORS.POLICY_VIOLATION.code));
+    expect(broker.topics.count).toBe(0);
+  });
+
   test('a name that is given twice is refused, once, and not created', async () => {
     const broker = door();
     const answer = await ask(broker, 'CreateTopics', 7, { topics: [topic('twice'), topic('good'), topic('twice')] });

@@ -157,6 +157,18 @@ describe('a group', () => {
   });
 });
 
+test('the broker has one logger, whose level is given at start', async () => {
+  const { results } = await ask(await withTopic({ 'log.level': 'warn' }), 'DescribeConfigs', 4, one(8, '7'));
+  expect(results[0]?.configs).toMatchObject([{ name: 'root', value: 'WARN', configSource: 6, readOnly: true }]);
+});
+
+test('more resources than are described at once are refused', async () => {
+  const resources = Array.from({ length: 10_001 }, () => one(TOPIC, 'orders').resources[0]!);
+  const { results } = await ask(await withTopic(), 'DescribeConfigs', 4, { ...one(TOPIC, ''), resources });
+  expect(results).toHaveLength(10_001);
+  expect(results[0]?.errorCode).toBe(ERRORS.POLICY_VIOLATION.code);
+});
+
 test('client metrics have no configurations', async () => {
   const { results } = await ask(await withTopic(), 'DescribeConfigs', 4, one(16, 'subscription'));
   expect(results[0]).toMatchObject({ errorCode: 0, configs: [] });
@@ -167,7 +179,7 @@ test.each([
   ['a topic that cannot be', TOPIC, 'a b', ERRORS.INVALID_TOPIC_EXCEPTION.code],
   ['another broker', BROKER, '9', ERRORS.INVALID_REQUEST.code],
   ['a group without a name', GROUP, '', ERRORS.INVALID_REQUEST.code],
-  ['loggers of the broker', 8, '7', ERRORS.INVALID_REQUEST.code],
+  ['a logger of no broker', 8, '', ERRORS.INVALID_REQUEST.code],
 ])('%s is refused by itself', async (_what, resourceType, resourceName, errorCode) => {
   const request = one(resourceType, resourceName);
   request.resources.push(...one(TOPIC, 'orders').resources);
