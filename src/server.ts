@@ -8,6 +8,7 @@ import { ClusterConfigs } from './cluster/cluster-configs.ts';
 import { JournalReport } from './cluster/journal-report.ts';
 import { Placements } from './cluster/placements.ts';
 import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
+import { StoreClock } from './cluster/store-clock.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
 import { type Address, type Config, parseAddress } from './config.ts';
 import { type Coordinators, openCoordinators } from './coordinator/coordinators.ts';
@@ -98,7 +99,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const groupConfigs = configs.groups;
     const entriesCostMoney = metadataPricing.writeUnit > 0;
     const shared = { config, runtime, journals, topics, log, placements, groupConfigs };
-    const coordinators = openCoordinators({ ...shared, entriesCostMoney });
+    const storeClock = new StoreClock(objects, clusterId, runtime);
+    const coordinators = openCoordinators({ ...shared, entriesCostMoney, storeClock });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
     return {
       brokerId,

@@ -4,6 +4,7 @@
  */
 import type { GroupConfigs } from '../cluster/group-configs.ts';
 import type { Placements } from '../cluster/placements.ts';
+import type { StoreClock } from '../cluster/store-clock.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -34,6 +35,8 @@ export interface CoordinatorsOptions {
   readonly log: Log;
   readonly placements: Placements;
   readonly groupConfigs: GroupConfigs;
+  /** Asked before committed offsets expire. */
+  readonly storeClock?: StoreClock;
   /** Entries of journals are billed: what can wait a little, does. */
   readonly entriesCostMoney?: boolean;
 }
@@ -117,6 +120,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     intervalMs: config['offsets.retention.check.interval.ms'],
     retentionMs: config['offsets.retention.minutes'] * 60_000,
     guardRetentionMs: config['producer.id.expiration.ms'],
+    ...(options.storeClock && { storeClock: options.storeClock }),
   });
   const { shareGroups, shares, shareOffsets } = openShares(options, groups);
   // Every kind of group registers before groups are loaded.
