@@ -97,10 +97,9 @@ export class Completions {
   /** True when every participant knows the end. */
   async #tellAll({ transactionalId, transaction, journal }: LiveTransaction): Promise<boolean> {
     await this.#options.guardsOf(transactionalId);
-    const told = await this.#journalsOf(transaction);
-    if (told === null) return false;
+    const { found, missing } = await this.#journalsOf(transaction);
     const results = await Promise.all(
-      [...told].flatMap(([participant, participants]) =>
+      [...found].flatMap(([participant, participants]) =>
         chunks(participants).map((chunk) =>
           this.#try(
             participant.coordinate((view) => ({
@@ -111,13 +110,16 @@ export class Completions {
         ),
       ),
     );
-    return results.every((done) => done);
+    return !missing && results.every((done) => done);
   }
 
-  /** Participants by their journals; those that are gone need not be told. Null when some cannot be found now. */
-  async #journalsOf(transaction: Transaction): Promise<ReadonlyMap<Journal, Participants> | null> {
+  /** Participants by their journals, and whether there are some that cannot be reached now. Who is gone need not be told. */
+  async #journalsOf(
+    transaction: Transaction,
+  ): Promise<{ readonly found: ReadonlyMap<Journal, Participants>; readonly missing: boolean }> {
     const { journals, placements, topics } = this.#options;
     const found = new Map<Journal, { places: Place[]; groups: string[] }>();
+    let missing = false;
     const of = (journal: Journal) => {
       const known = found.get(journal) ?? { places: [], groups: [] };
       found.set(journal, known);
@@ -127,8 +129,8 @@ export class Completions {
       const placed = topics.byId(place.topicId)?.partitions[place.partition];
       if (placed === undefined) continue;
       const journal = journals.find(({ id }) => id === placed.journal);
-      if (journal === undefined) return null;
-      of(journal).places.push(place);
+      if (journal === undefined) missing = true;
+      else of(journal).places.push(place);
     }
     for (const groupId of transaction.groups) {
       try {
@@ -136,12 +138,13 @@ export class Completions {
         if (journal && journal.state.records(groupOwner(groupId)).size > 0) of(journal).groups.push(groupId);
       } catch (cause) {
         if (toKafkaError(cause) === null) throw cause;
-        return null;
+        missing = true;
       }
     }
-    return new Map(
-      [...found].map(([journal, { places, groups }]) => [journal, { partitions: partitionsOf(places), groups }]),
+    const participants = [...found].map(
+      ([journal, { places, groups }]) => [journal, { partitions: partitionsOf(places), groups }] as const,
     );
+    return { found: new Map(participants), missing };
   }
 
   /** False when it is to be tried again. */
