@@ -88,7 +88,7 @@ function keep(members: readonly AssignorMember[], places: readonly Place[], shar
 }
 
 /**
- * Members who want more take partitions in turn, those with the fewest holders first. A partition may be left with fewer
+ * Members who want more take neighbouring partitions, which records can hold as runs. A partition may be left with fewer
  * than `sharing` holders when all who want more have it already, never with none.
  */
 function fill(places: readonly Place[], sharing: number, wanted: number[]): void {
@@ -98,10 +98,10 @@ function fill(places: readonly Place[], sharing: number, wanted: number[]): void
       if (holders.size > level || hungry.length === 0) continue;
       const at = hungry.findIndex((index) => !holders.has(index));
       if (at === -1) continue;
-      const [index] = hungry.splice(at, 1);
-      holders.add(index!);
-      wanted[index!]! -= 1;
-      if (wanted[index!]! > 0) hungry.push(index!);
+      const index = hungry[at]!;
+      holders.add(index);
+      wanted[index]! -= 1;
+      if (wanted[index] === 0) hungry.splice(at, 1);
     }
   }
 }
