@@ -62,6 +62,10 @@ export class Completions {
     this.#running.set(transactionalId, run);
   }
 
+  get count(): number {
+    return this.#running.size;
+  }
+
   /** Undefined when nothing is under way. Never rejects. */
   under(transactionalId: string): Promise<void> | undefined {
     return this.#running.get(transactionalId);

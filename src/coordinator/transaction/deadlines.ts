@@ -17,8 +17,9 @@ export interface Overdue {
   expire(live: LiveTransaction, before: number): Promise<unknown>;
 }
 
-/** Decisions under way at once; the rest comes with the next look. */
+/** Decisions under way at once; the rest comes with a look soon after. */
 const DECISIONS_MAX = 1_000;
+const BUSY_INTERVAL_MS = 1_000;
 const LOOK_INTERVAL_MS_MIN = 10;
 
 export class Deadlines {
@@ -67,7 +68,11 @@ export class Deadlines {
     let nextDueAt = Math.min(now + abortIntervalMs, this.#nextExpiryAt);
     for (const live of this.#overdue.list()) {
       const { transaction } = live;
-      if (this.#deciding.size >= DECISIONS_MAX) break;
+      if (this.#deciding.size >= DECISIONS_MAX) {
+        nextDueAt = Math.min(nextDueAt, now + BUSY_INTERVAL_MS);
+        if (expiring) this.#nextExpiryAt = nextDueAt;
+        break;
+      }
       if (isTimedOut(transaction, now)) {
         this.#decide(live, 'abort', () => this.#overdue.abort(live));
       } else if (transaction.state === 'Ongoing') {

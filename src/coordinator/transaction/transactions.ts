@@ -23,6 +23,7 @@ import { type ForcedMarker, forceMarker } from './forced-marker.ts';
 import { GuardWriter } from './guard-writer.ts';
 import { NO_PARTICIPANTS, type Participants, type Place, partitionsOf } from './participants.ts';
 import { type LiveTransaction, TransactionIndex } from './transaction-index.ts';
+import { transactionMetrics } from './transaction-metrics.ts';
 import {
   identityOf,
   isPrepared,
@@ -104,9 +105,17 @@ export class Transactions {
     this.#guards = new GuardWriter(journals, topics);
     const guardsOf = (transactionalId: string) => this.#guards.under(transactionalId);
     this.#completions = new Completions({ journals, placements, topics, runtime, guardsOf }, () => this.#index);
+    const timedOut = transactionMetrics(runtime.metrics, {
+      ids: () => this.#index.count,
+      open: () => count(this.list(), ({ transaction }) => transaction.state === 'Ongoing'),
+      ending: () => this.#completions.count,
+    });
     this.#deadlines = new Deadlines(runtime, settings, {
       list: () => this.list(),
-      abort: (live) => this.#decide(live.transactionalId, live.journal, { type: 'timeOut' }),
+      abort: async ({ transactionalId, journal }) => {
+        await this.#decide(transactionalId, journal, { type: 'timeOut' });
+        timedOut.add();
+      },
       expire: (live, before) => this.#expire(live, before),
     });
     this.#index = new TransactionIndex(journals, (live) => this.#onChanged(live));
@@ -384,6 +393,12 @@ function checkId(transactionalId: string): void {
     'INVALID_REQUEST',
     `a transactional id of ${bytes} bytes is too long: at most ${OWNER_BYTES_MAX}`,
   );
+}
+
+function count<T>(all: Iterable<T>, matches: (each: T) => boolean): number {
+  let found = 0;
+  for (const each of all) if (matches(each)) found++;
+  return found;
 }
 
 const throwCoordinatorError = (cause: unknown): never => {
