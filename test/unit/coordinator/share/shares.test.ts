@@ -199,6 +199,43 @@ describe.each([1, 4])('with %i journals', (journals) => {
     });
   });
 
+  test('nothing is answered, and nothing given out again, before it is durable', async () => {
+    await produce(world, topicId, 0, ['a', 'b']);
+    const [one, two] = [await joined('m1'), await joined('m2')];
+    await one.fetch();
+    await two.fetch();
+    world.faults.script({ operation: 'put', fault: 'hang', times: 100 });
+    let answered = false;
+    const acknowledging = one.acknowledge({ first: 0, last: 1, types: [ACCEPT, RELEASE] }).finally(() => {
+      answered = true;
+    });
+    await runtime.settle();
+    expect(await values(two)).toEqual([]);
+    // Whose lock would have ended meanwhile is not asked any more.
+    await runtime.advance(LOCK_MS);
+    expect(await values(two)).toEqual([]);
+    expect(answered).toBe(false);
+    world.faults.heal();
+    await runtime.advance(5_000);
+    expect(await acknowledging).toEqual(['NONE']);
+    expect(await two.fetch()).toMatchObject([{ values: ['b'], ranges: [{ deliveryCount: 2 }] }]);
+    expect(await offsets()).toEqual(['orders/0@1+1']);
+  });
+
+  test('acknowledgements of one turn share an entry', async () => {
+    const wide = await createTopic(world, 'wide', 3);
+    for (const partition of [0, 1, 2]) await produce(world, wide, partition, ['a', 'b']);
+    const consumer = await joined('m1', ['wide']);
+    expect(await values(consumer)).toHaveLength(6);
+    const { journal } = world.broker.coordinators.groups.find('g')!;
+    const before = journal.state.lastSeq;
+    const acknowledged = await consumer.acknowledge(
+      ...[0, 1, 2].map((partition) => ({ partition, first: 0, last: 1, types: [ACCEPT, REJECT] })),
+    );
+    expect(acknowledged).toEqual(['NONE', 'NONE', 'NONE']);
+    expect(journal.state.lastSeq).toBe(before + 1);
+  });
+
   test('a deposed broker acknowledges nothing', async () => {
     await produce(world, topicId, 0, ['a']);
     const consumer = await joined('m1');
