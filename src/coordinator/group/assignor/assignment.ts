@@ -1,5 +1,5 @@
 /** Sets of partitions: what assignments are compared, joined and written down with. */
-import type { Assignment } from './assignor.ts';
+import { type Assignment, NO_PARTITIONS } from './assignor.ts';
 
 export const partitionCountOf = (assignment: Assignment): number => {
   let count = 0;
@@ -73,7 +73,9 @@ export function writeAssignment(assignment: Assignment): WrittenAssignment {
 
 /** Throws what `fail` makes of a text that is no list of runs. */
 export function readAssignment(written: WrittenAssignment, fail: (text: string) => Error): Assignment {
-  return new Map(Object.entries(written).map(([topicId, text]) => [topicId, readRuns(text, fail)]));
+  const entries = Object.entries(written);
+  if (entries.length === 0) return NO_PARTITIONS;
+  return new Map(entries.map(([topicId, text]) => [topicId, readRuns(text, fail)]));
 }
 
 function writeRuns(partitions: readonly number[]): string {

@@ -46,6 +46,11 @@ interface MemberRecord {
   readonly classic: ClassicMembership | null;
 }
 
+interface Read {
+  readonly records: Records;
+  readonly group: ConsumerGroup;
+}
+
 type ReadMembers = Map<string, { readonly text: string; readonly member: ConsumerMember }>;
 type ReadTargets = Map<string, { readonly text: string; readonly target: Assignment }>;
 
@@ -55,12 +60,12 @@ type ReadTargets = Map<string, { readonly text: string; readonly target: Assignm
  */
 export class ConsumerGroupReader {
   readonly #groupId: string;
-  /** Versions of the records that are still around: the durable one, those of an entry being built. */
-  readonly #read = new WeakMap<Records, ConsumerGroup>();
+  /** What was read last, and before: the durable records, and those of an entry being built. */
+  #latest: Read | null = null;
+  #before: Read | null = null;
   #header: { readonly text: string; readonly record: GroupRecord } | null = null;
   #members: ReadMembers = new Map();
   #targets: ReadTargets = new Map();
-  #last: ConsumerGroup | null = null;
 
   constructor(groupId: string) {
     this.#groupId = groupId;
@@ -68,8 +73,11 @@ export class ConsumerGroupReader {
 
   /** Null when the records are not those of a consumer group. Throws StorageCorruptError. */
   read(records: Records): ConsumerGroup | null {
-    const known = this.#read.get(records);
-    if (known) return known;
+    if (this.#latest?.records === records) {
+      this.#before = null; // Records of the past are not kept alive.
+      return this.#latest.group;
+    }
+    if (this.#before?.records === records) return this.#before.group;
     const text = records.get(GROUP_KEY);
     if (text === undefined) return null;
     const isSameHeader = this.#header?.text === text;
@@ -77,9 +85,9 @@ export class ConsumerGroupReader {
     if (header.record.type !== 'consumer') return null;
     this.#header = header;
     const isSame = this.#readMembers(records) && isSameHeader;
-    const group = isSame && this.#last ? this.#last : this.#assemble(header.record);
-    this.#last = group;
-    this.#read.set(records, group);
+    const group = isSame && this.#latest ? this.#latest.group : this.#assemble(header.record);
+    this.#before = this.#latest;
+    this.#latest = { records, group };
     return group;
   }
 

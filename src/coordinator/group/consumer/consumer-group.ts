@@ -6,7 +6,7 @@
  *   `target-assignment.ts` computes who is to have what ──► `targetEpoch` = `epoch`            (Reconciling)
  *   `reconcile.ts` takes each member there, in its own heartbeats ──► every `memberEpoch` = it (Stable)
  */
-import type { Assignment } from '../assignor/assignor.ts';
+import { type Assignment, NO_PARTITIONS } from '../assignor/assignor.ts';
 import type { GroupStateName } from '../live-group.ts';
 
 export interface ConsumerGroup {
@@ -96,8 +96,8 @@ export const newMember = (memberId: string): ConsumerMember => ({
   memberEpoch: 0,
   previousMemberEpoch: 0,
   state: 'STABLE',
-  assigned: new Map(),
-  revoking: new Map(),
+  assigned: NO_PARTITIONS,
+  revoking: NO_PARTITIONS,
   classic: null,
 });
 

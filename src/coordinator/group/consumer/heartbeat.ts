@@ -5,7 +5,7 @@
  */
 import { KafkaError } from '../../../errors.ts';
 import { equalAssignments, isSubset } from '../assignor/assignment.ts';
-import type { Assignment } from '../assignor/assignor.ts';
+import { type Assignment, NO_PARTITIONS } from '../assignor/assignor.ts';
 import {
   type ConsumerGroup,
   type ConsumerMember,
@@ -240,6 +240,6 @@ function leave(group: ConsumerGroup, heartbeat: Heartbeat, context: HeartbeatCon
   const answer: HeartbeatAnswer = { memberId, memberEpoch, assignment: null };
   if (memberEpoch === LEAVES) return { group: fenceMembers(group, [memberId], context), answer };
   if (member.memberEpoch === LEFT_STATICALLY) return { group, answer };
-  const away: ConsumerMember = { ...member, memberEpoch: LEFT_STATICALLY, revoking: new Map() };
+  const away: ConsumerMember = { ...member, memberEpoch: LEFT_STATICALLY, revoking: NO_PARTITIONS };
   return { group: withMember(group, away), answer };
 }

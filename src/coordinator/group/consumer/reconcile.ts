@@ -11,7 +11,7 @@
 
 import { KafkaError } from '../../../errors.ts';
 import { difference, equalAssignments, filterPartitions, intersection, union } from '../assignor/assignment.ts';
-import type { Assignment } from '../assignor/assignor.ts';
+import { type Assignment, NO_PARTITIONS } from '../assignor/assignor.ts';
 import { type ConsumerGroup, type ConsumerMember, isReconciled, type MemberState } from './consumer-group.ts';
 
 export interface Reconciliation {
@@ -54,7 +54,7 @@ function next(member: ConsumerMember, memberEpoch: number, towards: Reconciliati
   const missing = difference(target, kept);
   const free = filterPartitions(missing, (topicId, partition) => !isTaken(topicId, partition));
   const state: MemberState = equalAssignments(free, missing) ? 'STABLE' : 'UNRELEASED_PARTITIONS';
-  return become(member, { state, memberEpoch: targetEpoch, assigned: union(kept, free), revoking: new Map() });
+  return become(member, { state, memberEpoch: targetEpoch, assigned: union(kept, free), revoking: NO_PARTITIONS });
 }
 
 /** A member that does not say what it owns may still own it. */
