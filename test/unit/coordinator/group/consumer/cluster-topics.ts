@@ -25,6 +25,10 @@ export class ClusterTopics implements SubscribableTopics {
     return this.#topics.get(name);
   }
 
+  nameOf(topicId: string): string | undefined {
+    return [...this.#topics].find(([, topic]) => topic.topicId === topicId)?.[0];
+  }
+
   matching(regex: string): readonly string[] {
     const pattern = compileTopicPattern(regex);
     return [...this.#topics.keys()].filter((name) => pattern.matches(name)).sort();

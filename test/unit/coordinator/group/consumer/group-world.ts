@@ -22,6 +22,7 @@ import {
   fenceMembers,
   type Heartbeat,
   type HeartbeatAnswer,
+  type HeartbeatContext,
 } from '../../../../../src/coordinator/group/consumer/heartbeat.ts';
 import { KafkaError } from '../../../../../src/errors.ts';
 import type { ClusterTopics } from './cluster-topics.ts';
@@ -74,8 +75,12 @@ export class GroupWorld {
   }
 
   send(request: Heartbeat): HeartbeatAnswer {
+    return this.decide((group, context) => decideHeartbeat(group, request, context));
+  }
+
+  decide<T>(decide: (group: ConsumerGroup, context: HeartbeatContext) => { group: ConsumerGroup; answer: T }): T {
     const { sizeMax = 1_000, targetBytesMax = 100_000, assignorDefault = 'uniform' } = this.#options;
-    const outcome = decideHeartbeat(this.#group, request, {
+    const outcome = decide(this.#group, {
       timestamp: this.timestamp,
       topics: this.topics,
       checkTopics: true,
