@@ -118,6 +118,13 @@ export interface OffsetTold extends PartitionName {
   readonly together: boolean;
 }
 
+export interface MemberSeen {
+  readonly process: string;
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly instanceId: string | null;
+}
+
 export interface StoredTopic {
   readonly topicId: string;
   readonly name: string;
@@ -185,6 +192,36 @@ export type HistoryEvent =
   /** What a group was told of one of its offsets, or told to keep. */
   | ({ readonly type: 'offsetCommitted' } & OffsetTold)
   | ({ readonly type: 'offsetFetched' } & OffsetTold)
+  // Members of groups. What they ask is seen when it arrives at the process, what they are told when it leaves.
+  | ({ readonly type: 'memberJoined'; readonly generation: number } & MemberSeen)
+  /** By the leader of a generation: base64 by member id. */
+  | ({
+      readonly type: 'assignmentsSent';
+      readonly generation: number;
+      readonly assignments: ReadonlyMap<string, string>;
+    } & MemberSeen)
+  | ({ readonly type: 'memberAssigned'; readonly generation: number; readonly assignment: string } & MemberSeen)
+  | ({ readonly type: 'memberLeft' } & MemberSeen)
+  /** `generation` is an epoch in consumer groups. The commit carries its name as metadata. */
+  | ({ readonly type: 'commitSent'; readonly generation: number; readonly commitId: string } & MemberSeen)
+  /** A member of a consumer group was told where it stands. */
+  | ({
+      readonly type: 'memberTold';
+      readonly epoch: number;
+      /** Names of partitions; null: as before. */
+      readonly assigned: readonly string[] | null;
+      /** How often the journals had changed the member when its request arrived. */
+      readonly changesBefore: number;
+    } & MemberSeen)
+  /** What a member of a consumer group reads from now on, as it sees it itself. */
+  | {
+      readonly type: 'memberHolds';
+      readonly groupId: string;
+      readonly memberId: string;
+      readonly partitions: readonly string[];
+    }
+  /** All is well, and the members of a group do not come to share its partitions. */
+  | { readonly type: 'unsettled'; readonly groupId: string; readonly what: string; readonly waitedMs: number }
   /** A client was told that its transaction has ended so. */
   | { readonly type: 'transactionEnded'; readonly transaction: number; readonly committed: boolean }
   | { readonly type: 'producerIdGiven'; readonly id: number }

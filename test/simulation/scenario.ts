@@ -52,6 +52,9 @@ export interface Load {
   readonly transactionalWriters: number;
   /** Consumers that commit offsets without being members. */
   readonly committers: number;
+  /** Members of each group of the kind. */
+  readonly classicGroups: readonly number[];
+  readonly consumerGroups: readonly number[];
   /** Mean pause of a writer between two batches. */
   readonly pauseMs: number;
   /** Mean time between changes of topics. */
@@ -71,6 +74,8 @@ const FREE_METADATA: MetadataPricing = { writeUnit: 0, readUnit: 0 };
 /** Those of S3 and DynamoDB: only their relation matters. */
 const PAID_OBJECTS: ObjectPricing = { create: 0.000005, read: 0.0000004, list: 0.000005 };
 const PAID_METADATA: MetadataPricing = { writeUnit: 0.625, readUnit: 0.125 };
+
+const GROUP_SIZE_MAX = 4;
 
 export function drawScenario({ seed, minutes, journals }: ScenarioOptions): Scenario {
   const random = new SeededRandom(seed, '/scenario');
@@ -119,7 +124,20 @@ function drawConfig(random: SeededRandom, journals: number): Config {
     'reclaim.interval.ms': String(random.pick([200, 1_000, 5_000])),
     'reclaim.delay.ms': String(random.pick([100, 1_000, 5_000])),
     'reclaim.orphan.age.ms': String(random.pick([1_000, 5_000, 20_000])),
+    ...drawGroupConfig(random.fork('groups')),
   });
+}
+
+/** Sessions of seconds: a group rebalances many times in a simulated minute. */
+function drawGroupConfig(random: SeededRandom): Record<string, string> {
+  return {
+    'group.initial.rebalance.delay.ms': String(random.pick([0, 50, 500])),
+    'group.min.session.timeout.ms': '500',
+    'group.consumer.session.timeout.ms': String(random.pick([1_000, 3_000])),
+    'group.consumer.min.session.timeout.ms': '500',
+    'group.consumer.heartbeat.interval.ms': String(random.pick([200, 500])),
+    'group.consumer.min.heartbeat.interval.ms': '100',
+  };
 }
 
 function drawWeather(random: SeededRandom, latencyMs: readonly [number, number]): StoreWeather {
@@ -165,5 +183,10 @@ function drawLoad(random: SeededRandom): Load {
     pauseMs: random.pick([20, 60, 200]),
     topicChangeMs: random.pick([3_000, 15_000]),
     deleteRecordsEveryMs: random.pick([2_000, 10_000]),
+    classicGroups: drawGroups(random.fork('classic groups')),
+    consumerGroups: drawGroups(random.fork('consumer groups')),
   };
 }
+
+const drawGroups = (random: SeededRandom): number[] =>
+  Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.integer(1, GROUP_SIZE_MAX + 1));

@@ -5,7 +5,9 @@
  */
 import { Acknowledgements } from './acknowledgements.ts';
 import { acknowledgedRecords } from './checkers/acknowledged-records.ts';
+import { ClassicGenerations } from './checkers/classic-generations.ts';
 import { CommittedOffsets } from './checkers/committed-offsets.ts';
+import { FencedCommits } from './checkers/fenced-commits.ts';
 import { idempotence } from './checkers/idempotence.ts';
 import { journalEpochs } from './checkers/journal-epochs.ts';
 import { liveness } from './checkers/liveness.ts';
@@ -26,6 +28,8 @@ import { Supervisor } from './supervisor.ts';
 import { TopicDirectory } from './topic-directory.ts';
 import { Trace, type TraceSummary } from './trace.ts';
 import { Weather } from './weather.ts';
+import { classicGroup } from './workload/classic-group.ts';
+import { assignedNames } from './workload/classic-protocol.ts';
 import { committer } from './workload/committer.ts';
 import { conditionalWriter } from './workload/conditional-writer.ts';
 import { finalReader } from './workload/final-reader.ts';
@@ -149,6 +153,8 @@ class Simulation {
         idempotence(),
         transactions(),
         committedOffsets,
+        new ClassicGenerations(assignedNames),
+        new FencedCommits(),
         this.#segments,
         topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
         liveness(),
@@ -296,6 +302,10 @@ class Simulation {
     many(load.randomReaders, 'random', (name) => randomReader(world, named(name)));
     many(load.transactionalWriters, 'transactional', (name) => transactionalWriter(world, name, named(name)));
     many(load.committers, 'committer', (name) => committer(world, name, named(name)));
+    for (const [index, size] of load.classicGroups.entries()) {
+      const name = `classic-group-${index}`;
+      this.#workload.push(this.#guarded(classicGroup(world, name, named(name), size)));
+    }
     many(1, 'deleter', (name) => recordDeleter(world, named(name)));
   }
 
@@ -351,6 +361,14 @@ class Simulation {
       case 'offsetCommitted':
         this.#trace.add(event.process, `committed offset ${event.offset} of ${event.groupId} for ${nameOf(event)}`);
         return;
+      case 'memberJoined':
+      case 'memberAssigned':
+      case 'memberLeft':
+      case 'commitSent': {
+        const { process, type: _, ...rest } = event;
+        this.#trace.add(process, `${type} ${JSON.stringify(rest)}`);
+        return;
+      }
       case 'offsetListed':
         this.#trace.add(event.process, `answers offset ${JSON.stringify(event.at)} ${event.offset}`);
         return;

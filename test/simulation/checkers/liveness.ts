@@ -14,6 +14,10 @@ export function liveness(): Checker {
           throw new Violation('liveness', `${event.process}: ${event.what}`);
         case 'stuck':
           throw new Violation('liveness', `${event.what} got no answer in ${Math.round(event.waitedMs)} ms of calm`);
+        case 'unsettled': {
+          const { groupId, what, waitedMs } = event;
+          throw new Violation('liveness', `group ${groupId} is not at rest in ${waitedMs} ms of calm: ${what}`);
+        }
         case 'answered':
           if (event.outcome.error === 'UNKNOWN_SERVER_ERROR') {
             const { message } = event.outcome;

@@ -1,0 +1,112 @@
+/** The members of one group, and what goes wrong with them. */
+import { nameOf } from '../history.ts';
+import type { SeededRandom } from '../seeded-random.ts';
+import type { World } from '../world.ts';
+import type { CommitsAs, Position } from './group-reading.ts';
+
+/** What the others see of a member. */
+export interface CrewMember {
+  /** Lives and dies and lives again, until the crew is over. */
+  run(): Promise<void>;
+  /** Null while it is not at work. */
+  readonly standing: Standing | null;
+}
+
+export interface Standing {
+  /** Or epoch. */
+  readonly generation: number;
+  /** Names of partitions. */
+  readonly partitions: readonly string[];
+}
+
+/** Somebody who was a member, and does not know that it is not any more. */
+export interface Former extends CommitsAs {
+  readonly positions: readonly Position[];
+}
+
+export type Mishap = 'crash' | 'leave' | 'stall' | 'rejoin' | 'ghost' | 'intruder';
+
+const MISHAPS: readonly Mishap[] = ['crash', 'leave', 'stall', 'rejoin', 'ghost', 'ghost', 'intruder'];
+const MISHAP_CHANCE = 0.06;
+const FORMERS_MAX = 8;
+/** How long the members of a group may take to share its partitions once nothing goes wrong. */
+const SETTLE_MS_MAX = 60_000;
+const LOOK_MS = 200;
+
+export class Crew {
+  readonly groupId: string;
+  readonly #world: World;
+  readonly #random: SeededRandom;
+  readonly #formers: Former[] = [];
+  #over = false;
+
+  constructor(world: World, groupId: string, random: SeededRandom) {
+    this.#world = world;
+    this.groupId = groupId;
+    this.#random = random;
+  }
+
+  /** Nothing is asked of the group any more: members leave. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** What happens to a member between two of its heartbeats. */
+  mishap(): Mishap | null {
+    if (this.#world.draining || !this.#random.chance(MISHAP_CHANCE)) return null;
+    return this.#random.pick(MISHAPS);
+  }
+
+  remember(former: Former): void {
+    this.#formers.push(former);
+    if (this.#formers.length > FORMERS_MAX) this.#formers.shift();
+  }
+
+  pickFormer(): Former | null {
+    return this.#formers.length === 0 ? null : this.#random.pick(this.#formers);
+  }
+
+  /** Resolves when the workload has ended, the group has come to rest, and all members have left. */
+  async run(members: readonly CrewMember[]): Promise<void> {
+    const lives = Promise.all(members.map((member) => member.run()));
+    while (!this.#world.draining) await this.#world.time.sleep(LOOK_MS);
+    await this.#settle(members);
+    this.#over = true;
+    await lives;
+  }
+
+  async #settle(members: readonly CrewMember[]): Promise<void> {
+    const { time, history } = this.#world;
+    for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
+      const what = this.#unrest(members);
+      if (what === null) return;
+      if (waitedMs >= SETTLE_MS_MAX) {
+        history.add({ type: 'unsettled', groupId: this.groupId, what, waitedMs });
+        return;
+      }
+      await time.sleep(LOOK_MS);
+    }
+  }
+
+  /** Null when all members are of one generation and every partition is with one of them. */
+  #unrest(members: readonly CrewMember[]): string | null {
+    const generations = new Set<number>();
+    const taken = new Set<string>();
+    for (const [index, { standing }] of members.entries()) {
+      if (standing === null) return `member ${index} is not at work`;
+      generations.add(standing.generation);
+      for (const partition of standing.partitions) {
+        if (taken.has(partition)) return `two members have ${partition}`;
+        taken.add(partition);
+      }
+    }
+    if (generations.size > 1) return `members are at ${[...generations].join(', ')}`;
+    for (const { topicId, partitions } of this.#world.topics.all()) {
+      for (let partition = 0; partition < partitions; partition++) {
+        const name = nameOf({ topicId, partition });
+        if (!taken.has(name)) return `nobody has ${name}`;
+      }
+    }
+    return null;
+  }
+}
