@@ -98,12 +98,12 @@ export function advance(
   context: Pick<HeartbeatContext, 'topics' | 'checkTopics' | 'targets'>,
 ): ConsumerGroup {
   let after = withMember(group, member);
-  const subscriptions = () => new Subscriptions(context.topics, after.members.values());
-  if (isNewSubscription || context.checkTopics) {
-    const topicsHash = subscriptions().hash();
+  if (isNewSubscription || context.checkTopics || after.epoch > after.targetEpoch) {
+    const subscriptions = new Subscriptions(context.topics, after.members.values());
+    const topicsHash = subscriptions.hash();
     if (isNewSubscription || topicsHash !== after.topicsHash) after = { ...after, epoch: after.epoch + 1, topicsHash };
+    if (after.epoch > after.targetEpoch) after = assignTargets(after, subscriptions, context.targets);
   }
-  if (after.epoch > after.targetEpoch) after = assignTargets(after, subscriptions(), context.targets);
   // A target that is not written to its end is nothing to go by.
   if (after.epoch > after.targetEpoch) return after;
   const reconciled = reconcile(member, {

@@ -137,7 +137,11 @@ export class LiveConsumerGroup implements LiveGroup {
   }
 
   checkCommit(committer: Committer, view: RecordsView): void {
-    checkConsumerCommit(this.#require(view.records(this.#owner)), committer);
+    const group = this.#reader.read(view.records(this.#owner));
+    if (group === null) {
+      throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', `group ${this.groupId} changes its protocol`);
+    }
+    checkConsumerCommit(group, committer);
   }
 
   checkFetch(memberId: string, memberEpoch: number): void {

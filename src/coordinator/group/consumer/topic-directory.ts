@@ -3,8 +3,8 @@ import type { Topic, Topics } from '../../../cluster/topics.ts';
 import type { SubscribableTopics, SubscribedTopic } from './subscription.ts';
 import { compileTopicPattern, type TopicPattern } from './topic-pattern.ts';
 
-/** Expressions of all groups; beyond it the one that was not asked for longest is computed again. */
-const PATTERNS_KEPT_MAX = 1_000;
+/** Each with names of up to all topics; beyond it the expression that was not asked for longest is computed again. */
+const PATTERNS_KEPT_MAX = 256;
 const PAGE_COUNT = 1_000;
 
 type TopicsOfDirectory = Pick<Topics, 'byName' | 'byId' | 'list' | 'version'>;

@@ -1,7 +1,8 @@
 /** Consumer groups of a whole broker: durable before they are answered, back after a restart, sessions and deadlines. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Faults, faultyMetadataStore } from '../../../../../src/storage/faulty.ts';
 import { memoryStores } from '../../../journal/harness.ts';
-import { manualRuntime } from '../../../log/manual-runtime.ts';
+import { manualRuntime, turns } from '../../../log/manual-runtime.ts';
 import { type BrokerWorld, errorName, openBroker } from './broker-world.ts';
 
 let stores: ReturnType<typeof memoryStores>;
@@ -247,6 +248,56 @@ describe('a broker that does not lead any more', () => {
     world = next;
     expect(await beat(a)).toBe('NONE');
     await old.close();
+  });
+});
+
+describe('a store that misbehaves', () => {
+  let faults: Faults;
+  beforeEach(async () => {
+    await world.close();
+    const runtime = manualRuntime(3);
+    faults = new Faults(runtime);
+    world = await openBroker({
+      stores: { ...stores, metadata: faultyMetadataStore(stores.metadata, faults) },
+      runtime,
+    });
+  });
+
+  test('nobody is answered before what was decided is durable, and what never was is not there after a restart', async () => {
+    const a = await join('a');
+    faults.script({ operation: 'put', fault: 'hang' });
+    let answered = false;
+    const joining = { memberId: 'b', memberEpoch: 0, subscribedTopicNames: ['orders'], rebalanceTimeoutMs: 1_000 };
+    const lost = send({ ...joining, topicPartitions: [] }).then((answer) => {
+      answered = true;
+      return answer.error;
+    });
+    await turns(50);
+    expect(answered).toBe(false);
+    expect(await beat(a)).toBe('NONE'); // What is durable goes on.
+    await world.close();
+    expect(await lost).toBe('NOT_COORDINATOR');
+    world = await openBroker({ stores });
+    expect((await describeGroup()).members.map(({ memberId }) => memberId)).toEqual(['a']);
+    expect(await beat(a)).toBe('NONE');
+  });
+
+  test('a join whose answer the store lost is there once', async () => {
+    await join('a');
+    faults.script({ operation: 'put', fault: 'answer-lost', times: 3 });
+    const joining = join('b');
+    await world.runtime.advance(10_000);
+    const b = await joining;
+    await restart();
+    expect((await describeGroup()).members.map(({ memberId }) => memberId)).toEqual(['a', 'b']);
+    expect(await beat(b)).toBe('NONE');
+  });
+
+  test('a join that fails because the store is away can be repeated', async () => {
+    faults.script({ operation: 'put', fault: 'error-before' });
+    const joining = { memberId: 'a', memberEpoch: 0, subscribedTopicNames: ['orders'], rebalanceTimeoutMs: 1_000 };
+    expect((await send({ ...joining, topicPartitions: [] })).error).toBe('COORDINATOR_NOT_AVAILABLE');
+    expect(await join('a')).toMatchObject({ memberEpoch: 1 });
   });
 });
 

@@ -269,6 +269,17 @@ describe('upgrade', () => {
     expect(sorted(a, b, c)).toEqual([0, 1, 2, 3]);
   });
 
+  test('a member that cannot be written leaves the classic group as it was', async () => {
+    const a = new ClassicClient();
+    await classicGroup(a);
+    const subscribedTopicNames = Array.from({ length: 20_000 }, (_, index) => `a-topic-with-a-long-name-${index}`);
+    const joining = { groupId: 'g', memberId: 'c', memberEpoch: 0, rebalanceTimeoutMs: 1, topicPartitions: [] };
+    const answer = await world.ask('ConsumerGroupHeartbeat', 1, { ...joining, subscribedTopicNames });
+    expect(errorName(answer.errorCode)).toBe('INVALID_REQUEST');
+    expect(await group()).toBe('classic Stable');
+    expect(await a.beat()).toBe('NONE');
+  });
+
   test.each([
     ['of another protocol type', 'connect', subscription([])],
     ['whose members cannot be read', 'consumer', Buffer.of(0, 1, 2)],
