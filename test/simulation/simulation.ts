@@ -7,6 +7,7 @@ import { Acknowledgements } from './acknowledgements.ts';
 import { acknowledgedRecords } from './checkers/acknowledged-records.ts';
 import { ClassicGenerations } from './checkers/classic-generations.ts';
 import { CommittedOffsets } from './checkers/committed-offsets.ts';
+import { ConsumerEpochs } from './checkers/consumer-epochs.ts';
 import { FencedCommits } from './checkers/fenced-commits.ts';
 import { idempotence } from './checkers/idempotence.ts';
 import { journalEpochs } from './checkers/journal-epochs.ts';
@@ -32,6 +33,7 @@ import { classicGroup } from './workload/classic-group.ts';
 import { assignedNames } from './workload/classic-protocol.ts';
 import { committer } from './workload/committer.ts';
 import { conditionalWriter } from './workload/conditional-writer.ts';
+import { consumerGroup } from './workload/consumer-group.ts';
 import { finalReader } from './workload/final-reader.ts';
 import { idempotentWriter } from './workload/idempotent-writer.ts';
 import { keyedWriter } from './workload/keyed-writer.ts';
@@ -142,6 +144,7 @@ class Simulation {
     this.#segments = new Segments({ clusterId });
     const acknowledgements = new Acknowledgements(ledger);
     const committedOffsets = new CommittedOffsets();
+    const consumerEpochs = new ConsumerEpochs();
     const { clockSkewMsMax } = this.#scenario.nemesis;
     this.#history = new History(
       [
@@ -154,6 +157,7 @@ class Simulation {
         transactions(),
         committedOffsets,
         new ClassicGenerations(assignedNames),
+        consumerEpochs,
         new FencedCommits(),
         this.#segments,
         topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
@@ -171,6 +175,7 @@ class Simulation {
       ledger,
       acknowledgements,
       committedOffsets,
+      consumerEpochs,
       supervisor,
       weather,
       topics: new TopicDirectory(),
@@ -302,10 +307,14 @@ class Simulation {
     many(load.randomReaders, 'random', (name) => randomReader(world, named(name)));
     many(load.transactionalWriters, 'transactional', (name) => transactionalWriter(world, name, named(name)));
     many(load.committers, 'committer', (name) => committer(world, name, named(name)));
-    for (const [index, size] of load.classicGroups.entries()) {
-      const name = `classic-group-${index}`;
-      this.#workload.push(this.#guarded(classicGroup(world, name, named(name), size)));
-    }
+    const groups = (kind: string, sizes: readonly number[], start: typeof classicGroup) => {
+      for (const [index, size] of sizes.entries()) {
+        const name = `${kind}-group-${index}`;
+        this.#workload.push(this.#guarded(start(world, name, named(name), size)));
+      }
+    };
+    groups('classic', load.classicGroups, classicGroup);
+    groups('consumer', load.consumerGroups, consumerGroup);
     many(1, 'deleter', (name) => recordDeleter(world, named(name)));
   }
 
@@ -364,9 +373,11 @@ class Simulation {
       case 'memberJoined':
       case 'memberAssigned':
       case 'memberLeft':
+      case 'memberTold':
+      case 'memberHolds':
       case 'commitSent': {
-        const { process, type: _, ...rest } = event;
-        this.#trace.add(process, `${type} ${JSON.stringify(rest)}`);
+        const { type: _, ...rest } = event;
+        this.#trace.add('process' in event ? event.process : 'client', `${type} ${JSON.stringify(rest)}`);
         return;
       }
       case 'offsetListed':

@@ -1,6 +1,7 @@
 /** What all parts of one run share. */
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { CommittedOffsets } from './checkers/committed-offsets.ts';
+import type { ConsumerEpochs } from './checkers/consumer-epochs.ts';
 import type { History } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import type { Scenario } from './scenario.ts';
@@ -21,6 +22,7 @@ export interface World {
   readonly ledger: Ledger;
   readonly acknowledgements: Acknowledgements;
   readonly committedOffsets: CommittedOffsets;
+  readonly consumerEpochs: ConsumerEpochs;
   readonly supervisor: Supervisor;
   readonly weather: Weather;
   readonly topics: TopicDirectory;

@@ -23,3 +23,8 @@ test('a request without an answer in calm is a violation', () => {
     /got no answer in 30000 ms/,
   );
 });
+
+test('a group that does not come to rest in calm is a violation', () => {
+  const unsettled = { type: 'unsettled', groupId: 'g', what: 'nobody has t-0', waitedMs: 60_000 } as const;
+  expect(see(liveness(), unsettled)).toMatch(/group g is not at rest in 60000 ms of calm: nobody has t-0/);
+});
