@@ -14,8 +14,8 @@ const REBALANCED_MEMBERS = 100;
 const COMMITS = 50_000;
 const IDLE_GROUPS = 4_000;
 
-export async function measureGroups(share: number): Promise<void> {
-  const broker = await startBrokerProcess();
+export async function measureGroups(share: number, profile?: string): Promise<void> {
+  const broker = await startBrokerProcess(profile ? { profile } : {});
   try {
     const clients = await connectAll(broker.kafka, CONNECTIONS);
     await createTopic(broker, 'bench');
@@ -75,6 +75,7 @@ async function rebalance(broker: BrokerProcess): Promise<Line> {
   };
   await Promise.all(members.map((member) => member.register()));
   await everyone();
+  for (const member of members) member.topic = 'another';
   const took = await everyone();
   await Promise.all(clients.map((client) => client.close()));
   return {

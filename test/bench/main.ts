@@ -3,8 +3,8 @@
  *
  *   speed     a broker of its own process on the embedded stores, durable at every acknowledgement (the default)
  *   requests  what S3 and DynamoDB would be asked for at 10 MB/s over 100 partitions, against stand-ins (the default)
- *   groups    heartbeats, a large rebalance, offset commits, memory of idle groups
- *   transactions  a small one, and producers that commit all the time
+ *   groups    heartbeats, a large rebalance, offset commits, memory of idle groups (the default)
+ *   transactions  a small one, and producers that commit all the time (the default)
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
  *
  * With --quick a tenth of each load, to see that all of it works; its figures say little.
@@ -27,12 +27,12 @@ const { values, positionals } = parseArgs({
 });
 /** Of each load. */
 const share = values.quick ? 0.1 : 1;
-const wanted = positionals.length > 0 ? positionals : ['speed', 'requests'];
+const wanted = positionals.length > 0 ? positionals : ['speed', 'requests', 'groups', 'transactions'];
 for (const name of wanted) {
   if (name === 'speed') await measureSpeed(share, values.profile);
   else if (name === 'requests') await measureRequests(share);
-  else if (name === 'groups') await measureGroups(share);
-  else if (name === 'transactions') await measureTransactions(share);
+  else if (name === 'groups') await measureGroups(share, values.profile);
+  else if (name === 'transactions') await measureTransactions(share, values.profile);
   else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
   else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions or steady`);
 }

@@ -20,7 +20,6 @@ export function subscription(topic: string): Buffer {
   return bytes;
 }
 
-const PROTOCOLS = [{ name: 'range', metadata: subscription('bench') }];
 const ASSIGNMENT = Buffer.alloc(32);
 const SESSION_TIMEOUT_MS = 45_000;
 const REBALANCE_TIMEOUT_MS = 60_000;
@@ -33,6 +32,8 @@ export async function connectAll(address: string, count: number): Promise<KafkaC
 export class Member {
   readonly client: KafkaClient;
   readonly groupId: string;
+  /** Members that come back with another subscription ask for a new assignment. */
+  topic = 'bench';
   memberId = '';
   generationId = -1;
 
@@ -77,7 +78,7 @@ export class Member {
       memberId: this.memberId,
       groupInstanceId: null,
       protocolType: 'consumer',
-      protocols: PROTOCOLS,
+      protocols: [{ name: 'range', metadata: subscription(this.topic) }],
     };
   }
 }

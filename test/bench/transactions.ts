@@ -17,8 +17,8 @@ const BATCH_RECORDS = 15;
 const RECORD_BYTES = 1_024;
 const PARTITIONS = 12;
 
-export async function measureTransactions(share: number): Promise<void> {
-  const broker = await startBrokerProcess();
+export async function measureTransactions(share: number, profile?: string): Promise<void> {
+  const broker = await startBrokerProcess(profile ? { profile } : {});
   try {
     await createTopic(broker);
     const clients = await connectAll(broker.kafka, PRODUCERS);
