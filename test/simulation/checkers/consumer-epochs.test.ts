@@ -38,7 +38,7 @@ const told = (memberId: string, epoch: number, partitions: number[] | null, chan
   memberId,
   instanceId: null,
   epoch,
-  assigned: partitions && partitions.map((partition) => `${TOPIC}-${partition}`),
+  assigned: partitions?.map((partition) => `${TOPIC}-${partition}`) ?? null,
   changesBefore,
 });
 

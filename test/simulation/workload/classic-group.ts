@@ -294,7 +294,7 @@ class ClassicMember implements CrewMember {
 
   /** Somebody who was a member wakes up, and goes on as if it still were one. */
   async #haunt(): Promise<void> {
-    const former = this.#crew.pickFormer();
+    const former = this.#crew.pickFormer(this.#as(), this.#reader.positions);
     if (former === null) return;
     const { memberId, generation, positions } = former;
     if (this.#random.chance(0.3)) await this.#askToSync(memberId, generation, new Map());

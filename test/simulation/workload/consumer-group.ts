@@ -250,7 +250,7 @@ class ConsumerMember implements CrewMember {
         this.#beginAnew();
         return;
       case 'ghost': {
-        const former = this.#crew.pickFormer();
+        const former = this.#crew.pickFormer(this.#as(), this.#reader.positions);
         if (former === null) return;
         await commitAs(this.#world, this.#client, this.#crew.groupId, former, former.positions, true);
         return;

@@ -62,7 +62,12 @@ export class Crew {
     if (this.#formers.length > FORMERS_MAX) this.#formers.shift();
   }
 
-  pickFormer(): Former | null {
+  /** A former member; or this one as it was a generation ago, when it would go back. */
+  pickFormer(as: CommitsAs | null, positions: readonly Position[]): Former | null {
+    if (as !== null && this.#random.chance(0.5)) {
+      const before = positions.map((position) => ({ ...position, offset: 0 }));
+      return { ...as, generation: as.generation - 1, positions: before };
+    }
     return this.#formers.length === 0 ? null : this.#random.pick(this.#formers);
   }
 
