@@ -1,6 +1,7 @@
 /** `millrace serve`: a broker until someone stops it. Scripts rely on its first line and on `ready`. */
 import { type Given, parseConfig } from '../../config.ts';
 import { StartupError } from '../../errors.ts';
+import { limitHeapGrowth } from '../../runtime/heap.ts';
 import { createLogger, type LogLevel } from '../../runtime/logger.ts';
 import { systemRuntime } from '../../runtime/runtime.ts';
 import type { BrokerServer } from '../../server.ts';
@@ -15,6 +16,7 @@ const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'sile
 export async function serveCommand(given: Given, terminal: Terminal): Promise<number> {
   const { environment, interrupted } = terminal;
   const config = parseConfig(given, environment);
+  limitHeapGrowth();
   const runtime = systemRuntime(createLogger(logLevel(config['log.level'])));
   const { startBroker } = await import('../../server.ts'); // After what can be refused without it.
   let broker: BrokerServer;
