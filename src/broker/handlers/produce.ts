@@ -87,7 +87,13 @@ async function explained(
 function within<T>(timers: Timers, timeoutMs: number, promise: Promise<T>): Promise<T | null> {
   return new Promise((resolve, reject) => {
     const timer = timers.after(timeoutMs, () => resolve(null));
-    promise.then(resolve, reject).finally(() => timer.cancel());
+    const settling =
+      <V>(settle: (value: V) => void) =>
+      (value: V) => {
+        timer.cancel();
+        settle(value);
+      };
+    promise.then(settling(resolve), settling(reject));
   });
 }
 
