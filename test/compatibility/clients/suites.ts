@@ -33,18 +33,19 @@ const python = (name: InstalledClient & ('confluent-kafka' | 'kafka-python'), ..
   command: (broker) => [pythonOf(name), '-u', file(name, 'suite.py'), broker, ...more],
 });
 
+/** The longest first. */
 export const SUITES: readonly Suite[] = [
-  node('kcat', () => (hasProgram('kcat') ? null : 'kcat is not installed')),
-  node('kafkajs'),
-  node('platformatic'),
-  python('confluent-kafka'),
-  python('kafka-python', KAFKA_PYTHON_SOURCE),
   {
     name: 'kafka-tools',
     missing: () => missingClient('kafka-tools') ?? (hasProgram('javac') ? null : 'javac is not installed'),
     prepare: (scratch) => compileJava(scratch, file('kafka-tools')),
     command: (broker, scratch) => java(scratch, 'Suite', broker),
   },
+  python('confluent-kafka'),
+  python('kafka-python', KAFKA_PYTHON_SOURCE),
+  node('kcat', () => (hasProgram('kcat') ? null : 'kcat is not installed')),
+  node('kafkajs'),
+  node('platformatic'),
 ];
 
 /** Every source of a directory into `scratch`, with the Apache Kafka tools in reach. */

@@ -103,5 +103,8 @@ if __name__ == "__main__":
         import kafka
 
         line("version", kafka.__version__)
+        # Created by its first use, it has as many partitions as the tests' own brokers give to a topic.
+        with kafka.KafkaAdminClient(bootstrap_servers=broker) as admin:
+            admin.create_topics({"transactional_test_topic": {"num_partitions": 4, "replication_factor": 1}})
         for version in VERSIONS:
             subprocess.run([sys.executable, *sys.argv], env={**os.environ, "MILLRACE_KAFKA_VERSION": version}, check=False)

@@ -86,7 +86,7 @@ async function sharesPartitions(cleanup: Cleanup, ...flags: string[]): Promise<v
   await partitions(topic, 4);
   const first = join(cleanup, group, topic, ...flags);
   const second = join(cleanup, group, topic, ...flags);
-  await until('both have members', () => /assigned/.test(first.remarks) && /assigned/.test(second.remarks));
+  await until('both have members', () => /rebalanced/.test(first.remarks) && /rebalanced/.test(second.remarks));
   await produce(topic, lines(200), '-X', 'sticky.partitioning.linger.ms=0');
   const all = () => sorted(first.output + second.output);
   await until('all records', () => all().length >= 200);
