@@ -125,6 +125,21 @@ export interface MemberSeen {
   readonly instanceId: string | null;
 }
 
+export type ShareMemberSeen = Omit<MemberSeen, 'instanceId'>;
+
+export interface ShareRange {
+  /** The name of a partition. */
+  readonly place: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface ShareAcknowledgement extends ShareMemberSeen, ShareRange {
+  /** Unique in the run. */
+  readonly id: number;
+  readonly kind: 'accept' | 'release' | 'reject';
+}
+
 export interface StoredTopic {
   readonly topicId: string;
   readonly name: string;
@@ -220,6 +235,18 @@ export type HistoryEvent =
       readonly memberId: string;
       readonly partitions: readonly string[];
     }
+  // Members of share groups. Times are those of the true monotonic clock.
+  | ({ readonly type: 'shareFetchAsked' } & ShareMemberSeen)
+  | ({
+      readonly type: 'shareFetched';
+      readonly askedAt: number;
+      readonly acquired: readonly (ShareRange & { readonly deliveryCount: number })[];
+    } & ShareMemberSeen)
+  | ({ readonly type: 'shareAcknowledgeAsked' } & ShareAcknowledgement)
+  /** It was told that it counts. */
+  | ({ readonly type: 'shareAcknowledged' } & ShareAcknowledgement)
+  /** What the member held is there for others. */
+  | ({ readonly type: 'shareSessionEnded' } & ShareMemberSeen)
   /** All is well, and the members of a group do not come to share its partitions. */
   | { readonly type: 'unsettled'; readonly groupId: string; readonly what: string; readonly waitedMs: number }
   /** A client was told that its transaction has ended so. */

@@ -55,6 +55,7 @@ export interface Load {
   /** Members of each group of the kind. */
   readonly classicGroups: readonly number[];
   readonly consumerGroups: readonly number[];
+  readonly shareGroups: readonly number[];
   /** Mean pause of a writer between two batches. */
   readonly pauseMs: number;
   /** Mean time between changes of topics. */
@@ -137,6 +138,14 @@ function drawGroupConfig(random: SeededRandom): Record<string, string> {
     'group.consumer.min.session.timeout.ms': '500',
     'group.consumer.heartbeat.interval.ms': String(random.pick([200, 500])),
     'group.consumer.min.heartbeat.interval.ms': '100',
+    'group.share.session.timeout.ms': String(random.pick([1_000, 3_000])),
+    'group.share.min.session.timeout.ms': '500',
+    'group.share.heartbeat.interval.ms': '300',
+    'group.share.min.heartbeat.interval.ms': '100',
+    'group.share.record.lock.duration.ms': String(random.pick([500, 2_000, 5_000])),
+    'group.share.min.record.lock.duration.ms': '100',
+    'group.share.delivery.count.limit': String(random.pick([2, 3, 5])),
+    'group.share.partition.max.record.locks': String(random.pick([100, 500])),
   };
 }
 
@@ -185,6 +194,7 @@ function drawLoad(random: SeededRandom): Load {
     deleteRecordsEveryMs: random.pick([2_000, 10_000]),
     classicGroups: drawGroups(random.fork('classic groups')),
     consumerGroups: drawGroups(random.fork('consumer groups')),
+    shareGroups: drawGroups(random.fork('share groups')).slice(0, 1),
   };
 }
 

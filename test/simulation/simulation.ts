@@ -14,6 +14,7 @@ import { journalEpochs } from './checkers/journal-epochs.ts';
 import { liveness } from './checkers/liveness.ts';
 import { offsets } from './checkers/offsets.ts';
 import { Segments } from './checkers/segments.ts';
+import { ShareDeliveries } from './checkers/share-deliveries.ts';
 import { topicsAtRest } from './checkers/topics-at-rest.ts';
 import { transactions } from './checkers/transactions.ts';
 import { Client } from './connection.ts';
@@ -40,6 +41,7 @@ import { keyedWriter } from './workload/keyed-writer.ts';
 import { plainWriter } from './workload/plain-writer.ts';
 import { randomReader } from './workload/random-reader.ts';
 import { recordDeleter } from './workload/record-deleter.ts';
+import { shareGroup } from './workload/share-group.ts';
 import { tailReader } from './workload/tail-reader.ts';
 import { RETENTION_MS_MAX, topicAdmin } from './workload/topic-admin.ts';
 import { transactionalWriter } from './workload/transactional-writer.ts';
@@ -145,6 +147,11 @@ class Simulation {
     const acknowledgements = new Acknowledgements(ledger);
     const committedOffsets = new CommittedOffsets();
     const consumerEpochs = new ConsumerEpochs();
+    const shareDeliveries = new ShareDeliveries({
+      now: () => time.monotonic(),
+      deliveryCountLimit: config['group.share.delivery.count.limit'],
+      lockMs: config['group.share.record.lock.duration.ms'],
+    });
     const { clockSkewMsMax } = this.#scenario.nemesis;
     this.#history = new History(
       [
@@ -158,6 +165,7 @@ class Simulation {
         committedOffsets,
         new ClassicGenerations(assignedNames),
         consumerEpochs,
+        shareDeliveries,
         new FencedCommits(),
         this.#segments,
         topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
@@ -176,6 +184,7 @@ class Simulation {
       acknowledgements,
       committedOffsets,
       consumerEpochs,
+      shareDeliveries,
       supervisor,
       weather,
       topics: new TopicDirectory(),
@@ -315,6 +324,7 @@ class Simulation {
     };
     groups('classic', load.classicGroups, classicGroup);
     groups('consumer', load.consumerGroups, consumerGroup);
+    groups('share', load.shareGroups, shareGroup);
     many(1, 'deleter', (name) => recordDeleter(world, named(name)));
   }
 
@@ -374,6 +384,11 @@ class Simulation {
       case 'memberAssigned':
       case 'memberLeft':
       case 'memberTold':
+      case 'shareFetchAsked':
+      case 'shareFetched':
+      case 'shareAcknowledgeAsked':
+      case 'shareAcknowledged':
+      case 'shareSessionEnded':
       case 'memberHolds':
       case 'commitSent': {
         const { type: _, ...rest } = event;

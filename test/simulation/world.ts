@@ -2,6 +2,7 @@
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { CommittedOffsets } from './checkers/committed-offsets.ts';
 import type { ConsumerEpochs } from './checkers/consumer-epochs.ts';
+import type { ShareDeliveries } from './checkers/share-deliveries.ts';
 import type { History } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import type { Scenario } from './scenario.ts';
@@ -23,6 +24,7 @@ export interface World {
   readonly acknowledgements: Acknowledgements;
   readonly committedOffsets: CommittedOffsets;
   readonly consumerEpochs: ConsumerEpochs;
+  readonly shareDeliveries: ShareDeliveries;
   readonly supervisor: Supervisor;
   readonly weather: Weather;
   readonly topics: TopicDirectory;

@@ -37,13 +37,21 @@ export class Crew {
   readonly groupId: string;
   readonly #world: World;
   readonly #random: SeededRandom;
+  /** Of a group whose members share partitions: what is left to do; null for nothing. */
+  readonly #unfinished: ((groupId: string) => string | null) | null;
   readonly #formers: Former[] = [];
   #over = false;
 
-  constructor(world: World, groupId: string, random: SeededRandom) {
+  constructor(
+    world: World,
+    groupId: string,
+    random: SeededRandom,
+    unfinished: ((groupId: string) => string | null) | null = null,
+  ) {
     this.#world = world;
     this.groupId = groupId;
     this.#random = random;
+    this.#unfinished = unfinished;
   }
 
   /** Nothing is asked of the group any more: members leave. */
@@ -95,13 +103,14 @@ export class Crew {
 
   /** Null when all members are of one generation and every partition is with one of them. */
   #unrest(members: readonly CrewMember[]): string | null {
+    if (this.#world.topics.size === 0) return null;
     const generations = new Set<number>();
     const taken = new Set<string>();
     for (const [index, { standing }] of members.entries()) {
       if (standing === null) return `member ${index} is not at work`;
       generations.add(standing.generation);
       for (const partition of standing.partitions) {
-        if (taken.has(partition)) return `two members have ${partition}`;
+        if (this.#unfinished === null && taken.has(partition)) return `two members have ${partition}`;
         taken.add(partition);
       }
     }
@@ -112,6 +121,6 @@ export class Crew {
         if (!taken.has(name)) return `nobody has ${name}`;
       }
     }
-    return null;
+    return this.#unfinished?.(this.groupId) ?? null;
   }
 }

@@ -1,0 +1,303 @@
+/**
+ * Queues of share groups (KIP-932). Within one coordinator's life nobody is given a record that somebody else holds; a record
+ * is done with once, acknowledged or archived, and stays so; a delivery never counts more than the limit; what was done
+ * with before somebody asked is not given to him; and only who was given a record acknowledges it.
+ *
+ * A process that was succeeded may not know, and may give out what its successor knows to be done with: at least once is
+ * what a queue promises. When a record was acquired is not seen: after the request arrived, before its answer left.
+ */
+import type { RecordChange } from '../../../src/journal/journal.ts';
+import { groupIdOf } from '../group-fold.ts';
+import { type Checker, type HistoryEvent, nameOf, Violation } from '../history.ts';
+
+type RunState = 'available' | 'acknowledged' | 'archived';
+
+interface Run {
+  readonly first: number;
+  readonly last: number;
+  readonly state: RunState;
+}
+
+/** A share partition as its journal has it. */
+interface Queue {
+  readonly journal: number;
+  readonly stateEpoch: number;
+  readonly startOffset: number;
+  readonly runs: readonly Run[];
+}
+
+/** What a queue was like until `until`. */
+interface Past {
+  readonly queue: Queue;
+  readonly until: number;
+}
+
+interface Holding {
+  readonly memberId: string;
+  /** When its answer left: it was acquired before. */
+  readonly from: number;
+  /** Not before then its lock ends by itself. */
+  readonly until: number;
+  over: boolean;
+}
+
+export interface ShareDeliveriesOptions {
+  readonly now: () => number;
+  readonly deliveryCountLimit: number;
+  readonly lockMs: number;
+}
+
+type Fetched = Extract<HistoryEvent, { type: 'shareFetched' }>;
+type Acknowledging = Extract<HistoryEvent, { type: 'shareAcknowledgeAsked' }>;
+type Acknowledged = Extract<HistoryEvent, { type: 'shareAcknowledged' }>;
+
+const STATES: Readonly<Record<number, RunState>> = { 0: 'available', 2: 'acknowledged', 4: 'archived' };
+const NUMBERS_PER_RUN = 3;
+/** Longer ago than any request that is still under way. */
+const PAST_MS = 60_000;
+
+export class ShareDeliveries implements Checker {
+  readonly name = 'share deliveries';
+  readonly #options: ShareDeliveriesOptions;
+  readonly #queues = new Map<string, Queue>();
+  readonly #past = new Map<string, Past[]>();
+  /** Who wrote the newest fence of a journal, and when. */
+  readonly #leaders = new Map<number, { readonly process: string; readonly since: number }>();
+  /** By process, then queue, then offset. */
+  readonly #holdings = new Map<string, Map<string, Map<number, Holding>>>();
+  /** Requests for records that a process has not answered. */
+  readonly #asking = new Map<string, number>();
+  readonly #logStarts = new Map<string, number>();
+  /** Those under way, by name: from where they count, and the first record that was not with the member. */
+  readonly #acknowledgements = new Map<number, { readonly from: number; readonly unlawful: number | null }>();
+  /** Offsets whose acknowledgement was answered: how, by queue. */
+  readonly #done = new Map<string, Map<number, string>>();
+
+  constructor(options: ShareDeliveriesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether nobody needs to be given this record any more. */
+  isDone(groupId: string, place: string, offset: number): boolean {
+    const queue = this.#queues.get(keyOf(groupId, place));
+    return queue !== undefined && stateOf(queue, offset) !== 'available';
+  }
+
+  observe(event: HistoryEvent): void {
+    switch (event.type) {
+      case 'entryPut':
+        for (const command of event.entry.commands) {
+          if (command.type === 'epochStarted') {
+            this.#leaders.set(event.journal, { process: event.process, since: this.#options.now() });
+          } else if (command.type === 'recordsChanged') this.#changed(event.journal, command.owner, command.changes);
+        }
+        return;
+      case 'logStartAdvanced':
+        this.#logStarts.set(nameOf(event), event.logStartOffset);
+        return;
+      case 'shareFetchAsked':
+        this.#ask(event, 1);
+        return;
+      case 'shareFetched':
+        this.#ask(event, -1);
+        this.#fetched(event);
+        return;
+      case 'shareAcknowledgeAsked':
+        this.#acknowledging(event);
+        return;
+      case 'shareAcknowledged':
+        this.#acknowledged(event);
+        return;
+      case 'shareSessionEnded':
+        this.#sessionEnded(event.process, event.groupId, event.memberId);
+        return;
+      case 'processEnded':
+        this.#holdings.delete(event.process);
+        return;
+      default:
+    }
+  }
+
+  #changed(journal: number, owner: string, changes: readonly RecordChange[]): void {
+    const groupId = groupIdOf(owner);
+    if (groupId === null) return;
+    for (const { key, value } of changes) {
+      if (!key.startsWith('s/')) continue;
+      const [, topicId, partition] = key.split('/');
+      const name = keyOf(groupId, nameOf({ topicId: topicId!, partition: Number(partition) }));
+      const before = this.#queues.get(name);
+      if (value === null) this.#queues.delete(name);
+      else this.#rewritten(name, before, this.#read(journal, name, value));
+      if (before !== undefined) this.#bury(name, before);
+    }
+  }
+
+  #rewritten(name: string, before: Queue | undefined, after: Queue): void {
+    this.#queues.set(name, after);
+    if (before === undefined) return;
+    if (before.stateEpoch !== after.stateEpoch) {
+      this.#done.delete(name);
+      return;
+    }
+    if (after.startOffset < before.startOffset) {
+      this.#fail(`the start of ${name} goes from ${before.startOffset} back to ${after.startOffset}`);
+    }
+    for (const { first, last, state } of before.runs) {
+      if (state === 'available') continue;
+      for (let offset = Math.max(first, after.startOffset); offset <= last; ) {
+        const run = runAt(after, offset);
+        const now = run?.state ?? 'available';
+        if (now !== state) this.#fail(`record ${offset} of ${name} was ${state}, and is ${now}`);
+        offset = run!.last + 1;
+      }
+    }
+  }
+
+  #read(journal: number, name: string, value: string): Queue {
+    const { stateEpoch, startOffset, runs: numbers } = JSON.parse(value);
+    const runs: Run[] = [];
+    let first = startOffset;
+    for (let at = 0; at < numbers.length; at += NUMBERS_PER_RUN) {
+      const [length, state, deliveryCount] = numbers.slice(at, at + NUMBERS_PER_RUN);
+      if (deliveryCount > this.#options.deliveryCountLimit) {
+        this.#fail(`record ${first} of ${name} was delivered ${deliveryCount} times`);
+      }
+      runs.push({ first, last: first + length - 1, state: STATES[state]! });
+      first += length;
+    }
+    return { journal, stateEpoch, startOffset, runs };
+  }
+
+  #bury(name: string, queue: Queue): void {
+    const now = this.#options.now();
+    const past = this.#past.get(name) ?? [];
+    this.#past.set(name, past);
+    past.push({ queue, until: now });
+    while (past[0]!.until < now - PAST_MS) past.shift();
+  }
+
+  /** What the journal said then; undefined when nothing. */
+  #queueAt(name: string, at: number): Queue | undefined {
+    const past = this.#past.get(name)?.find(({ until }) => until > at);
+    return past?.queue ?? this.#queues.get(name);
+  }
+
+  #fetched({ process, groupId, memberId, askedAt, acquired }: Fetched): void {
+    const now = this.#options.now();
+    for (const { place, first, last, deliveryCount } of acquired) {
+      const name = keyOf(groupId, place);
+      const where = `${process} gives ${memberId} records ${first}-${last} of ${name}`;
+      if (deliveryCount < 1 || deliveryCount > this.#options.deliveryCountLimit) {
+        this.#fail(`${where} for the ${deliveryCount}th time`);
+      }
+      const standing = this.#standingFor(process, name, askedAt);
+      const holdings = this.#holdingsOf(process, name);
+      for (let offset = first; offset <= last; offset++) {
+        if (standing !== null && stateOf(standing, offset) !== 'available') {
+          this.#fail(`${where}: ${offset} was ${stateOf(standing, offset)} before it asked`);
+        }
+        const holding = holdings.get(offset);
+        if (holding && !holding.over && holding.from <= askedAt && now < holding.until) {
+          this.#fail(`${where}: ${offset} is with ${holding.memberId}`);
+        }
+        holdings.set(offset, { memberId, from: now, until: askedAt + this.#options.lockMs, over: false });
+      }
+    }
+  }
+
+  /** What a process had to know of a queue at that moment; null when it may have been succeeded. */
+  #standingFor(process: string, name: string, at: number): Queue | null {
+    const queue = this.#queueAt(name, at);
+    const current = this.#queues.get(name);
+    if (queue === undefined || current?.stateEpoch !== queue.stateEpoch) return null;
+    const leader = this.#leaders.get(queue.journal);
+    return leader?.process === process && leader.since <= at ? queue : null;
+  }
+
+  /** Whoever acknowledges has been given the record, or was just then: its answer has not left. */
+  #acknowledging({ process, groupId, memberId, place, first, last, id }: Acknowledging): void {
+    const holdings = this.#holdingsOf(process, keyOf(groupId, place));
+    const asks = (this.#asking.get(askingKey(process, groupId, memberId)) ?? 0) > 0;
+    const from = this.#startOf(groupId, place, first);
+    let unlawful: number | null = null;
+    for (let offset = from; offset <= last; offset++) {
+      const holding = holdings.get(offset);
+      if (holding?.memberId === memberId) holding.over = true;
+      else if (!asks) unlawful ??= offset;
+    }
+    this.#acknowledgements.set(id, { from, unlawful });
+  }
+
+  #acknowledged({ process, groupId, memberId, place, first, last, kind, id }: Acknowledged): void {
+    const name = keyOf(groupId, place);
+    const where = `${process} tells ${memberId} that it did ${kind} ${first}-${last} of ${name}`;
+    const { from, unlawful } = this.#acknowledgements.get(id)!;
+    this.#acknowledgements.delete(id);
+    const start = this.#startOf(groupId, place, from);
+    if (unlawful !== null && unlawful >= start) this.#fail(`${where}, and ${unlawful} was not with it`);
+    if (kind === 'release') return;
+    const queue = this.#queues.get(name);
+    const done = this.#done.get(name) ?? new Map<number, string>();
+    this.#done.set(name, done);
+    for (let offset = from; offset <= last; offset++) {
+      const before = done.get(offset);
+      if (before !== undefined) this.#fail(`${where}: ${before} was done with ${offset} before`);
+      done.set(offset, memberId);
+      const wanted = kind === 'accept' ? 'acknowledged' : 'archived';
+      if (queue === undefined || offset < start) continue;
+      const state = stateOf(queue, offset);
+      if (state !== wanted) this.#fail(`${where}: ${offset} is ${state}`);
+    }
+  }
+
+  /** What is behind the start is done with: whatever is said of it is fine, and changes nothing. */
+  #startOf(groupId: string, place: string, offset: number): number {
+    const start = this.#queues.get(keyOf(groupId, place))?.startOffset ?? 0;
+    return Math.max(offset, start, this.#logStarts.get(place) ?? 0);
+  }
+
+  #sessionEnded(process: string, groupId: string, memberId: string): void {
+    for (const [name, holdings] of this.#holdings.get(process) ?? []) {
+      if (!name.startsWith(`${groupId} `)) continue;
+      for (const holding of holdings.values()) if (holding.memberId === memberId) holding.over = true;
+    }
+  }
+
+  #ask({ process, groupId, memberId }: { process: string; groupId: string; memberId: string }, by: number): void {
+    const key = askingKey(process, groupId, memberId);
+    this.#asking.set(key, (this.#asking.get(key) ?? 0) + by);
+  }
+
+  #holdingsOf(process: string, name: string): Map<number, Holding> {
+    const ofProcess = this.#holdings.get(process) ?? new Map<string, Map<number, Holding>>();
+    this.#holdings.set(process, ofProcess);
+    const holdings = ofProcess.get(name) ?? new Map<number, Holding>();
+    ofProcess.set(name, holdings);
+    return holdings;
+  }
+
+  #fail(message: string): never {
+    throw new Violation(this.name, message);
+  }
+}
+
+const keyOf = (groupId: string, place: string): string => `${groupId} ${place}`;
+const askingKey = (process: string, groupId: string, memberId: string): string => `${process} ${memberId} ${groupId}`;
+
+/** Everything before the start is done with, nothing behind the last run was ever given out. */
+function stateOf(queue: Queue, offset: number): RunState | 'behind the start' {
+  if (offset < queue.startOffset) return 'behind the start';
+  return runAt(queue, offset)?.state ?? 'available';
+}
+
+function runAt({ runs }: Queue, offset: number): Run | undefined {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (runs[middle]!.last < offset) low = middle + 1;
+    else high = middle;
+  }
+  const found = runs[low];
+  return found !== undefined && found.first <= offset ? found : undefined;
+}
