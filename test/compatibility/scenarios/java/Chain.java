@@ -37,7 +37,7 @@ public final class Chain {
         reading.put("isolation.level", "read_committed");
         reading.put("auto.offset.reset", "earliest");
         reading.put("enable.auto.commit", "false");
-        reading.put("max.poll.records", "50");
+        reading.put("max.poll.records", "20");
         Properties writing = Programs.properties(arguments, arguments.length);
         writing.put("transactional.id", arguments[4]);
         writing.put("transaction.timeout.ms", "5000");
@@ -58,6 +58,7 @@ public final class Chain {
                 var some = records.records(each);
                 offsets.put(each, new OffsetAndMetadata(some.get(some.size() - 1).offset() + 1));
             }
+            Thread.sleep(8); // So that a kill at random mostly hits a transaction.
             producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
             producer.commitTransaction();
             Programs.tell("moved", records.count());
