@@ -147,7 +147,7 @@ export class ShareFetcher {
 
   /** Null when there is nothing to read for now. Throws what the partition answers instead. */
   #begin(partition: SharePartition, isolation: Isolation): Reading | null {
-    if (partition.closed) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the share partition was altered or deleted');
+    if (partition.closed) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the share partition is not given out here');
     if (!partition.beginReading()) return null;
     let reading: Reading | null = null;
     try {

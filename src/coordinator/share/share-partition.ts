@@ -95,8 +95,9 @@ export class SharePartition {
     return this.#window;
   }
 
+  /** Nothing of it is given out any more. A successor may be giving it out already, once the journal is not led here. */
   get closed(): boolean {
-    return this.#closed !== null;
+    return this.#closed !== null || this.#options.journal.role !== 'leading';
   }
 
   /** Nobody has records of it and nothing is being written: it can be made again from its record at any time. */
