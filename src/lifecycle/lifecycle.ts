@@ -104,17 +104,17 @@ export class Lifecycle {
   }
 
   async retain(signal: AbortSignal): Promise<void> {
-    const now = this.#options.runtime.clock.now();
-    const due = this.#due(now);
-    if (due.length > 0) {
+    const { clock } = this.#options.runtime;
+    if (this.#due(clock.now()).length > 0) {
       // Throws, and thereby stops retention with a log line and a growing metric.
       await this.#storeClock.check(signal);
-      for (const { journal, topicId, partition, logStartOffset } of due) {
+      // By the clock as it was found to be right: it may have been set since the first look.
+      for (const { journal, topicId, partition, logStartOffset } of this.#due(clock.now())) {
         signal.throwIfAborted();
         await journal.propose({ type: 'advanceLogStart', topicId, partition, logStartOffset });
       }
     }
-    await this.#expire(now);
+    await this.#expire(clock.now());
   }
 
   #due(now: number) {
