@@ -13,6 +13,8 @@ import { Crew, type CrewMember, type Mishap, type Standing } from './crew.ts';
 
 const REQUEST_MS_MAX = 10_000;
 const FETCH_EVERY_MS = 150;
+const DRAIN_EVERY_MS = 20;
+const DRAIN_RECORDS = 500;
 /** Records that consumers stumble over: they are let go, thrown away, or take the consumer down. */
 const RELEASE_CHANCE = 0.15;
 const REJECT_CHANCE = 0.05;
@@ -22,7 +24,7 @@ const CLOSE_CHANCE = 0.03;
 const INITIAL_EPOCH = 0;
 const FINAL_EPOCH = -1;
 const TYPE_MAX = ACKNOWLEDGE_TYPES.reject;
-const OLD_KEPT = 5;
+const GIVEN_KEPT = 10;
 const FORGOTTEN: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'FENCED_MEMBER_EPOCH', 'GROUP_ID_NOT_FOUND']);
 
 const NOTHING_SAID: Said = { acknowledgements: [], places: [] };
@@ -31,9 +33,10 @@ type Kind = ShareAcknowledgement['kind'];
 
 export async function shareGroup(world: World, name: string, random: SeededRandom, size: number): Promise<void> {
   const crew = new Crew(world, name, random.fork('crew'), (groupId) => unfinished(world, groupId));
+  const given: Pending[] = [];
   const members = Array.from(
     { length: size },
-    (_, index) => new ShareMember(world, crew, random.fork(`member ${index}`)),
+    (_, index) => new ShareMember(world, crew, random.fork(`member ${index}`), given),
   );
   await crew.run(members);
 }
@@ -96,16 +99,17 @@ class ShareMember implements CrewMember {
   #session: Session | null = null;
   /** To be said with the next request. */
   #pending: Pending[] = [];
-  /** Said before, some of the last. */
-  #old: Pending[] = [];
+  /** Some of what members of the group were given of late. */
+  readonly #given: Pending[];
   #haunts = false;
   #stalledUntil = 0;
   #over = false;
 
-  constructor(world: World, crew: Crew, random: SeededRandom) {
+  constructor(world: World, crew: Crew, random: SeededRandom, given: Pending[]) {
     this.#world = world;
     this.#crew = crew;
     this.#random = random;
+    this.#given = given;
     this.#client = new Client(world, random.fork('client'));
     this.#fetching = new Client(world, random.fork('fetching'));
     this.#memberId = this.#newId();
@@ -133,7 +137,7 @@ class ShareMember implements CrewMember {
 
   async #read(): Promise<void> {
     while (!this.#over) {
-      await this.#world.time.sleep(this.#random.exponential(FETCH_EVERY_MS));
+      await this.#world.time.sleep(this.#random.exponential(this.#world.draining ? DRAIN_EVERY_MS : FETCH_EVERY_MS));
       await this.#stall();
       if (this.#epoch > 0 && this.#assigned.length > 0) await this.#fetch();
       if (this.#haunts) await this.#haunt();
@@ -174,7 +178,8 @@ class ShareMember implements CrewMember {
     const pending = this.#pending;
     this.#pending = [];
     const memberId = this.#memberId;
-    const closes = this.#random.chance(CLOSE_CHANCE);
+    const { draining } = this.#world;
+    const closes = !draining && this.#random.chance(CLOSE_CHANCE);
     const reply = await this.#fetching.call<Fetched | null>({
       what: `share fetch of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
@@ -247,7 +252,7 @@ class ShareMember implements CrewMember {
       maxWaitMs: 300,
       minBytes: 1,
       maxBytes: 100_000,
-      maxRecords: this.#random.pick([1, 10, 200]),
+      maxRecords: this.#world.draining ? DRAIN_RECORDS : this.#random.pick([1, 10, 200]),
       batchSize: this.#random.pick([1, 5, 100]),
       mode: this.#random.pick(['batch_optimized', 'record_limit'] as const),
     };
@@ -258,7 +263,10 @@ class ShareMember implements CrewMember {
     for (let from = first; from <= last; ) {
       const to = Math.min(last, from + this.#random.integer(0, 20));
       const kind = this.#fate();
-      if (kind !== null) this.#pending.push({ name, place: nameOf(name), first: from, last: to, kind });
+      const range = { name, place: nameOf(name), first: from, last: to };
+      if (kind !== null) this.#pending.push({ ...range, kind });
+      this.#given.push({ ...range, kind: 'accept' });
+      if (this.#given.length > GIVEN_KEPT) this.#given.shift();
       from = to + 1;
     }
   }
@@ -274,7 +282,6 @@ class ShareMember implements CrewMember {
 
   #say(process: string, memberId: string, pending: readonly Pending[]): Said {
     const sorted = [...pending].sort((a, b) => a.first - b.first);
-    this.#old = [...this.#old, ...sorted.slice(0, 1)].slice(-OLD_KEPT);
     const acknowledgements = sorted.map(({ place, first, last, kind }) => {
       const acknowledgement = { ...this.#seen(process, memberId), place, first, last, kind, id: this.#world.nextId() };
       this.#world.history.add({ type: 'shareAcknowledgeAsked', ...acknowledgement });
@@ -296,19 +303,19 @@ class ShareMember implements CrewMember {
     }
   }
 
-  /** Says once more what it said some time ago. */
+  /** Says something of records that it said something of before, or that are with another member. */
   async #haunt(): Promise<void> {
     this.#haunts = false;
     const session = this.#session;
     const memberId = this.#memberId;
-    const old = this.#old.splice(0, 1);
-    if (session === null || session.epoch === INITIAL_EPOCH || old.length === 0) return;
+    if (session === null || session.epoch === INITIAL_EPOCH || this.#given.length === 0) return;
+    const old = this.#random.pick(this.#given);
     const reply = await this.#fetching.call({
       what: `share acknowledgement of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, process) => {
         if (process !== session.process) return { said: NOTHING_SAID, outcomes: [] };
-        const said = this.#say(process, memberId, old);
+        const said = this.#say(process, memberId, [old]);
         const request = { groupId: this.#crew.groupId, memberId, epoch: session.epoch++, typeMax: TYPE_MAX };
         const wish = { ...request, renews: false, acknowledgements: said.places };
         return { said, outcomes: await coordinators.shares.acknowledge(wish) };
