@@ -45,6 +45,8 @@ export interface AcknowledgeRules {
   readonly deliveryCountLimit: number;
   /** Where renewed locks end. */
   readonly lockUntilMs: number;
+  /** Records below are gone: whatever is said of them counts. */
+  readonly logStartOffset: number;
 }
 
 export const emptyWindow = (startOffset: number): ShareWindow => ({
@@ -60,9 +62,12 @@ export function acknowledge(
   wishes: readonly Acknowledgement[],
   rules: AcknowledgeRules,
 ): Acknowledged {
-  const { memberId, deliveryCountLimit, lockUntilMs } = rules;
-  // The log start has passed the others: they are done with, whatever the member says.
+  const { memberId, deliveryCountLimit, lockUntilMs, logStartOffset } = rules;
   const live = wishes.filter(({ last }) => last >= window.startOffset);
+  for (const { first, last, type } of wishes) {
+    if (last >= window.startOffset || last < logStartOffset || type === ACKNOWLEDGE_TYPES.gap) continue;
+    return { rejected: 'INVALID_RECORD_STATE', message: `records ${first} to ${last} were settled before` };
+  }
   for (const { first, last } of live) {
     if (last < window.endOffset) continue;
     return { rejected: 'INVALID_REQUEST', message: `records ${first} to ${last} are past the acquired ones` };

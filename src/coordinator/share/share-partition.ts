@@ -72,6 +72,7 @@ export class SharePartition {
   #timer: TimerHandle | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #retryAtMs = 0;
+  #logStartOffset = 0;
   #reading = false;
   /** Somebody else wants to read when this reading ends. */
   #contended = false;
@@ -132,6 +133,7 @@ export class SharePartition {
   }
 
   advanceStart(logStartOffset: number): void {
+    this.#logStartOffset = Math.max(this.#logStartOffset, logStartOffset);
     this.#window = advanceStart(this.#window, logStartOffset);
   }
 
@@ -150,6 +152,7 @@ export class SharePartition {
       memberId,
       deliveryCountLimit,
       lockUntilMs: this.#lockUntilMs(),
+      logStartOffset: this.#logStartOffset,
     });
     if ('rejected' in answer) throw new KafkaError(answer.rejected, answer.message);
     this.#window = answer.window;

@@ -109,6 +109,7 @@ class World {
           memberId: step.member,
           deliveryCountLimit: LIMIT,
           lockUntilMs: this.now + LOCK_MS,
+          logStartOffset: 0,
         });
         if ('window' in answer) this.window = answer.window;
         return;

@@ -44,7 +44,12 @@ const take = (
   more: Partial<AcquireWish> = {},
 ) => acquire(window, wish(memberId, batches, more), limits);
 
-const rules = (memberId: string, lockUntilMs = 0) => ({ memberId, deliveryCountLimit: LIMIT, lockUntilMs });
+const rules = (memberId: string, lockUntilMs = 0, logStartOffset = 0) => ({
+  memberId,
+  deliveryCountLimit: LIMIT,
+  lockUntilMs,
+  logStartOffset,
+});
 
 function ack(window: ShareWindow, memberId: string, ...wishes: [first: number, last: number, type: number][]) {
   const answer = acknowledge(
@@ -384,14 +389,24 @@ describe('acknowledging', () => {
     expect(acknowledge(held, wishes.slice(0, 1), rules('b'))).toMatchObject({ rejected: 'INVALID_RECORD_STATE' });
   });
 
-  test('records below the start offset are done with, whatever is said of them', () => {
+  test('records below the log start are done with, whatever is said of them', () => {
     const moved = advanceStart(held, 5);
     expect(moved).toMatchObject({ startOffset: 5, endOffset: 10 });
     expect(brief(ack(moved, 'a', [0, 6, ACKNOWLEDGE_TYPES.accept]))).toEqual([
       '5-6 Acquired×1 a →Acknowledged',
       '7-9 Acquired×1 a',
     ]);
-    expect(ack(advanceStart(held, 20), 'a', [0, 9, ACKNOWLEDGE_TYPES.accept])).toMatchObject({ startOffset: 20 });
+    const wishes = [{ first: 0, last: 9, type: ACKNOWLEDGE_TYPES.accept }];
+    const gone = acknowledge(advanceStart(held, 20), wishes, rules('a', 0, 20));
+    expect(gone).toMatchObject({ window: { startOffset: 20 } });
+  });
+
+  test('records that another member settled meanwhile are refused, gaps are not', () => {
+    const settled = written(ack(held, 'a', [0, 4, ACKNOWLEDGE_TYPES.accept]));
+    expect(settled.startOffset).toBe(5);
+    const late = (type: number) => acknowledge(settled, [{ first: 0, last: 1, type }], rules('b'));
+    expect(late(ACKNOWLEDGE_TYPES.accept)).toMatchObject({ rejected: 'INVALID_RECORD_STATE' });
+    expect(late(ACKNOWLEDGE_TYPES.gap)).toMatchObject({ window: { startOffset: 5 } });
   });
 
   test('the start offset passes what is done with, and only once that is durable', () => {
