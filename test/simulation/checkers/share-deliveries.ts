@@ -52,6 +52,7 @@ type Acknowledging = Extract<HistoryEvent, { type: 'shareAcknowledgeAsked' }>;
 type Acknowledged = Extract<HistoryEvent, { type: 'shareAcknowledged' }>;
 
 const STATES: Readonly<Record<number, RunState>> = { 0: 'available', 2: 'acknowledged', 4: 'archived' };
+const DONE: ReadonlySet<string> = new Set(['acknowledged', 'archived']);
 const NUMBERS_PER_RUN = 3;
 /** Longer ago than any request that is still under way. */
 const PAST_MS = 60_000;
@@ -218,7 +219,7 @@ export class ShareDeliveries implements Checker {
   #acknowledging({ process, groupId, memberId, place, first, last, id }: Acknowledging): void {
     const holdings = this.#holdingsOf(process, keyOf(groupId, place));
     const asks = (this.#asking.get(askingKey(process, groupId, memberId)) ?? 0) > 0;
-    const from = this.#startOf(groupId, place, first);
+    const from = this.#startInMemory(groupId, place, first);
     let unlawful: number | null = null;
     for (let offset = from; offset <= last; offset++) {
       const holding = holdings.get(offset);
@@ -250,10 +251,18 @@ export class ShareDeliveries implements Checker {
     }
   }
 
-  /** What is behind the start is done with: whatever is said of it is fine, and changes nothing. */
+  /** What is behind the start is done with: saying something of it changes nothing. */
   #startOf(groupId: string, place: string, offset: number): number {
     const start = this.#queues.get(keyOf(groupId, place))?.startOffset ?? 0;
     return Math.max(offset, start, this.#logStarts.get(place) ?? 0);
+  }
+
+  /** When the log start moves on, so does what is done with behind it; that is written later. */
+  #startInMemory(groupId: string, place: string, offset: number): number {
+    const queue = this.#queues.get(keyOf(groupId, place));
+    let start = this.#startOf(groupId, place, 0);
+    while (queue !== undefined && DONE.has(stateOf(queue, start))) start = runAt(queue, start)!.last + 1;
+    return Math.max(offset, start);
   }
 
   #sessionEnded(process: string, groupId: string, memberId: string): void {

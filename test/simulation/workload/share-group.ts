@@ -189,13 +189,11 @@ class ShareMember implements CrewMember {
         const said = this.#say(process, memberId, session.epoch === INITIAL_EPOCH ? [] : pending);
         const request = this.#request(session, closes, said.places);
         this.#world.history.add({ type: 'shareFetchAsked', ...this.#seen(process, memberId) });
-        const { signal } = session.connection;
-        try {
-          return { answer: await coordinators.shares.fetch(request, signal), session, said, askedAt };
-        } catch (cause) {
-          if (signal.aborted) return null;
-          throw cause;
-        }
+        if (request.epoch === FINAL_EPOCH) this.#drop(session);
+        const answer = await this.#unlessGone(coordinators.shares.fetch(request, session.connection.signal), session);
+        if (answer !== null) return { answer, session, said, askedAt };
+        this.#world.history.add({ type: 'shareFetched', ...this.#seen(process, memberId), askedAt, acquired: [] });
+        return null;
       },
       onAnswer: (fetched) => fetched && this.#look(fetched, memberId),
     });
@@ -204,10 +202,22 @@ class ShareMember implements CrewMember {
       return;
     }
     const { session, answer } = reply.value;
-    if (closes) this.#drop(session);
     if (this.#session !== session) return;
     for (const { topicId, partition, ranges } of answer.partitions) {
       for (const { first, last } of ranges) this.#handle({ topicId, partition }, first, last);
+    }
+  }
+
+  /** Null when the connection has ended: what was acquired for it has been released. */
+  async #unlessGone(fetching: Promise<SharesFetched>, { connection }: Session): Promise<SharesFetched | null> {
+    try {
+      const answer = await fetching;
+      if (!connection.signal.aborted) return answer;
+      answer.release();
+      return null;
+    } catch (cause) {
+      if (connection.signal.aborted) return null;
+      throw cause;
     }
   }
 
