@@ -4,6 +4,7 @@ import { storesKinds } from '../broker.ts';
 import { mustHaveEverything } from '../run.ts';
 import { compareWithKept, readKeptList } from './kept-list.ts';
 import { runSuites, type SuiteRun } from './run-suites.ts';
+import { withSecondAttempt } from './second-attempt.ts';
 import { SUITES } from './suites.ts';
 
 const ALL_MS_MAX = 900_000;
@@ -14,11 +15,8 @@ describe.each(storesKinds())('on %s', (kind) => {
   beforeAll(async () => {
     const onSuite = ({ name }: { name: string }, { cases }: SuiteRun, ms: number) =>
       report(`${name}: ${cases.length} cases in ${(ms / 1_000).toFixed(0)} s`);
-    results = await runSuites(
-      kind,
-      SUITES.filter((suite) => suite.missing() === null),
-      { onSuite },
-    );
+    const installed = SUITES.filter((suite) => suite.missing() === null);
+    results = await withSecondAttempt(kind, await runSuites(kind, installed, { onSuite }), report);
   }, ALL_MS_MAX);
 
   describe.each(SUITES)('$name', (suite) => {
