@@ -58,9 +58,11 @@ async function run(seed: number): Promise<void> {
 
 function summary(report: SimulationReport, ms: number): string {
   const { scenario, trace, processes, batchesAppended, acknowledged, transactions, offsetsCommitted, faults } = report;
+  const { assignments, deliveries } = report;
   const { seed, journals: count, pricing } = scenario;
   const told = `${acknowledged} acknowledgements, ${transactions} transactions, ${offsetsCommitted} offsets`;
-  const what = `${batchesAppended} batches, ${told}, ${faults} faults, ${processes} processes`;
+  const groups = `${assignments} assignments, ${deliveries} deliveries`;
+  const what = `${batchesAppended} batches, ${told}, ${groups}, ${faults} faults, ${processes} processes`;
   const seconds = (ms / 1_000).toFixed(1);
   return `seed ${seed} ok: ${minutes} min, ${count} journals, ${pricing}, ${what}, trace ${trace.hash.slice(0, 16)}, ${seconds} s`;
 }

@@ -66,6 +66,10 @@ export interface SimulationReport {
   /** Ends of transactions that clients were told of. */
   readonly transactions: number;
   readonly offsetsCommitted: number;
+  /** What members of groups were told to read. */
+  readonly assignments: number;
+  /** Runs of records that members of share groups were given. */
+  readonly deliveries: number;
   readonly faults: number;
 }
 
@@ -103,7 +107,14 @@ class Simulation {
   readonly #history: History;
   readonly #world: World & { draining: boolean };
   readonly #workload: Promise<void>[] = [];
-  readonly #counts = { batchesAppended: 0, acknowledged: 0, transactions: 0, offsetsCommitted: 0 };
+  readonly #counts = {
+    batchesAppended: 0,
+    acknowledged: 0,
+    transactions: 0,
+    offsetsCommitted: 0,
+    assignments: 0,
+    deliveries: 0,
+  };
   #violation: unknown = null;
   #phase = 'faults';
 
@@ -350,6 +361,9 @@ class Simulation {
         if (event.type === 'answered' && event.outcome.error === 'NONE') this.#counts.acknowledged++;
         if (event.type === 'transactionEnded') this.#counts.transactions++;
         if (event.type === 'offsetCommitted') this.#counts.offsetsCommitted++;
+        const assigned = event.type === 'memberTold' ? event.assigned !== null : event.type === 'memberAssigned';
+        if (assigned) this.#counts.assignments++;
+        if (event.type === 'shareFetched') this.#counts.deliveries += event.acquired.length;
         this.#traceEvent(event.type, event);
       },
     };
