@@ -33,7 +33,7 @@ type Kind = ShareAcknowledgement['kind'];
 
 export async function shareGroup(world: World, name: string, random: SeededRandom, size: number): Promise<void> {
   const crew = new Crew(world, name, random.fork('crew'), (groupId) => unfinished(world, groupId));
-  const given: Pending[] = [];
+  const given: Given[] = [];
   const members = Array.from(
     { length: size },
     (_, index) => new ShareMember(world, crew, random.fork(`member ${index}`), given),
@@ -86,6 +86,10 @@ interface Pending extends ShareRange {
   readonly kind: Kind;
 }
 
+interface Given extends Pending {
+  readonly memberId: string;
+}
+
 class ShareMember implements CrewMember {
   readonly #world: World;
   readonly #crew: Crew;
@@ -100,12 +104,12 @@ class ShareMember implements CrewMember {
   /** To be said with the next request. */
   #pending: Pending[] = [];
   /** Some of what members of the group were given of late. */
-  readonly #given: Pending[];
+  readonly #given: Given[];
   #haunts = false;
   #stalledUntil = 0;
   #over = false;
 
-  constructor(world: World, crew: Crew, random: SeededRandom, given: Pending[]) {
+  constructor(world: World, crew: Crew, random: SeededRandom, given: Given[]) {
     this.#world = world;
     this.#crew = crew;
     this.#random = random;
@@ -275,7 +279,7 @@ class ShareMember implements CrewMember {
       const kind = this.#fate();
       const range = { name, place: nameOf(name), first: from, last: to };
       if (kind !== null) this.#pending.push({ ...range, kind });
-      this.#given.push({ ...range, kind: 'accept' });
+      this.#given.push({ ...range, kind: 'accept', memberId: this.#memberId });
       if (this.#given.length > GIVEN_KEPT) this.#given.shift();
       from = to + 1;
     }
@@ -319,7 +323,8 @@ class ShareMember implements CrewMember {
     const session = this.#session;
     const memberId = this.#memberId;
     if (session === null || session.epoch === INITIAL_EPOCH || this.#given.length === 0) return;
-    const old = this.#random.pick(this.#given);
+    const anothers = this.#given.findLast((given) => given.memberId !== memberId);
+    const old = anothers && this.#random.chance(0.6) ? anothers : this.#random.pick(this.#given);
     const reply = await this.#fetching.call({
       what: `share acknowledgement of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
