@@ -3,7 +3,7 @@
  * nobody needs them or when somebody altered or deleted their records.
  */
 import type { GroupConfigs } from '../../cluster/group-configs.ts';
-import { KafkaError } from '../../errors.ts';
+import { KafkaError, toKafkaError } from '../../errors.ts';
 import type { Applied, Journal } from '../../journal/journal.ts';
 import type { Log } from '../../log/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -74,7 +74,7 @@ export class SharePartitions {
 
   async #open(groupId: string, place: SharePlace): Promise<SharePartition> {
     const { groups, groupConfigs, log, runtime } = this.#options;
-    const { journal } = groups.require(groupId);
+    const { journal } = await groups.locate(groupId).catch(throwAsReader);
     const { leaderEpoch } = log.watermarks(place);
     const text = journal.state.record(groupOwner(groupId), shareKey(place.topicId, place.partition));
     const record =
@@ -150,6 +150,13 @@ export class SharePartitions {
     }
     partition.close(gone(why));
   }
+}
+
+/** Who reads is told to look for the leader again. */
+function throwAsReader(cause: unknown): never {
+  const error = toKafkaError(cause);
+  if (error === null || error.error === 'GROUP_ID_NOT_FOUND') throw cause;
+  throw new KafkaError('NOT_LEADER_OR_FOLLOWER', error.message, { cause });
 }
 
 const gone = (why: string): KafkaError =>

@@ -77,13 +77,22 @@ export class ShareGroups implements GroupKind {
     return group;
   }
 
+  /** As `require`; throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE where another broker may know the group. */
+  async locate(groupId: string): Promise<ShareGroup> {
+    const found = this.find(groupId);
+    if (found !== undefined) return found;
+    const absence = await this.#options.groups.absence(groupId);
+    if (absence === 'UNKNOWN_MEMBER_ID') return this.require(groupId);
+    throw new KafkaError(absence, `share group ${JSON.stringify(groupId)} is not coordinated here`);
+  }
+
   /**
    * Joins, keeps alive or changes a member. Durable when it answers. Throws what Kafka does: GROUP_ID_NOT_FOUND,
    * UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, GROUP_MAX_SIZE_REACHED, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
    */
   async heartbeat(request: ShareHeartbeatRequest): Promise<ShareHeartbeatAnswer> {
     const { groupId, memberId } = request;
-    const found = request.memberEpoch === 0 ? this.find(groupId) : this.require(groupId);
+    const found = request.memberEpoch === 0 ? this.find(groupId) : await this.locate(groupId);
     const still = found && this.#unchanged(found, request);
     const beat = still ?? (await this.#decide(found, request));
     this.find(groupId)?.touch(memberId);
@@ -97,7 +106,7 @@ export class ShareGroups implements GroupKind {
 
   /** Throws GROUP_ID_NOT_FOUND, UNKNOWN_MEMBER_ID, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE. */
   async leave(groupId: string, memberId: string): Promise<void> {
-    const group = this.require(groupId);
+    const group = await this.locate(groupId);
     const { topics } = this.#options;
     try {
       await group.coordinate((state, timestamp) => {
