@@ -138,6 +138,7 @@ class ConsumerMember implements CrewMember {
         history.add({ type: 'memberTold', ...seen, epoch, assigned, changesBefore });
       },
     });
+    this.#crew.checkExistence(reply, process);
     if (reply.type === 'answered') {
       this.#saysAll = false;
       this.#told = { owned, topics };

@@ -1,4 +1,5 @@
 /** The members of one group, and what goes wrong with them. */
+import type { Reply } from '../connection.ts';
 import { nameOf } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -40,6 +41,7 @@ export class Crew {
   /** Of a group whose members share partitions: what is left to do; null for nothing. */
   readonly #unfinished: ((groupId: string) => string | null) | null;
   readonly #formers: Former[] = [];
+  #exists = false;
   #over = false;
 
   constructor(
@@ -63,6 +65,13 @@ export class Crew {
   mishap(): Mishap | null {
     if (this.#world.draining || !this.#random.chance(MISHAP_CHANCE)) return null;
     return this.#random.pick(MISHAPS);
+  }
+
+  /** Nobody deletes groups here: who has joined once is never told that there is none, which ends consumers. */
+  checkExistence(reply: Reply<unknown>, process: string): void {
+    if (reply.type === 'answered') this.#exists = true;
+    if (!this.#exists || reply.type !== 'failed' || reply.error.error !== 'GROUP_ID_NOT_FOUND') return;
+    this.#world.history.add({ type: 'internalError', process, what: `${this.groupId} is said not to exist` });
   }
 
   remember(former: Former): void {

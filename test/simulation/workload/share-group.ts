@@ -153,13 +153,15 @@ class ShareMember implements CrewMember {
     const told = topics.join();
     const memberId = this.#memberId;
     const joins = this.#epoch === 0;
+    let process = '';
     // Who joins must say what it subscribes to.
     if (joins && topics.length === 0) return;
     const reply = await this.#client.call({
       what: `heartbeat of ${memberId} at ${this.#epoch} for ${this.#crew.groupId}`,
       timeoutMs: REQUEST_MS_MAX,
-      at: ({ coordinators }) =>
-        coordinators.shareGroups.heartbeat({
+      at: ({ coordinators }, name) => {
+        process = name;
+        return coordinators.shareGroups.heartbeat({
           groupId: this.#crew.groupId,
           memberId,
           memberEpoch: this.#epoch,
@@ -167,8 +169,10 @@ class ShareMember implements CrewMember {
           subscribedTopicNames: joins || told !== this.#topicsTold ? topics : null,
           clientId: 'sim',
           clientHost: '/127.0.0.1',
-        }),
+        });
+      },
     });
+    this.#crew.checkExistence(reply, process);
     if (reply.type === 'answered') {
       this.#epoch = reply.value.memberEpoch;
       this.#topicsTold = told;
