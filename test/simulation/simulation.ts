@@ -104,6 +104,7 @@ class Simulation {
   readonly #trace: Trace;
   readonly #stores: SharedStores;
   readonly #segments: Segments;
+  readonly #transactions = transactions();
   readonly #history: History;
   readonly #world: World & { draining: boolean };
   readonly #workload: Promise<void>[] = [];
@@ -172,7 +173,7 @@ class Simulation {
         acknowledgedRecords({ ledger, clockSkewMsMax }),
         offsets({ ledger }),
         idempotence(),
-        transactions(),
+        this.#transactions,
         committedOffsets,
         new ClassicGenerations(assignedNames),
         consumerEpochs,
@@ -265,7 +266,12 @@ class Simulation {
 
   /** Lets the background work finish; what it leaves undone for long is seen by the last look. */
   async #settleDown(): Promise<void> {
-    for (let waitedMs = 0; waitedMs < REST_MS_MAX && this.#segments.unrest() !== null; waitedMs += MARGIN_MS) {
+    // What began by a clock that was ahead times out by one that is right: later by as much.
+    const aheadMsMax = 2 * this.#scenario.nemesis.clockSkewMsMax;
+    for (let waitedMs = 0; ; waitedMs += MARGIN_MS) {
+      const stores = this.#segments.unrest() !== null && waitedMs < REST_MS_MAX;
+      const transactions = this.#transactions.openCount > 0 && waitedMs < aheadMsMax;
+      if (!stores && !transactions) return;
       await this.#time.sleep(MARGIN_MS);
     }
   }

@@ -36,9 +36,9 @@ interface Guarded extends PartitionName {
   readonly batches: number[];
 }
 
-export const transactions = (): Checker => new Transactions();
+export const transactions = (): Transactions => new Transactions();
 
-class Transactions implements Checker {
+export class Transactions implements Checker {
   readonly name = 'transactions';
   readonly #sent = new Map<number, SentBatch>();
   readonly #fates = new Map<number, Fate>();
@@ -46,6 +46,11 @@ class Transactions implements Checker {
   readonly #lastNumbers = new Map<string, number>();
   /** Of batches that markers decided. */
   readonly #decided = new Map<number, boolean>();
+
+  /** Transactions of partitions that have no marker yet. */
+  get openCount(): number {
+    return this.#open.size;
+  }
 
   observe(event: HistoryEvent): void {
     switch (event.type) {

@@ -67,7 +67,8 @@ class Writer {
     const producer = this.#producer;
     if (producer === null) return;
     const transaction = this.#world.nextId();
-    const hasty = this.#random.chance(HASTY_CHANCE);
+    // Without a new epoch, what comes late would be taken for a record of the next transaction.
+    const hasty = this.#random.chance(HASTY_CHANCE) && this.#bumpsEpoch;
     const goesOn = (await this.#writeAll(producer, transaction, hasty)) && (await this.#addOffsets(producer));
     if (this.#random.chance(LEFT_OPEN_CHANCE)) {
       this.#beginAnew();
