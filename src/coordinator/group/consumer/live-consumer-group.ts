@@ -156,7 +156,7 @@ export class LiveConsumerGroup implements LiveGroup {
   /** Durable when it answers. Throws what `decideHeartbeat` does, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE. */
   async heartbeat(heartbeat: Heartbeat): Promise<HeartbeatAnswer> {
     const joins = heartbeat.memberEpoch === 0;
-    const still = this.#durable !== null || !joins ? this.#unchanged(heartbeat) : null;
+    const still = this.#durable !== null || !joins ? await this.#told(heartbeat) : null;
     if (still !== null) return still;
     const decide = (group: ConsumerGroup, timestamp: number) =>
       decideHeartbeat(group, heartbeat, this.#context(timestamp, true));
@@ -173,6 +173,25 @@ export class LiveConsumerGroup implements LiveGroup {
 
   get #durable(): ConsumerGroup | null {
     return this.#reader.read(this.journal.state.records(this.#owner));
+  }
+
+  /**
+   * As `#unchanged`. Nobody is told by old records what to own: a successor may have given it to others since. That nothing
+   * has changed may be old; whoever keeps hearing it loses its session with the successor.
+   */
+  async #told(heartbeat: Heartbeat): Promise<HeartbeatAnswer | null> {
+    const answer = this.#unchanged(heartbeat);
+    if (answer === null || answer.assignment === null) return answer;
+    if (await this.#leads()) return this.#unchanged(heartbeat);
+    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${this.journal.id}`);
+  }
+
+  async #leads(): Promise<boolean> {
+    try {
+      return await this.journal.confirmLeadership();
+    } catch (cause) {
+      throw toCoordinatorError(cause);
+    }
   }
 
   /** The answer to a heartbeat that has nothing to write, from what is durable. */
