@@ -10,6 +10,7 @@ import type {
   SyncAnswer,
 } from '../classic/classic-membership.ts';
 import { refused } from '../classic/group-state.ts';
+import type { MemberDeadlines } from '../member-deadlines.ts';
 import {
   classicLeavers,
   decideClassicJoin,
@@ -22,7 +23,6 @@ import {
 import type { ConsumerGroup, ConsumerMember } from './consumer-group.ts';
 import { CONSUMER_PROTOCOL } from './consumer-protocol.ts';
 import { fenceMembers, type HeartbeatContext, requireRoom } from './heartbeat.ts';
-import type { MemberDeadlines } from './member-deadlines.ts';
 import { assignmentBytes } from './migration.ts';
 
 /** What the group at work offers. */

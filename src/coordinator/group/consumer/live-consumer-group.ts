@@ -14,6 +14,7 @@ import type { ClassicMembership } from '../classic/classic-membership.ts';
 import { GROUP_KEY, groupTypeOf, memberIdOf } from '../group-record.ts';
 import { requireLeading } from '../groups.ts';
 import type { Committer, GroupStateName, LiveGroup } from '../live-group.ts';
+import { MemberDeadlines, type Missed } from '../member-deadlines.ts';
 import { ClassicMembers } from './classic-members.ts';
 import { checkConsumerCommit, checkMember } from './commit-check.ts';
 import { type ConsumerGroup, newConsumerGroup, stateOf } from './consumer-group.ts';
@@ -26,7 +27,6 @@ import {
   type HeartbeatContext,
   type HeartbeatOutcome,
 } from './heartbeat.ts';
-import { MemberDeadlines, type Missed } from './member-deadlines.ts';
 import { allowsDowngrade, downgradeChanges, lostLastConsumer, type MigrationPolicy, upgraded } from './migration.ts';
 import { subscribes } from './subscription.ts';
 import type { TopicDirectory } from './topic-directory.ts';

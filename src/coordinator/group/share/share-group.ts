@@ -4,11 +4,11 @@
  */
 import { type ErrorName, KafkaError } from '../../../errors.ts';
 import type { Decided, DecisionView, Journal } from '../../../journal/journal.ts';
-import type { TimerHandle } from '../../../runtime/clock.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import { groupOwner } from '../../owner.ts';
 import { GROUP_KEY, isMembershipKey } from '../group-record.ts';
 import type { GroupStateName, LiveGroup } from '../live-group.ts';
+import { MemberDeadlines, type Missed } from '../member-deadlines.ts';
 import { ShareGroupReader, shareGroupChanges } from './share-group-records.ts';
 import { emptyShareGroup, leave, type ShareGroupState, type TopicsOfGroup } from './share-membership.ts';
 
@@ -32,9 +32,7 @@ export class ShareGroup implements LiveGroup {
   readonly #options: ShareGroupOptions;
   readonly #owner: string;
   readonly #reader: ShareGroupReader;
-  /** Monotonic deadlines by member id. */
-  readonly #sessions = new Map<string, number>();
-  #timer: TimerHandle | null = null;
+  readonly #sessions: MemberDeadlines;
   #closed = false;
 
   constructor(options: ShareGroupOptions) {
@@ -43,6 +41,7 @@ export class ShareGroup implements LiveGroup {
     this.#options = options;
     this.#owner = groupOwner(options.groupId);
     this.#reader = new ShareGroupReader(options.groupId);
+    this.#sessions = new MemberDeadlines(options.runtime, (missed) => this.#expire(missed));
     for (const memberId of this.current.members.keys()) this.touch(memberId);
   }
 
@@ -82,9 +81,7 @@ export class ShareGroup implements LiveGroup {
 
   close(_error: ErrorName): void {
     this.#closed = true;
-    this.#timer?.cancel();
-    this.#timer = null;
-    this.#sessions.clear();
+    this.#sessions.close();
     this.#options.onClosed(this);
   }
 
@@ -99,39 +96,24 @@ export class ShareGroup implements LiveGroup {
 
   /** Its session begins anew. */
   touch(memberId: string): void {
-    if (this.#closed) return;
-    this.#sessions.set(memberId, this.#options.runtime.clock.monotonic() + this.#options.sessionTimeoutMs());
-    if (this.#timer === null) this.#arm();
+    this.#sessions.set(memberId, 'session', this.#options.sessionTimeoutMs());
   }
 
-  forget(memberId: string): void {
-    this.#sessions.delete(memberId);
+  forget(memberIds: readonly string[]): void {
+    this.#sessions.keep((memberId) => !memberIds.includes(memberId));
   }
 
-  #arm(): void {
-    if (this.#closed || this.#sessions.size === 0) return;
-    const { clock, timers } = this.#options.runtime;
-    const delayMs = Math.max(Math.min(...this.#sessions.values()) - clock.monotonic(), 0);
-    this.#timer = timers.after(delayMs, () => this.#expire());
-  }
-
-  /** The timer was set for the earliest deadline known then; most members have called since. */
-  async #expire(): Promise<void> {
+  async #expire(missed: readonly Missed[]): Promise<void> {
     const { runtime, topics } = this.#options;
-    const nowMs = runtime.clock.monotonic();
-    const silent = [...this.#sessions].filter(([, deadline]) => deadline <= nowMs).map(([memberId]) => memberId);
+    const silent = missed.map(({ memberId }) => memberId);
     try {
-      if (silent.length > 0) {
-        await this.coordinate((group, timestamp) => ({ after: leave(group, silent, topics, timestamp), answer: null }));
-        for (const memberId of silent) this.forget(memberId);
-      }
+      await this.coordinate((group, timestamp) => ({ after: leave(group, silent, topics, timestamp), answer: null }));
+      this.forget(silent);
     } catch (cause) {
       if (this.#closed || this.journal.role !== 'leading') return;
       runtime.logger.warn({ groupId: this.groupId, cause: String(cause) }, 'silent members of a share group stay');
-      for (const memberId of silent) this.#sessions.set(memberId, nowMs + EXPIRY_RETRY_MS);
+      for (const memberId of silent) this.#sessions.set(memberId, 'session', EXPIRY_RETRY_MS);
     }
-    this.#timer = null;
-    this.#arm();
   }
 
   #isNoConsumerGroup(): KafkaError {

@@ -118,7 +118,7 @@ export class ShareGroups implements GroupKind {
     } catch (cause) {
       throw toCoordinatorError(cause);
     }
-    group.forget(memberId);
+    group.forget([memberId]);
   }
 
   /** Throws GROUP_ID_NOT_FOUND. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { MemberDeadlines, type Missed } from '../../../../../src/coordinator/group/consumer/member-deadlines.ts';
-import { manualRuntime } from '../../../log/manual-runtime.ts';
+import { MemberDeadlines, type Missed } from '../../../../src/coordinator/group/member-deadlines.ts';
+import { manualRuntime } from '../../log/manual-runtime.ts';
 
 function deadlines() {
   const runtime = manualRuntime();

@@ -2,9 +2,8 @@
  * Deadlines of a group's members, behind one timer: sessions, and the time a member has to give partitions up. Moving a
  * deadline moves a number; when the timer fires it looks which really passed.
  */
-
-import type { TimerHandle } from '../../../runtime/clock.ts';
-import type { Runtime } from '../../../runtime/runtime.ts';
+import type { TimerHandle } from '../../runtime/clock.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 
 /**
  * - session: it was not heard of for too long.
