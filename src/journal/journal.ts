@@ -52,8 +52,11 @@ export interface Journal {
   subscribe(listener: (applied: Applied) => void): () => void;
 }
 
-/** 'starting' includes reading and fencing. A 'deposed' journal tells why in `deposedBecause`. */
-export type JournalRole = 'starting' | 'leading' | 'deposed' | 'stopped';
+/**
+ * 'starting' includes reading and fencing. A 'deposed' journal tells why in `deposedBecause`. 'following': another broker
+ * leads, or nobody; the state is empty then, and appends and changes are sent to who leads.
+ */
+export type JournalRole = 'starting' | 'leading' | 'following' | 'deposed' | 'stopped';
 
 /** What coordinators keep in a journal: small texts under an owner and a key. */
 export interface RecordsView {
