@@ -445,6 +445,9 @@ export function parseAddress(
   return { host: (match[1] ?? match[2])!, port };
 }
 
+/** As `parseAddress` reads it. */
+export const formatAddress = ({ host, port }: Address): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
 function checkTogether(config: Config): void {
   if (config.store !== '' && !/^s3:\/\/[^/]+(\/.*)?$/.test(config.store)) {
     throw new StartupError(`--store is ${JSON.stringify(config.store)}: expected s3://bucket/prefix`);

@@ -1,5 +1,5 @@
 /** `millrace serve`: a broker until someone stops it. Scripts rely on its first line and on `ready`. */
-import { type Given, parseConfig } from '../../config.ts';
+import { formatAddress, type Given, parseConfig } from '../../config.ts';
 import { StartupError } from '../../errors.ts';
 import { limitHeapGrowth } from '../../runtime/heap.ts';
 import { createLogger, type LogLevel } from '../../runtime/logger.ts';
@@ -28,7 +28,10 @@ export async function serveCommand(given: Given, terminal: Terminal): Promise<nu
   }
   try {
     const { kafka, http } = broker;
-    await write(terminal.stdout, `millrace ${VERSION} kafka=${hostPort(kafka)} http=${hostPort(http)}\nready\n`);
+    await write(
+      terminal.stdout,
+      `millrace ${VERSION} kafka=${formatAddress(kafka)} http=${formatAddress(http)}\nready\n`,
+    );
     const failure = await Promise.race([broker.failed, aborted(interrupted)]);
     if (failure) note(terminal, `millrace: ${failure.message}`);
     return failure ? EXIT.error : EXIT.ok;
@@ -42,9 +45,6 @@ function logLevel(text: string): LogLevel {
   if (level) return level;
   throw new StartupError(`MILLRACE_LOG_LEVEL is ${JSON.stringify(text)}: expected ${LOG_LEVELS.join(', ')}`);
 }
-
-const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function aborted(signal: AbortSignal): Promise<null> {
   return new Promise((resolve) => {
