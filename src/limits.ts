@@ -41,6 +41,18 @@ export const ENDED_TRANSACTION_MS_MIN = 15 * 60_000;
 /** Answers remembered per lane: more than the appends that a lane ever has in flight. */
 export const LANE_ANSWERS_KEPT = 64;
 export const LANE_IN_FLIGHT_MAX = 16;
+/** A lane that goes back for its lowest number without an answer still finds that one's answer remembered. */
+export const LANE_SPAN_MAX = LANE_ANSWERS_KEPT / 2;
+/**
+ * How long an ingest goes back for an append whose leader is away: several takeovers, and less than clients wait for an
+ * answer (Kafka's have `request.timeout.ms` of 30 s). Then its requests fail and may be repeated.
+ */
+export const APPEND_PATIENCE_MS = 20_000;
+/** Between two attempts; a new leader that is heard of ends the pause. */
+export const APPEND_PAUSE_MS_MIN = 5;
+export const APPEND_PAUSE_MS_MAX = 200;
+/** What a broker that stops grants its appends: their journals are with others by then. */
+export const APPEND_PATIENCE_AT_CLOSE_MS = 3_000;
 /** Batches of one append: bounds what its refusals and duplicates can add to an entry. Ingest flushes earlier. */
 export const APPEND_BATCHES_MAX = 10_000;
 

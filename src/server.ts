@@ -15,6 +15,7 @@ import { type Coordinators, openCoordinators } from './coordinator/coordinators.
 import { StartupError, StorageCorruptError } from './errors.ts';
 import type { HttpServer } from './http/server.ts';
 import type { Journal } from './journal/journal.ts';
+import { fixedJournals } from './journal/journals.ts';
 import type { MaintenanceLimits } from './journal/maintenance.ts';
 import { type OpenedJournal, openJournal } from './journal/open-journal.ts';
 import { Lifecycle } from './lifecycle/lifecycle.ts';
@@ -88,7 +89,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       clusterId,
       brokerId,
       brokerEpoch,
-      journals,
+      journals: fixedJournals(journals),
       objects,
       metadataPricing,
       topics,

@@ -89,20 +89,27 @@ export const SHARE_BYTES = 1024 * 1024;
 
 export class Cadence {
   readonly #costs: Costs;
-  readonly #limits: CadenceLimits;
-  readonly #unitsPerMs: number;
-  readonly #unitsMax: number;
-  #units: number;
+  #limits: CadenceLimits;
+  #unitsPerMs = 0;
+  #unitsMax = 0;
+  #units = 0;
   #filledAt: number;
 
   constructor(costs: Costs, limits: CadenceLimits, now: number) {
     this.#costs = costs;
     this.#limits = limits;
-    const flush = segmentCost(costs, limits.journals);
-    this.#unitsPerMs = flush / limits.lingerMs;
-    this.#unitsMax = flush * BURST_FLUSHES;
-    this.#units = this.#unitsMax;
     this.#filledAt = now;
+    this.setJournals(limits.journals, now);
+    this.#units = this.#unitsMax;
+  }
+
+  /** There are this many journals now. */
+  setJournals(journals: number, now: number): void {
+    this.#fill(now);
+    this.#limits = { ...this.#limits, journals };
+    const flush = segmentCost(this.#costs, journals);
+    this.#unitsPerMs = flush / this.#limits.lingerMs;
+    this.#unitsMax = flush * BURST_FLUSHES;
   }
 
   /** Does not change anything: the caller reports what it sent with `spend`. */

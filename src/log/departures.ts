@@ -2,9 +2,13 @@
  * Carries flushes away: lays them out, uploads segments, appends in lane order, and answers every batch.
  *
  * Between the two lanes of a journal order is kept so: a partition with a segment ahead never goes inline (`open-flush.ts`),
- * and a segment's append waits until the inline appends of its partitions that left before it were heard of.
+ * and a segment's append waits until the inline appends of its partitions that left before it are settled. A segment is
+ * ahead until its append is settled, also when its batches have failed by then: it might be appended still (`lane.ts`).
  */
+import type { Leaders } from '../cluster/members.ts';
 import type { AppendAnswer, AppendCondition, AppendSource, IdempotentGroup, Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
+import { APPEND_PATIENCE_AT_CLOSE_MS, APPEND_PATIENCE_MS } from '../limits.ts';
 import { placeBatch } from '../record/batch.ts';
 import { assert } from '../runtime/assert.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -13,7 +17,7 @@ import { type SegmentIds, segmentKey } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { FlushReason } from './cadence.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
-import { AppendLane, type LaneAppend, type LaneOutcome } from './lane.ts';
+import { AppendLane, type LaneAppend, type LaneListener, type LaneOutcome } from './lane.ts';
 import type { LineBatches, OpenFlush } from './open-flush.ts';
 import { failedOutcome, outcomeOf } from './outcome.ts';
 import type { PendingBatch } from './pending.ts';
@@ -34,7 +38,8 @@ export interface DeparturesOptions {
   readonly brokerEpoch: number;
   /** The one minter of this broker epoch. */
   readonly segmentIds: SegmentIds;
-  readonly journals: ReadonlyMap<number, Journal>;
+  readonly journals: Journals;
+  readonly leaders: Leaders;
   readonly objects: ObjectStore;
   readonly tail: Tail;
   readonly metrics: IngestMetrics;
@@ -60,19 +65,30 @@ export class Departures {
   #open: OpenFlush | null = null;
   #onProgress: () => void = () => {};
 
+  #patienceMs = APPEND_PATIENCE_MS;
+  readonly #unsubscribes: (() => void)[];
+
   constructor(options: DeparturesOptions) {
     this.#options = options;
-    for (const journal of options.journals.values()) {
-      const { brokerId, brokerEpoch } = options;
-      const lane = (number: number, settled: () => void) =>
-        new AppendLane(journal, { brokerId, brokerEpoch, lane: number }, settled);
-      const segment = lane(SEGMENT_LANE, () => this.#onProgress());
-      const inline = lane(INLINE_LANE, () => {
-        segment.pump();
-        this.#onProgress();
-      });
-      this.#lanes.set(journal.id, { journal, segment, inline });
-    }
+    const wake = (journal: number) => {
+      const lanes = this.#lanes.get(journal);
+      lanes?.inline.wake();
+      lanes?.segment.wake();
+    };
+    const onLeading = (journal: Journal) => {
+      wake(journal.id);
+      return () => undefined;
+    };
+    this.#unsubscribes = [options.leaders.onChanged(wake), options.journals.whileLeading(onLeading)];
+  }
+
+  /** What waits for a leader fails soon. */
+  hurry(): void {
+    this.#patienceMs = APPEND_PATIENCE_AT_CLOSE_MS;
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
   }
 
   /** `open` learns which partitions are no longer behind a segment; `callback` runs when something in flight ended. */
@@ -97,9 +113,12 @@ export class Departures {
     const number = lanes.inline.reserve();
     for (const { line } of lines) line.inlineNumber = number;
     const source: AppendSource = { type: 'inline', parts: body.parts, bytes: body.bytes };
-    lanes.inline.append(number, { source, partitions: body.partitions, ...wishes(lines) }, (outcome) =>
-      this.#settle(lines, outcome),
-    );
+    const request: LaneAppend = { source, partitions: body.partitions, ...wishes(lines) };
+    lanes.inline.append(number, request, {
+      end: (outcome) => this.#end(lines, outcome),
+      settled: nothing,
+      maySend: always,
+    });
   }
 
   /** All lines count the segment as ahead of them already. Takes an upload slot until the object is created. */
@@ -124,7 +143,8 @@ export class Departures {
         runtime.logger.warn({ error: cause, segment: segment.reference.id }, 'a segment could not be uploaded');
         for (const [index, share] of shares.entries()) {
           share.lanes.segment.skip(numbers[index]!);
-          this.#settleSegment(share.lines, { type: 'failed', cause, sent: false });
+          this.#segmentSettled(share.lines);
+          this.#fail(share.lines, cause, false);
         }
         this.#onProgress();
       },
@@ -148,20 +168,19 @@ export class Departures {
       partitions: segment.footer.partitions.filter((partition) => partition.journal === journal.id),
       ...wishes(lines),
     };
-    lanes.segment.append(
-      number,
-      request,
-      (outcome) => this.#settleSegment(lines, outcome),
-      () => inline.heardThrough >= inlineBefore,
-    );
+    const listener: LaneListener = {
+      end: (outcome) => this.#end(lines, outcome),
+      settled: () => this.#segmentSettled(lines),
+      maySend: () => inline.settledThrough >= inlineBefore,
+    };
+    lanes.segment.append(number, request, listener);
   }
 
-  #settleSegment(lines: readonly LineBatches[], outcome: LaneOutcome): void {
+  #segmentSettled(lines: readonly LineBatches[]): void {
     for (const { line } of lines) this.#open?.segmentAhead(line, -1);
-    this.#settle(lines, outcome);
   }
 
-  #settle(lines: readonly LineBatches[], outcome: LaneOutcome): void {
+  #end(lines: readonly LineBatches[], outcome: LaneOutcome): void {
     if (outcome.type === 'failed') this.#fail(lines, outcome.cause, outcome.sent);
     else for (let index = 0; index < lines.length; index++) this.#answer(lines[index]!, outcome.answer, index);
   }
@@ -205,7 +224,7 @@ export class Departures {
       const lanes = this.#lanesOf(journal);
       lines.sort(byPartition);
       if (lanes.segment.suspended) {
-        for (const { line } of lines) this.#open?.segmentAhead(line, -1);
+        this.#segmentSettled(lines);
         this.#refuseSuspended(lanes, lanes.segment, lines);
       } else {
         shares.push({ lanes, lines });
@@ -223,9 +242,36 @@ export class Departures {
     return true;
   }
 
-  #lanesOf(journal: number): Lanes {
-    const lanes = this.#lanes.get(journal);
-    assert(lanes !== undefined, `journal ${journal} is not one of this broker`);
+  #lanesOf(id: number): Lanes {
+    const known = this.#lanes.get(id);
+    if (known !== undefined) return known;
+    const { journals, leaders, runtime, brokerId, brokerEpoch } = this.#options;
+    const journal = journals.get(id);
+    assert(journal !== undefined, `journal ${id} is not one of this cluster`);
+    const common = {
+      journal,
+      runtime,
+      patienceMs: () => this.#patienceMs,
+      leaderId: () => leaders.of(id)?.brokerId ?? -1,
+    };
+    const segment = new AppendLane({
+      ...common,
+      lane: { brokerId, brokerEpoch, lane: SEGMENT_LANE },
+      onProgress: () => this.#onProgress(),
+      onGivenUp: nothing,
+    });
+    const inline = new AppendLane({
+      ...common,
+      lane: { brokerId, brokerEpoch, lane: INLINE_LANE },
+      onProgress: () => {
+        segment.pump();
+        this.#onProgress();
+      },
+      // Segments that wait for these would wait for ever.
+      onGivenUp: (cause) => segment.giveUp(cause),
+    });
+    const lanes = { journal, segment, inline };
+    this.#lanes.set(id, lanes);
     return lanes;
   }
 
@@ -235,6 +281,9 @@ export class Departures {
     this.#options.metrics.flushed(kind, reason, body.bytes, batches);
   }
 }
+
+const nothing = (): void => undefined;
+const always = (): boolean => true;
 
 const byPartition = (a: LineBatches, b: LineBatches): number => comparePartitions(a.line, b.line);
 

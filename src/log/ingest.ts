@@ -10,16 +10,17 @@
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
-import type { Journal } from '../journal/journal.ts';
-import { type BatchHeader, stampLogAppendTime, TRANSACTIONAL_FLAG } from '../record/batch.ts';
+import type { Journals } from '../journal/journals.ts';
+import { stampLogAppendTime, TRANSACTIONAL_FLAG } from '../record/batch.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { admitBatch, checkKeys, stamped } from './admission.ts';
 import { type ChunkPool, ChunkWriter } from './chunk-pool.ts';
 import type { Flusher, Joining } from './flusher.ts';
 import { Gate } from './gate.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
-import type { PartitionId, ProduceBatch, ProduceOptions, ProduceOutcome } from './log.ts';
+import type { ProduceBatch, ProduceOptions, ProduceOutcome } from './log.ts';
 import { Line } from './open-flush.ts';
+import type { OpenTransactions } from './open-transactions.ts';
 import { failedOutcome } from './outcome.ts';
 import { PartitionMap } from './partition-map.ts';
 import { PendingBatch, ProduceCall } from './pending.ts';
@@ -28,7 +29,8 @@ import type { IngestPressure } from './pressure.ts';
 export interface IngestOptions {
   readonly config: Config;
   readonly runtime: Runtime;
-  readonly journals: ReadonlyMap<number, Journal>;
+  readonly journals: Journals;
+  readonly transactions: OpenTransactions;
   readonly topics: Topics;
   readonly pool: ChunkPool;
   readonly pressure: IngestPressure;
@@ -36,13 +38,11 @@ export interface IngestOptions {
   readonly metrics: IngestMetrics;
 }
 
-/**
- * The transaction that a batch belongs to is the one that is open when it comes in: however long its upload takes, it is
- * appended to no other. -1 when none is: then it may still be a duplicate. Undefined when it is not transactional.
- */
-function transactionOf(journal: Journal, at: PartitionId, header: BatchHeader): number | undefined {
-  if (!(header.attributes & TRANSACTIONAL_FLAG)) return undefined;
-  return journal.state.openTransaction(at.topicId, at.partition, header.producerId)?.transaction ?? -1;
+/** What a call waits for before its batches may leave. */
+interface Checks {
+  readonly promises: Promise<void>[];
+  /** Batches whose transaction the leaders elsewhere are asked for, by journal. */
+  readonly transactional: Map<number, Joining[]>;
 }
 
 /** Batches of compacted topics opened at once: each may take `http.decompressed.bytes.max`. */
@@ -67,7 +67,7 @@ export class Ingest {
     const call = new ProduceCall(batches.length, options.idempotency);
     const nowMs = runtime.clock.now();
     const joining: Joining[] = [];
-    const checks: Promise<void>[] = [];
+    const checks: Checks = { promises: [], transactional: new Map() };
     for (let index = 0; index < batches.length; index++) {
       try {
         joining.push(this.#admit(call, index, batches[index]!, options.origin, nowMs, checks));
@@ -75,7 +75,8 @@ export class Ingest {
         call.settle(index, this.#refusal(cause));
       }
     }
-    if (checks.length > 0) this.#joinAfter(joining, checks);
+    for (const [journal, asking] of checks.transactional) checks.promises.push(this.#askTransactions(journal, asking));
+    if (checks.promises.length > 0) this.#joinAfter(joining, checks.promises);
     else if (joining.length > 0) flusher.join(joining);
     return call.promise;
   }
@@ -98,25 +99,30 @@ export class Ingest {
     given: ProduceBatch,
     origin: ProduceOptions['origin'],
     nowMs: number,
-    checks: Promise<void>[],
+    checks: Checks,
   ): Joining {
     const { topicId, partition, records, expectedOffset } = given;
-    const { topics, journals, pressure } = this.#options;
+    const { topics, journals, pressure, transactions } = this.#options;
     const topic = topics.byId(topicId);
     const placement = topic?.partitions[partition];
     if (topic === undefined || placement === undefined) {
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
     }
     const { journal } = placement;
-    const leading = journals.get(journal);
-    if (this.#closed || leading?.role !== 'leading') {
-      throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${journal}`);
+    const role = journals.get(journal)?.role;
+    if (this.#closed || role === undefined || role === 'deposed' || role === 'stopped') {
+      throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker takes nothing in for journal ${journal}`);
     }
     if (pressure.overfull) {
       throw new KafkaError('NOT_ENOUGH_REPLICAS', 'too many records wait to become durable');
     }
     const header = admitBatch(records, topic, nowMs, origin);
-    const transaction = given.transaction ?? transactionOf(leading, given, header);
+    let { transaction } = given;
+    let mustAsk = false;
+    if (transaction === undefined && header.attributes & TRANSACTIONAL_FLAG) {
+      mustAsk = role !== 'leading';
+      transaction = mustAsk ? -1 : transactions.here({ topicId, partition, journal, producerId: header.producerId });
+    }
     const { chunk, start } = this.#writer.write(records);
     const stamp = topic.config.timestampType === 'LogAppendTime';
     if (stamp) stampLogAppendTime(chunk.buffer, start, nowMs);
@@ -132,9 +138,30 @@ export class Ingest {
       custody: pressure,
     });
     const line = this.#lines.getOrAdd(topicId, partition, () => new Line(topicId, partition, journal));
-    if (topic.config.compacted) checks.push(this.#checkKeys(batch, topic.name));
-    if (line.checking !== null) checks.push(line.checking);
-    return { line, batch };
+    if (topic.config.compacted) checks.promises.push(this.#checkKeys(batch, topic.name));
+    if (line.checking !== null) checks.promises.push(line.checking);
+    const joining = { line, batch };
+    if (mustAsk) {
+      const asking = checks.transactional.get(journal);
+      if (asking === undefined) checks.transactional.set(journal, [joining]);
+      else asking.push(joining);
+    }
+    return joining;
+  }
+
+  /** Ends the batches itself when their leader cannot be asked; never rejects. */
+  async #askTransactions(journal: number, asking: readonly Joining[]): Promise<void> {
+    const places = asking.map(({ line, batch }) => {
+      const { topicId, partition } = line;
+      return { topicId, partition, journal, producerId: batch.header.producerId };
+    });
+    try {
+      const numbers = await this.#options.transactions.anywhere(journal, places);
+      for (const [index, { batch }] of asking.entries()) batch.transaction = numbers[index] ?? -1;
+    } catch (cause) {
+      const refusal = this.#refusal(cause);
+      for (const { batch } of asking) if (!batch.ended) batch.end(refusal);
+    }
   }
 
   /** Ends the batch itself when it is refused; never rejects. */
@@ -143,7 +170,7 @@ export class Ingest {
     try {
       await this.#opening.run(() => checkKeys(batch.bytes, topicName, bytesMax));
     } catch (cause) {
-      batch.end(this.#refusal(cause));
+      if (!batch.ended) batch.end(this.#refusal(cause));
     }
   }
 

@@ -5,6 +5,7 @@
 import type { Topics } from '../cluster/topics.ts';
 import { type ErrorName, KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
 import type { Extent, PartitionState } from '../journal/partition-state.ts';
 import type { FetchPartition, Isolation, PartitionId } from './log.ts';
 
@@ -30,9 +31,9 @@ export type Located =
 
 export class Locator {
   readonly #topics: Topics;
-  readonly #journals: ReadonlyMap<number, Journal>;
+  readonly #journals: Journals;
 
-  constructor(topics: Topics, journals: ReadonlyMap<number, Journal>) {
+  constructor(topics: Topics, journals: Journals) {
     this.#topics = topics;
     this.#journals = journals;
   }

@@ -1,8 +1,13 @@
 /** Puts the log together: the one place that knows all of its parts. */
+import { aloneLeaders } from '../cluster/alone.ts';
+import type { Leaders, Members } from '../cluster/members.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import type { Applied, Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
+import type { RpcRegistry } from '../rpc/method.ts';
+import { type Peers, PeerUnavailableError } from '../rpc/peers.ts';
 import { assert } from '../runtime/assert.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
@@ -19,10 +24,12 @@ import { Flusher } from './flusher.ts';
 import { Gatherer } from './gather.ts';
 import { Ingest } from './ingest.ts';
 import { IngestMetrics } from './ingest-metrics.ts';
+import { LeaderCalls } from './leader-calls.ts';
 import { Leases } from './lease.ts';
 import { Locator } from './locate.ts';
 import type { Log } from './log.ts';
 import { epochEnd, Offsets } from './offsets.ts';
+import { OpenTransactions } from './open-transactions.ts';
 import { IngestPressure } from './pressure.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { Purgatory } from './purgatory.ts';
@@ -38,8 +45,10 @@ export interface OpenLogOptions {
   readonly brokerId: number;
   /** New with every start of the broker: its lanes begin anew. */
   readonly brokerEpoch: number;
-  /** All journals of the cluster, at least one. */
-  readonly journals: readonly Journal[];
+  /** All journals of the cluster, whoever leads them. */
+  readonly journals: Journals;
+  /** The others of the cluster, and what they may ask; absent for a broker alone. */
+  readonly cluster?: LogCluster;
   readonly objects: ObjectStore;
   /** What the metadata store behind the journals costs. */
   readonly metadataPricing: MetadataPricing;
@@ -48,6 +57,13 @@ export interface OpenLogOptions {
   readonly topics: Topics;
   /** Overwrites buffers that come back, so that a test sees whoever still reads them. */
   readonly poison?: boolean;
+}
+
+export interface LogCluster {
+  readonly peers: Peers;
+  readonly registry: RpcRegistry;
+  readonly members: Members;
+  readonly leaders: Leaders;
 }
 
 export interface OpenedLog extends Log {
@@ -75,11 +91,15 @@ const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 /** Where a read is free, the kernel's cache of the files is as good as ours. */
 const cacheBytesDefault = ({ read }: ObjectPricing): number => (read > 0 ? 64 : 32) * 1024 * 1024;
 
+const NO_PEERS: Peers = {
+  call: (brokerId) => Promise.reject(new PeerUnavailableError(`there is no broker ${brokerId}`, false)),
+};
+
 export function openLog(options: OpenLogOptions): OpenedLog {
-  assert(options.journals.length > 0, 'a log needs a journal');
-  const { config, runtime, topics, poison = false } = options;
-  const { timers } = runtime;
-  const journals = new Map(options.journals.map((journal) => [journal.id, journal]));
+  const { config, runtime, topics, journals, brokerId, cluster, poison = false } = options;
+  const { timers, clock } = runtime;
+  const leaders = cluster?.leaders ?? aloneLeaders(brokerId, journals);
+  const peers = cluster?.peers ?? NO_PEERS;
   const abort = new AbortController();
   const { signal } = abort;
 
@@ -95,12 +115,15 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const segmentBytesMax = config['segment.bytes.max'];
   const cadence = new Cadence(
     costsOf(options.objects.pricing, options.metadataPricing),
-    { lingerMs: config['segment.linger.ms'], segmentBytesMax, uploadsMax, journals: journals.size },
-    runtime.clock.monotonic(),
+    { lingerMs: config['segment.linger.ms'], segmentBytesMax, uploadsMax, journals: Math.max(1, journals.count) },
+    clock.monotonic(),
   );
-  const departures = new Departures({ ...options, journals, tail, metrics: ingestMetrics });
+  const departures = new Departures({ ...options, leaders, tail, metrics: ingestMetrics });
   const flusher = new Flusher({ runtime, cadence, departures, pressure, segmentBytesMax, uploadsMax });
-  const ingest = new Ingest({ config, runtime, journals, topics, pool, pressure, flusher, metrics: ingestMetrics });
+  const calls = new LeaderCalls({ brokerId, journals, leaders, peers, runtime, signal });
+  const transactions = new OpenTransactions(journals, calls);
+  const intake = { pool, pressure, flusher, transactions, metrics: ingestMetrics };
+  const ingest = new Ingest({ config, runtime, journals, topics, ...intake });
 
   const locator = new Locator(topics, journals);
   const leases = new Leases(cacheBytesMax, timers);
@@ -137,7 +160,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     cacheBytesMax,
   });
   const offsets = new Offsets({ config, locator, gatherer, indexes, leases, signal });
-  const producerIds = new ProducerIds(options.journals);
+  const producerIds = new ProducerIds(journals);
 
   const onApplied = (journal: Journal, applied: Applied) => {
     for (const { topicId, partition } of applied.partitions) {
@@ -147,7 +170,11 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       readAhead.forget(topicId, partition);
     }
   };
-  const subscriptions = options.journals.map((journal) => journal.subscribe((applied) => onApplied(journal, applied)));
+  const stopFollowing = journals.each((journal) => {
+    cadence.setJournals(journals.count, clock.monotonic());
+    return journal.subscribe((applied) => onApplied(journal, applied));
+  });
+  if (cluster !== undefined) transactions.answerTo(cluster.registry);
 
   return {
     pressure,
@@ -181,8 +208,10 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     flush: () => flusher.drain(),
     async close() {
       purgatory.close();
+      departures.hurry();
       await ingest.close();
-      for (const unsubscribe of subscriptions) unsubscribe();
+      departures.close();
+      stopFollowing();
       abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
       tail.clear();
       cache.clear();

@@ -52,8 +52,11 @@ export class PendingBatch implements PlacedBatch {
   /** -1 unless the topic stamps LogAppendTime. */
   readonly logAppendTimeMs: number;
   readonly expectedOffset: number | undefined;
-  /** Number of the transaction that was open when it came, -1 when none was; undefined when it is not transactional. */
-  readonly transaction: number | undefined;
+  /**
+   * Number of the transaction that was open when it came, -1 when none was; undefined when it is not transactional. A
+   * leader elsewhere tells it before the batch leaves.
+   */
+  transaction: number | undefined;
   readonly #custody: Custody;
   #ended = false;
 

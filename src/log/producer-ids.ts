@@ -1,6 +1,8 @@
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
 import { assert } from '../runtime/assert.ts';
+import { isLeaderAway } from './leader-calls.ts';
 
 /** Numbers taken from a journal at once. What is left at a stop is never given out. */
 const BLOCK_COUNT = 1_000;
@@ -9,16 +11,16 @@ const JOURNALS_MAX = 8_192;
 
 /**
  * Gives out producer ids that nobody else gives out. Each journal counts by itself, so an id is the journal's number times
- * the largest count of journals, plus the id of the journal: any journal that this broker leads will do. That leaves
- * 2^40 ids to each.
+ * the largest count of journals, plus the id of the journal: any journal will do, those that this broker leads first. That
+ * leaves 2^40 ids to each.
  */
 export class ProducerIds {
-  readonly #journals: readonly Journal[];
+  readonly #journals: Journals;
   #next = 0;
   #end = 0;
   #refilling: Promise<void> | null = null;
 
-  constructor(journals: readonly Journal[]) {
+  constructor(journals: Journals) {
     this.#journals = journals;
   }
 
@@ -36,8 +38,24 @@ export class ProducerIds {
   }
 
   async #refill(): Promise<void> {
-    const journal = this.#journals.find(({ role }) => role === 'leading');
-    if (journal === undefined) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'this broker leads no journal');
+    const journals = [...this.#journals];
+    const isLed = ({ role }: Journal) => role === 'leading';
+    const inOrder = [...journals.filter(isLed), ...journals.filter((journal) => !isLed(journal))];
+    let failure = new KafkaError('COORDINATOR_NOT_AVAILABLE', 'there is no journal to take producer ids from');
+    for (const journal of inOrder) {
+      try {
+        await this.#refillFrom(journal);
+        return;
+      } catch (cause) {
+        // What was given to nobody is lost, and another journal may be within reach.
+        if (!isLeaderAway(cause)) throw cause;
+        failure = new KafkaError('COORDINATOR_NOT_AVAILABLE', `no journal gives producer ids now`, { cause });
+      }
+    }
+    throw failure;
+  }
+
+  async #refillFrom(journal: Journal): Promise<void> {
     const outcome = await journal.propose({ type: 'allocateProducerIds', count: BLOCK_COUNT });
     if (outcome.type === 'refused') throw new KafkaError(outcome.error, outcome.message);
     assert(outcome.type === 'producerIds', `producer ids were answered with ${outcome.type}`);

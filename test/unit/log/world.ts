@@ -2,6 +2,7 @@
 import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import type { Topic } from '../../../src/cluster/topics.ts';
 import { type Config, type Given, parseConfig } from '../../../src/config.ts';
+import { fixedJournals } from '../../../src/journal/journals.ts';
 import { type OpenedJournal, type OpenJournalOptions, openJournal } from '../../../src/journal/open-journal.ts';
 import type {
   FetchAnswer,
@@ -72,7 +73,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   await topics.recover();
   const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
   const metadataPricing = metadata.pricing;
-  const log = openLog({ ...identity, config, journals, objects, metadataPricing, segmentIds, topics, poison: true });
+  const stores = { journals: fixedJournals(journals), objects, metadataPricing };
+  const log = openLog({ ...identity, ...stores, config, segmentIds, topics, poison: true });
   return {
     config,
     runtime,
