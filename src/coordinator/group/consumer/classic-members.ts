@@ -32,6 +32,8 @@ export interface ClassicHost {
   /** The durable group. Throws REBALANCE_IN_PROGRESS while it is not there yet, NOT_COORDINATOR. */
   requireDurable(): ConsumerGroup;
   context(timestamp: number): HeartbeatContext;
+  /** Looks whether this broker still leads. Throws NOT_COORDINATOR. */
+  confirm(): Promise<void>;
   /** Decides on the group as it is at the entry. Throws as `requireDurable`. */
   coordinate<T>(
     decide: (group: ConsumerGroup, timestamp: number) => { readonly group: ConsumerGroup; readonly answer: T },
@@ -65,9 +67,11 @@ export class ClassicMembers implements ClassicMembership {
     }
   }
 
-  sync(request: Sync): SyncAnswer {
+  /** Nobody is told by old records what to own: a successor may have given it to others since. */
+  async sync(request: Sync): Promise<SyncAnswer> {
     const { deadlines, topics } = this.#host;
     try {
+      await this.#host.confirm();
       const group = this.#host.requireDurable();
       const member = requireClassicMember(group, request, request.generationId);
       try {

@@ -94,6 +94,7 @@ export class LiveConsumerGroup implements LiveGroup {
         if (this.isOver) options.onOver(this);
         return this.#requireForClassic(requireLeading(this.journal).state.records(this.#owner));
       },
+      confirm: () => this.#confirm(),
       context: (timestamp) => this.#context(timestamp, true),
       coordinate: (decide) => this.#coordinate(decide, (records) => existing(this.#requireForClassic(records))),
     });
@@ -182,16 +183,17 @@ export class LiveConsumerGroup implements LiveGroup {
   async #told(heartbeat: Heartbeat): Promise<HeartbeatAnswer | null> {
     const answer = this.#unchanged(heartbeat);
     if (answer === null || answer.assignment === null) return answer;
-    if (await this.#leads()) return this.#unchanged(heartbeat);
-    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${this.journal.id}`);
+    await this.#confirm();
+    return this.#unchanged(heartbeat);
   }
 
-  async #leads(): Promise<boolean> {
+  async #confirm(): Promise<void> {
     try {
-      return await this.journal.confirmLeadership();
+      if (await this.journal.confirmLeadership()) return;
     } catch (cause) {
       throw toCoordinatorError(cause);
     }
+    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${this.journal.id}`);
   }
 
   /** The answer to a heartbeat that has nothing to write, from what is durable. */
