@@ -96,10 +96,11 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       segmentIds,
       poison,
     });
-    const placements = new Placements({ clusterId, metadata, journals, runtime });
+    const seats = fixedJournals(journals);
+    const placements = new Placements({ clusterId, metadata, journals: seats, runtime });
     const groupConfigs = configs.groups;
     const entriesCostMoney = metadataPricing.writeUnit > 0;
-    const shared = { config, runtime, journals, topics, log, placements, groupConfigs };
+    const shared = { config, runtime, journals: seats, topics, log, placements, groupConfigs };
     const storeClock = new StoreClock(objects, clusterId, runtime);
     const coordinators = openCoordinators({ ...shared, entriesCostMoney, storeClock });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });

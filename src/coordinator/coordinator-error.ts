@@ -3,6 +3,7 @@
  * than its logs do, and clients look for the coordinator again only after these.
  */
 import { type ErrorName, KafkaError, toKafkaError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
 
 const SPELLINGS: Partial<Record<ErrorName, ErrorName>> = {
   NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
@@ -16,4 +17,10 @@ export function toCoordinatorError(cause: unknown): KafkaError {
   const spelling = SPELLINGS[error.error];
   if (spelling === undefined) return error;
   return new KafkaError(spelling, error.message, { cause, noSideEffects: error.noSideEffects });
+}
+
+/** Throws NOT_COORDINATOR when this broker does not lead the journal. */
+export function requireLeading(journal: Journal): Journal {
+  if (journal.role === 'leading') return journal;
+  throw new KafkaError('NOT_COORDINATOR', `this broker does not lead journal ${journal.id}`);
 }

@@ -7,7 +7,7 @@ import type { Placements } from '../cluster/placements.ts';
 import type { StoreClock } from '../cluster/store-clock.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
-import type { Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
 import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -30,7 +30,7 @@ const SHARE_WRITE_INTERVAL_MS = 50;
 export interface CoordinatorsOptions {
   readonly config: Config;
   readonly runtime: Runtime;
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly topics: Topics;
   readonly log: Log;
   readonly placements: Placements;
@@ -72,6 +72,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     groupsPerClientMax: GROUPS_PER_CLIENT_MAX,
   });
   const offsets = new Offsets({
+    journals,
     groups,
     placements,
     runtime,
@@ -127,7 +128,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
   groups.register(classicGroups);
   groups.register(shareGroups);
   groups.register(consumerGroups);
-  groups.load();
+  groups.start();
   shareOffsets.start();
   expiry.start();
   return {

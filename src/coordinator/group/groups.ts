@@ -1,6 +1,7 @@
 /**
- * The groups of this broker, of every kind: loaded from the records of led journals at start, created when somebody joins
- * or commits offsets, gone with their last record.
+ * The groups of this broker, of every kind: loaded from the records of a journal when this broker begins to lead it, created
+ * when somebody joins or commits offsets, gone with their last record, and let go with the leadership: whoever waits is told
+ * to look for the coordinator again, and finds the next one with sessions that begin anew.
  *
  * A kind of group (classic, consumer, share) registers how it is brought back from its records. A group that only has
  * offsets is a classic one in state Empty. Whoever creates a group asks `place` for its journal first; whoever has made one
@@ -10,9 +11,10 @@
 import type { Placements } from '../../cluster/placements.ts';
 import { type ErrorName, KafkaError } from '../../errors.ts';
 import type { Applied, Journal, RecordChange, Records } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX, RECORDS_CHANGED_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { toCoordinatorError } from '../coordinator-error.ts';
+import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import { groupIdOf, groupOwner } from '../owner.ts';
 import { CreatorQuota } from './creator-quota.ts';
 import { GROUP_KEY, groupTypeOf } from './group-record.ts';
@@ -26,7 +28,7 @@ export interface GroupKind {
 }
 
 export interface GroupsOptions {
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly placements: Placements;
   readonly runtime: Runtime;
   readonly groupCountMax: number;
@@ -40,7 +42,7 @@ export class Groups implements GroupDirectory {
   /** Deletions under way, by group id; they never reject. */
   readonly #deletions = new Map<string, Promise<unknown>>();
   readonly #creators: CreatorQuota;
-  readonly #unsubscribes: (() => void)[] = [];
+  #stop: () => void = () => {};
   #closed = false;
 
   constructor(options: GroupsOptions) {
@@ -52,12 +54,16 @@ export class Groups implements GroupDirectory {
     this.#kinds.set(kind.type, kind);
   }
 
-  /** Brings back all groups of led journals. Once, after every kind was registered. */
-  load(): void {
-    for (const journal of this.#options.journals) {
+  /** Brings back the groups of led journals, now and whenever this broker begins to lead one. After every kind was registered. */
+  start(): void {
+    this.#stop = this.#options.journals.whileLeading((journal) => {
       for (const owner of journal.state.owners()) this.#follow(journal, owner);
-      this.#unsubscribes.push(journal.subscribe((applied) => this.#onApplied(journal, applied)));
-    }
+      const unsubscribe = journal.subscribe((applied) => this.#onApplied(journal, applied));
+      return () => {
+        unsubscribe();
+        for (const group of this.#groups.values()) if (group.journal === journal) this.abandon(group);
+      };
+    });
   }
 
   find(groupId: string): LiveGroup | undefined {
@@ -102,9 +108,9 @@ export class Groups implements GroupDirectory {
   /** Why a group cannot be found: nobody knows its members, or another broker may. */
   async absence(groupId: string): Promise<ErrorName> {
     if (this.#closed) return 'NOT_COORDINATOR';
-    if (this.#options.journals.every(({ role }) => role === 'leading')) return 'UNKNOWN_MEMBER_ID';
+    if (Array.from(this.#options.journals).every(({ role }) => role === 'leading')) return 'UNKNOWN_MEMBER_ID';
     try {
-      await this.#options.placements.find(groupOwner(groupId));
+      requireLeading((await this.#options.placements.locate(groupOwner(groupId))).journal);
       return 'UNKNOWN_MEMBER_ID';
     } catch (cause) {
       return toCoordinatorError(cause).error;
@@ -176,7 +182,7 @@ export class Groups implements GroupDirectory {
   /** Answers whoever waits, and whoever comes, that another broker is to be asked. */
   close(): void {
     this.#closed = true;
-    for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
+    this.#stop();
     for (const group of this.#groups.values()) group.close('NOT_COORDINATOR');
     this.#groups.clear();
   }
@@ -201,6 +207,7 @@ export class Groups implements GroupDirectory {
     // Commits that passed `place` before have reached the journal after this turn, and are seen.
     await new Promise<void>((resolve) => this.#options.runtime.timers.soon(resolve));
     try {
+      const release = await this.#options.placements.releasing(owner);
       for (let rest = true; rest; ) {
         const step = await journal.coordinate((view) => {
           const records = view.records(owner);
@@ -212,7 +219,7 @@ export class Groups implements GroupDirectory {
         if (step === null) return false;
         rest = step;
       }
-      await this.#options.placements.release(owner);
+      await release();
       return true;
     } catch (cause) {
       throw toCoordinatorError(cause);
@@ -248,12 +255,6 @@ export class Groups implements GroupDirectory {
     const { logger } = this.#options.runtime;
     logger.warn({ cause: String(cause) }, 'the placement of a group that is gone stays');
   };
-}
-
-/** Throws NOT_COORDINATOR when this broker does not lead the journal. */
-export function requireLeading(journal: Journal): Journal {
-  if (journal.role === 'leading') return journal;
-  throw new KafkaError('NOT_COORDINATOR', `this broker does not lead journal ${journal.id}`);
 }
 
 const isInhabited = ({ state, memberCount }: LiveGroup): boolean =>

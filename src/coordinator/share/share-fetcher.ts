@@ -5,7 +5,8 @@
  * or another reader is done, or the time is over. Nothing is acquired that is not answered.
  */
 import { type ErrorName, KafkaError, toKafkaError } from '../../errors.ts';
-import type { Applied, Journal } from '../../journal/journal.ts';
+import type { Applied } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import type { FetchAnswer, FetchedPartition, Isolation, Log } from '../../log/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { AcquiredRange, AcquireMode } from './acquire.ts';
@@ -51,7 +52,7 @@ export interface ShareFetchAnswer {
 }
 
 export interface ShareFetcherOptions {
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly log: Log;
   readonly partitions: SharePartitions;
   readonly runtime: Pick<Runtime, 'clock' | 'timers'>;
@@ -68,15 +69,15 @@ export class ShareFetcher {
   readonly #options: ShareFetcherOptions;
   /** Who waits for records of a partition, by place. */
   readonly #arrivals = new Map<string, Set<() => void>>();
-  readonly #unsubscribes: (() => void)[];
+  readonly #stop: () => void;
 
   constructor(options: ShareFetcherOptions) {
     this.#options = options;
-    this.#unsubscribes = options.journals.map((journal) => journal.subscribe((applied) => this.#onApplied(applied)));
+    this.#stop = options.journals.whileLeading((journal) => journal.subscribe((applied) => this.#onApplied(applied)));
   }
 
   close(): void {
-    for (const unsubscribe of this.#unsubscribes) unsubscribe();
+    this.#stop();
   }
 
   async fetch(wish: ShareFetchWish, signal: AbortSignal): Promise<ShareFetchAnswer> {

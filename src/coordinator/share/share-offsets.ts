@@ -5,6 +5,7 @@
 import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { DecisionView, Journal, RecordChange, RecordsView } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import type { Log } from '../../log/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
@@ -22,7 +23,7 @@ const CHANGES_MAX = 500;
 
 export interface ShareOffsetsOptions {
   readonly groups: ShareGroups;
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly topics: Topics;
   readonly log: Log;
   readonly runtime: Pick<Runtime, 'random' | 'logger'>;
@@ -42,35 +43,22 @@ export interface NewShareOffset extends SharePlace {
 
 export class ShareOffsets {
   readonly #options: ShareOffsetsOptions;
-  readonly #unsubscribes: (() => void)[];
+  #stop: () => void = () => {};
 
   constructor(options: ShareOffsetsOptions) {
     this.#options = options;
-    this.#unsubscribes = options.journals.map((journal) =>
-      journal.subscribe(({ partitions }) => {
-        if (options.groups.count === 0) return;
-        const deleted = partitions.filter(
-          (place) => journal.state.partition(place.topicId, place.partition) === undefined,
-        );
-        if (deleted.length > 0) this.#forgetTopics(new Set(deleted.map(({ topicId }) => topicId)));
-      }),
-    );
+  }
+
+  /** Forgets what groups hold of deleted topics, now and from now on. Once, after groups have started. */
+  start(): void {
+    this.#stop = this.#options.journals.whileLeading((journal) => {
+      this.#forgetGone();
+      return journal.subscribe(({ partitions }) => this.#onApplied(journal, partitions));
+    });
   }
 
   close(): void {
-    for (const unsubscribe of this.#unsubscribes) unsubscribe();
-  }
-
-  /** Forgets topics that were deleted while no broker was there to see it. Once, when groups and topics are loaded. */
-  start(): void {
-    const gone = new Set<string>();
-    for (const group of this.#options.groups.live()) {
-      for (const { topicId, partition } of this.#placesOf(group)) {
-        const exists = this.#options.journals.some(({ state }) => state.partition(topicId, partition) !== undefined);
-        if (!exists && this.#options.topics.byId(topicId) === undefined) gone.add(topicId);
-      }
-    }
-    if (gone.size > 0) this.#forgetTopics(gone);
+    this.#stop();
   }
 
   /** All that the group has used; nothing for a group that is not there. */
@@ -144,6 +132,29 @@ export class ShareOffsets {
     } catch (cause) {
       throw toCoordinatorError(cause);
     }
+  }
+
+  #onApplied(journal: Journal, partitions: readonly SharePlace[]): void {
+    if (this.#options.groups.count === 0) return;
+    const deleted = partitions.filter((place) => journal.state.partition(place.topicId, place.partition) === undefined);
+    if (deleted.length > 0) this.#forgetTopics(new Set(deleted.map(({ topicId }) => topicId)));
+  }
+
+  /** Topics that were deleted while no broker was there to see it. */
+  #forgetGone(): void {
+    const { groups, journals, topics } = this.#options;
+    const gone = new Set<string>();
+    for (const group of groups.live()) {
+      for (const { topicId, partition } of this.#placesOf(group)) {
+        if (topics.byId(topicId) !== undefined) continue;
+        // What another broker leads may be of a topic that this one has not heard of yet.
+        const isGone = Array.from(journals).every(
+          ({ role, state }) => role === 'leading' && state.partition(topicId, partition) === undefined,
+        );
+        if (isGone) gone.add(topicId);
+      }
+    }
+    if (gone.size > 0) this.#forgetTopics(gone);
   }
 
   /** Best effort: what stays is seen at the next start. */

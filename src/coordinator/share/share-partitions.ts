@@ -5,6 +5,7 @@
 import type { GroupConfigs } from '../../cluster/group-configs.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import type { Applied, Journal } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import type { Log } from '../../log/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { CommitCadence } from '../group/offsets/commit-cadence.ts';
@@ -16,7 +17,7 @@ import { decodeShareRecord, encodeShareRecord, type ShareRecord, shareKey } from
 import { placeKey, type SharePlace } from './share-sessions.ts';
 
 export interface SharePartitionsOptions {
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly log: Log;
   readonly groups: ShareGroups;
   readonly groupConfigs: GroupConfigs;
@@ -32,14 +33,24 @@ export class SharePartitions {
   /** By group id, then place. */
   readonly #partitions = new Map<string, Map<string, SharePartition>>();
   readonly #opening = new Map<string, Promise<SharePartition>>();
-  readonly #cadences: ReadonlyMap<Journal, CommitCadence>;
-  readonly #unsubscribes: (() => void)[];
+  /** Of led journals. */
+  readonly #cadences = new Map<Journal, CommitCadence>();
+  readonly #stop: () => void;
 
   constructor(options: SharePartitionsOptions) {
     this.#options = options;
     const { journals, runtime, writeIntervalMs } = options;
-    this.#cadences = new Map(journals.map((journal) => [journal, new CommitCadence(runtime, writeIntervalMs)]));
-    this.#unsubscribes = journals.map((journal) => journal.subscribe((applied) => this.#onApplied(journal, applied)));
+    this.#stop = journals.whileLeading((journal) => {
+      const cadence = new CommitCadence(runtime, writeIntervalMs);
+      this.#cadences.set(journal, cadence);
+      const unsubscribe = journal.subscribe((applied) => this.#onApplied(journal, applied));
+      return () => {
+        unsubscribe();
+        this.#cadences.delete(journal);
+        cadence.leaveNow();
+        this.#letGo(journal);
+      };
+    });
   }
 
   find(groupId: string, place: SharePlace): SharePartition | undefined {
@@ -64,12 +75,19 @@ export class SharePartitions {
   }
 
   close(): void {
-    for (const unsubscribe of this.#unsubscribes) unsubscribe();
-    for (const cadence of this.#cadences.values()) cadence.leaveNow();
+    this.#stop();
     for (const ofGroup of this.#partitions.values()) {
       for (const partition of ofGroup.values()) partition.close(gone('the broker stops'));
     }
     this.#partitions.clear();
+  }
+
+  #letGo(journal: Journal): void {
+    for (const ofGroup of this.#partitions.values()) {
+      for (const partition of ofGroup.values()) {
+        if (partition.journal === journal) this.#drop(partition, 'another broker leads its journal');
+      }
+    }
   }
 
   async #open(groupId: string, place: SharePlace): Promise<SharePartition> {
@@ -85,7 +103,7 @@ export class SharePartitions {
         ...place,
         journal,
         runtime,
-        cadence: this.#cadences.get(journal)!,
+        cadence: this.#cadenceOf(journal),
         config: () => groupConfigs.of(groupId),
         onSettled: (settled) => this.#dropUnwanted(settled),
         onFenced: (fenced) => this.#drop(fenced, 'it was altered, deleted or made anew'),
@@ -97,6 +115,13 @@ export class SharePartitions {
     // What happened to the record while this was made has been told already, to nobody.
     if (!partition.isCurrent(journal.state)) this.#drop(partition, 'it was deleted');
     return partition;
+  }
+
+  /** Throws NOT_LEADER_OR_FOLLOWER when the journal is led no more. */
+  #cadenceOf(journal: Journal): CommitCadence {
+    const cadence = this.#cadences.get(journal);
+    if (cadence) return cadence;
+    throw gone('another broker leads its journal');
   }
 
   /** Where it begins is durable before anything is given out, so that nothing is skipped when the broker dies. */

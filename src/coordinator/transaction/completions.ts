@@ -11,6 +11,7 @@ import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import { Backoff } from '../../journal/backoff.ts';
 import type { Journal } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { groupOwner } from '../owner.ts';
 import { decideTransaction } from './decide-transaction.ts';
@@ -26,7 +27,7 @@ import type { LiveTransaction, TransactionIndex } from './transaction-index.ts';
 import { isPrepared, type Transaction } from './transaction-state.ts';
 
 export interface CompletionsOptions {
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly placements: Placements;
   readonly topics: Topics;
   readonly runtime: Runtime;
@@ -58,7 +59,12 @@ export class Completions {
     const run = Promise.resolve()
       .then(() => this.#run(transactionalId))
       .catch((cause) => this.#onFailed(transactionalId, cause))
-      .finally(() => this.#running.delete(transactionalId));
+      .finally(() => {
+        this.#running.delete(transactionalId);
+        // Leadership may have ended and begun again while this was on its way out.
+        const standing = this.#index().find(transactionalId);
+        if (standing && isPrepared(standing.transaction) && standing.journal.role === 'leading') this.start(standing);
+      });
     this.#running.set(transactionalId, run);
   }
 
@@ -132,14 +138,15 @@ export class Completions {
     for (const place of eachPartition(transaction.partitions)) {
       const placed = topics.byId(place.topicId)?.partitions[place.partition];
       if (placed === undefined) continue;
-      const journal = journals.find(({ id }) => id === placed.journal);
+      const journal = journals.get(placed.journal);
       if (journal === undefined) missing = true;
       else of(journal).places.push(place);
     }
     for (const groupId of transaction.groups) {
       try {
-        const journal = await placements.find(groupOwner(groupId));
-        if (journal && journal.state.records(groupOwner(groupId)).size > 0) of(journal).groups.push(groupId);
+        const { journal } = await placements.locate(groupOwner(groupId));
+        if (journal.role !== 'leading') missing = true;
+        else if (journal.state.records(groupOwner(groupId)).size > 0) of(journal).groups.push(groupId);
       } catch (cause) {
         if (toKafkaError(cause) === null) throw cause;
         missing = true;

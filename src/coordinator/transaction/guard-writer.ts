@@ -5,6 +5,7 @@
 import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { Journal } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
 import { eachPartition, guards, type Participants, type Place, partitionsOf } from './participants.ts';
 import type { Transaction } from './transaction-state.ts';
@@ -13,13 +14,13 @@ import type { Transaction } from './transaction-state.ts';
 const GUARD_COUNT_MAX = 1_000;
 
 export class GuardWriter {
-  readonly #journals: ReadonlyMap<number, Journal>;
+  readonly #journals: Journals;
   readonly #topics: Topics;
   /** Settled once all guards that are on their way have arrived or failed. Never rejects. */
   readonly #under = new Map<string, Promise<unknown>>();
 
-  constructor(journals: readonly Journal[], topics: Topics) {
-    this.#journals = new Map(journals.map((journal) => [journal.id, journal]));
+  constructor(journals: Journals, topics: Topics) {
+    this.#journals = journals;
     this.#topics = topics;
   }
 

@@ -5,6 +5,7 @@
  * What is guarded is remembered while its transaction goes on: a producer's batches then cost no look at any journal.
  */
 import type { Applied, Journal } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import { transactionalIdOf } from '../owner.ts';
 import { eachPartition, type Participants, type Place } from './participants.ts';
 import { readTransaction } from './transaction-records.ts';
@@ -26,15 +27,19 @@ interface Known {
 export class TransactionIndex {
   readonly #known = new Map<string, Known>();
   readonly #onChanged: (live: LiveTransaction) => void;
-  readonly #unsubscribes: (() => void)[] = [];
+  readonly #stop: () => void;
 
   /** `onChanged` is called for every transaction that is found and after each change of one, not when it is forgotten. */
-  constructor(journals: readonly Journal[], onChanged: (live: LiveTransaction) => void) {
+  constructor(journals: Journals, onChanged: (live: LiveTransaction) => void) {
     this.#onChanged = onChanged;
-    for (const journal of journals) {
+    this.#stop = journals.whileLeading((journal) => {
       for (const owner of journal.state.owners()) this.#follow(journal, owner);
-      this.#unsubscribes.push(journal.subscribe((applied) => this.#onApplied(journal, applied)));
-    }
+      const unsubscribe = journal.subscribe((applied) => this.#onApplied(journal, applied));
+      return () => {
+        unsubscribe();
+        for (const [id, { live }] of this.#known) if (live.journal === journal) this.#known.delete(id);
+      };
+    });
   }
 
   get count(): number {
@@ -74,7 +79,7 @@ export class TransactionIndex {
   }
 
   close(): void {
-    for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
+    this.#stop();
     this.#known.clear();
   }
 

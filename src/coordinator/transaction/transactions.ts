@@ -8,13 +8,14 @@
  * Where all of it is in one journal, each request is one entry. EndTxn is answered when the end is prepared, as in Kafka. A
  * request that would find the end of the last transaction incomplete waits for it a while before CONCURRENT_TRANSACTIONS.
  */
-import type { Placements } from '../../cluster/placements.ts';
+import type { Located, Placements } from '../../cluster/placements.ts';
 import type { TopicPartition, Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { DecisionView, Journal } from '../../journal/journal.ts';
+import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { toCoordinatorError } from '../coordinator-error.ts';
+import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import { transactionOwner } from '../owner.ts';
 import { Completions } from './completions.ts';
 import { Deadlines } from './deadlines.ts';
@@ -38,7 +39,7 @@ import {
 
 export interface TransactionsOptions {
   readonly runtime: Runtime;
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly placements: Placements;
   readonly topics: Topics;
   readonly settings: TransactionSettings;
@@ -134,9 +135,9 @@ export class Transactions {
         const message = `this broker has ${this.#index.count} transactional ids, which is all it may have`;
         throw new KafkaError('POLICY_VIOLATION', message);
       }
-      const journal = await this.#options.placements.place(transactionOwner(transactionalId));
+      const place = () => this.#options.placements.place(transactionOwner(transactionalId));
       const init = { type: 'init', expected, timeoutMs, freshProducerId: null } as const;
-      const { transaction } = await this.#decideFresh(transactionalId, journal, init);
+      const { transaction } = await this.#decideFresh(transactionalId, place, init);
       return identityOf(transaction);
     });
   }
@@ -170,9 +171,8 @@ export class Transactions {
 
   /** EndTxn. Answers the identity to go on with. */
   async end(transactionalId: string, { producer, committed, bumpsEpoch }: EndRequest): Promise<ProducerIdentity> {
-    const journal = await this.#find(transactionalId);
     const end = { type: 'end', producer, committed, bumpsEpoch, freshProducerId: null } as const;
-    const { transaction } = await this.#decideFresh(transactionalId, journal, end);
+    const { transaction } = await this.#decideFresh(transactionalId, () => this.#find(transactionalId), end);
     return identityOf(transaction);
   }
 
@@ -243,7 +243,7 @@ export class Transactions {
 
   /** WriteTxnMarkers. Throws as `forceMarker` (forced-marker.ts), NOT_LEADER_OR_FOLLOWER. */
   async forceMarker(place: TopicPartition, marker: ForcedMarker): Promise<void> {
-    const journal = this.#options.journals.find(({ id }) => id === place.journal);
+    const journal = this.#options.journals.get(place.journal);
     if (!journal) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${place.journal}`);
     await forceMarker(journal, place, marker);
   }
@@ -285,13 +285,13 @@ export class Transactions {
   /** As `#decide`, with a fresh producer id when one is needed. */
   async #decideFresh(
     transactionalId: string,
-    journal: Journal,
+    find: () => Promise<Journal>,
     event: Extract<TransactionEvent, { readonly freshProducerId: number | null }>,
   ): Promise<{ readonly transaction: Transaction }> {
-    let answer = await this.#decideWaiting(transactionalId, journal, event);
+    let answer = await this.#decideWaiting(transactionalId, await find(), event);
     if (answer.type === 'needsProducerId') {
       const freshProducerId = await this.#options.allocateProducerId().catch(throwCoordinatorError);
-      answer = await this.#decideWaiting(transactionalId, journal, { ...event, freshProducerId });
+      answer = await this.#decideWaiting(transactionalId, await find(), { ...event, freshProducerId });
     }
     if (answer.type === 'done' && answer.transaction !== null) return { transaction: answer.transaction };
     throw new KafkaError('CONCURRENT_TRANSACTIONS', 'the transactional id is in use by somebody else');
@@ -342,18 +342,23 @@ export class Transactions {
     });
   }
 
+  /** Throws INVALID_PRODUCER_ID_MAPPING for an unknown id, and as `#locate`. */
   async #find(transactionalId: string): Promise<Journal> {
     checkId(transactionalId);
     const live = this.#index.find(transactionalId);
     if (live?.journal.role === 'leading') return live.journal;
-    const journal = await this.#locate(transactionalId);
-    if (journal) return journal;
+    const { journal, exists } = await this.#locate(transactionalId);
+    if (exists) return journal;
     const message = `nothing is known of transactional id ${JSON.stringify(transactionalId)}`;
     throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', message);
   }
 
-  #locate(transactionalId: string): Promise<Journal | undefined> {
-    return this.#options.placements.find(transactionOwner(transactionalId)).catch(throwCoordinatorError);
+  /** Throws NOT_COORDINATOR when another broker leads the journal that keeps the id, or would. */
+  async #locate(transactionalId: string): Promise<Located> {
+    const { placements } = this.#options;
+    const located = await placements.locate(transactionOwner(transactionalId)).catch(throwCoordinatorError);
+    requireLeading(located.journal);
+    return located;
   }
 
   #onChanged(live: LiveTransaction): void {
@@ -364,8 +369,9 @@ export class Transactions {
   async #expire({ transactionalId, journal }: LiveTransaction, before: number): Promise<void> {
     if (this.#turns.has(transactionalId)) return; // In use.
     await this.#inTurn(transactionalId, async () => {
+      const release = await this.#options.placements.releasing(transactionOwner(transactionalId));
       const { transaction } = await this.#decide(transactionalId, journal, { type: 'expire', before });
-      if (transaction === null) await this.#options.placements.release(transactionOwner(transactionalId));
+      if (transaction === null) await release();
     });
   }
 

@@ -10,6 +10,7 @@ import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
 import { openCoordinators } from '../../../src/coordinator/coordinators.ts';
 import type { Journal } from '../../../src/journal/journal.ts';
+import { fixedJournals } from '../../../src/journal/journals.ts';
 import { APIS, type ApiName } from '../../../src/protocol/apis.ts';
 import { decodeResponse } from '../../../src/protocol/header.ts';
 import type { Infer, Input } from '../../../src/protocol/schema.ts';
@@ -50,7 +51,7 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
   const log = new MemoryLog();
   // No journal: nothing coordinates here. `test/unit/coordinator/world.ts` has a broker that does.
   configs.brokers.onTopicDefaults((changed) => topics.setDefaults(changed));
-  const placements = new Placements({ clusterId, metadata, journals: [], runtime });
+  const placements = new Placements({ clusterId, metadata, journals: fixedJournals([]), runtime });
   return {
     runtime,
     config,
@@ -59,7 +60,7 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
     coordinators: openCoordinators({
       config,
       runtime,
-      journals: [],
+      journals: fixedJournals([]),
       topics,
       log,
       placements,

@@ -7,8 +7,9 @@
 import type { Placements } from '../../../cluster/placements.ts';
 import { KafkaError } from '../../../errors.ts';
 import type { DecisionView, Journal, Records } from '../../../journal/journal.ts';
+import type { Journals } from '../../../journal/journals.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { toCoordinatorError } from '../../coordinator-error.ts';
+import { requireLeading, toCoordinatorError } from '../../coordinator-error.ts';
 import { groupOwner } from '../../owner.ts';
 import type { Committer, GroupDirectory } from '../live-group.ts';
 import {
@@ -44,6 +45,7 @@ const PRICED_INTERVAL_MS = 50;
 const FRESH_SHARE = 0.01;
 
 export interface OffsetsOptions {
+  readonly journals: Journals;
   readonly groups: GroupDirectory & { place(groupId: string, client: string): Promise<Journal> };
   readonly placements: Placements;
   readonly runtime: Runtime;
@@ -80,9 +82,15 @@ export type OffsetOutcomes = readonly (KafkaError | null)[];
 export class Offsets {
   readonly #options: OffsetsOptions;
   readonly #queues = new Map<Journal, CommitQueue>();
+  readonly #stop: () => void;
+  #closed = false;
 
   constructor(options: OffsetsOptions) {
     this.#options = options;
+    this.#stop = options.journals.whileLeading((journal) => () => {
+      this.#queues.get(journal)?.close();
+      this.#queues.delete(journal);
+    });
   }
 
   /** Throws NOT_COORDINATOR and the like for the request as a whole. */
@@ -209,6 +217,8 @@ export class Offsets {
 
   /** Answers those who wait; nothing more is accepted. */
   close(): void {
+    this.#closed = true;
+    this.#stop();
     for (const queue of this.#queues.values()) queue.close();
   }
 
@@ -221,12 +231,16 @@ export class Offsets {
     return this.#queue(await this.#options.groups.place(groupId, client));
   }
 
-  /** Undefined when nobody created the group. Throws NOT_COORDINATOR when another broker coordinates it. */
+  /** Undefined when nobody created the group. Throws NOT_COORDINATOR when another broker coordinates it, or would. */
   async #journalOf(groupId: string): Promise<Journal | undefined> {
-    const group = this.#options.groups.find(groupId);
+    const { groups, placements } = this.#options;
+    const group = groups.find(groupId);
     if (group) return group.journal;
+    const owner = groupOwner(groupId);
     try {
-      return await this.#options.placements.find(groupOwner(groupId));
+      const { journal, exists } = await placements.locate(owner);
+      requireLeading(journal);
+      return exists ? journal : undefined;
     } catch (cause) {
       throw toCoordinatorError(cause);
     }
@@ -235,6 +249,7 @@ export class Offsets {
   #queue(journal: Journal): CommitQueue {
     const standing = this.#queues.get(journal);
     if (standing) return standing;
+    if (this.#closed) throw new KafkaError('NOT_COORDINATOR', 'the broker stops');
     const { groups, runtime, entriesCostMoney, retentionMs } = this.#options;
     const queue = new CommitQueue({
       journal,

@@ -6,6 +6,7 @@ import type { ProducerIdentity } from '../../../../src/coordinator/transaction/t
 import { type TransactionSettings, Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
 import { StorageUnavailableError } from '../../../../src/errors.ts';
 import type { Journal } from '../../../../src/journal/journal.ts';
+import { fixedJournals } from '../../../../src/journal/journals.ts';
 import type { OpenedJournal } from '../../../../src/journal/open-journal.ts';
 import type { ProduceOutcome } from '../../../../src/log/log.ts';
 import { buildBatch } from '../../../../src/record/records.ts';
@@ -89,7 +90,8 @@ export class World {
 
   /** Over the same journals, with other limits. */
   another(limits: Partial<TransactionSettings>): Transactions {
-    const { journals, topics, log, coordinators } = this.core;
+    const { topics, log, coordinators } = this.core;
+    const journals = fixedJournals(this.core.journals);
     const runtime = systemRuntime(silentLogger);
     const settings = { timeoutMaxMs: 900_000, idExpirationMs: 1e9, abortIntervalMs: 1e6, expireIntervalMs: 1e6 };
     return new Transactions({

@@ -46,14 +46,14 @@ test('a checkpoint that expects something of a group that does not exist makes n
   expect(await world.offsets.write(client, [write(9, { expected: 5 }), write(9, { partition: 1 })])).toEqual([
     { topicId: TOPIC, partition: 0, expected: 5, actual: null },
   ]);
-  expect(await world.placements.find(groupOwner('orders'))).toBeUndefined();
+  expect(await world.placements.locate(groupOwner('orders'))).toMatchObject({ exists: false });
 });
 
 test('offsets of a transaction are refused where no guard was written, and make no group', async () => {
   const producer = { producerId: 7, producerEpoch: 0, knowsAbortable: true };
   const commit = world.offsets.commitTransactional(client, committer(-1, true), producer, [write(1)]);
   await expect(commit).rejects.toMatchObject({ error: 'TRANSACTION_ABORTABLE' });
-  expect(await world.placements.find(groupOwner('orders'))).toBeUndefined();
+  expect(await world.placements.locate(groupOwner('orders'))).toMatchObject({ exists: false });
 });
 
 test('offsets of a transaction count once it ends', async () => {

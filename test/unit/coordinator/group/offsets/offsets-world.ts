@@ -11,6 +11,7 @@ import { Offsets, type OffsetsOptions } from '../../../../../src/coordinator/gro
 import type { OffsetToCommit } from '../../../../../src/coordinator/group/offsets/transactional-offsets.ts';
 import { KafkaError } from '../../../../../src/errors.ts';
 import type { Journal } from '../../../../../src/journal/journal.ts';
+import { fixedJournals } from '../../../../../src/journal/journals.ts';
 import { type OpenedJournal, openJournal } from '../../../../../src/journal/open-journal.ts';
 import type { Runtime } from '../../../../../src/runtime/runtime.ts';
 import { memoryStores, newBrokerEpoch, type Stores, testRuntime } from '../../../journal/harness.ts';
@@ -87,11 +88,20 @@ export async function openOffsets(options: OffsetsWorldOptions = {}): Promise<Of
   const { entriesCostMoney = false, retentionMs = RETENTION_MS } = options;
   const identity = { clusterId: 'c', brokerId, brokerEpoch: newBrokerEpoch(), runtime, ...stores };
   const journals = await Promise.all(Array.from({ length: journalCount }, (_, id) => openJournal({ ...identity, id })));
-  const placements = new Placements({ clusterId: 'c', metadata: stores.metadata, journals, runtime });
-  const groups = new Groups({ journals, placements, runtime, groupCountMax: 1_000, groupsPerClientMax: 1_000 });
+  const seats = fixedJournals(journals);
+  const placements = new Placements({ clusterId: 'c', metadata: stores.metadata, journals: seats, runtime });
+  const groups = new Groups({ journals: seats, placements, runtime, groupCountMax: 1_000, groupsPerClientMax: 1_000 });
   groups.register({ type: 'classic', load: (groupId, journal) => new TestGroup(groupId, journal) });
-  groups.load();
-  const offsets = new Offsets({ groups, placements, runtime, entriesCostMoney, retentionMs, metadataBytesMax: 4_096 });
+  groups.start();
+  const offsets = new Offsets({
+    journals: seats,
+    groups,
+    placements,
+    runtime,
+    entriesCostMoney,
+    retentionMs,
+    metadataBytesMax: 4_096,
+  });
   return {
     journals,
     groups,
