@@ -58,6 +58,12 @@ export const SETTINGS = {
     flag: '--advertise-http',
     doc: 'HOST:PORT that others reach HTTP at; empty: where it listens.',
   },
+  'advertise.internal': {
+    type: 'string',
+    default: '',
+    flag: '--advertise-internal',
+    doc: 'HOST:PORT that other brokers of the cluster reach this one at; empty: where it listens.',
+  },
   store: {
     type: 'string',
     default: '',
