@@ -1,6 +1,7 @@
 /**
- * One life of the broker: `openCore` behind a gate, on the shared stores. It can be killed or frozen between any two
- * events, also while it starts or stops. As the real composition root does, it stops when another process took over.
+ * One life of a broker: `openCore` behind a gate, on the shared stores and the network. It can be killed or frozen between
+ * any two events, also while it starts or stops. A broker alone stops when another process took over, as the real
+ * composition root does.
  */
 
 import type { Config } from '../../src/config.ts';
@@ -11,8 +12,9 @@ import { type Faults, faultyMetadataStore, faultyObjectStore } from '../../src/s
 import { openGivenStores } from '../../src/stores.ts';
 import { Gate } from './gate.ts';
 import type { History } from './history.ts';
+import type { SimulatedNetwork, Station } from './network.ts';
 import type { SharedStores } from './observed-stores.ts';
-import { processMetadataStore, processObjectStore } from './process-stores.ts';
+import { processMetadataStore, processObjectStore, StoreLine } from './process-stores.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import { describeError, simulatedRuntime } from './simulated-runtime.ts';
 import type { SimulatedTime } from './simulated-time.ts';
@@ -23,6 +25,9 @@ const LEADERSHIP_CHECK_MS = 1_000;
 
 export interface ProcessOptions {
   readonly name: string;
+  readonly brokerId: number;
+  /** Null for a broker alone. */
+  readonly network: SimulatedNetwork | null;
   readonly config: Config;
   readonly journalLimits: Partial<MaintenanceLimits>;
   readonly time: SimulatedTime;
@@ -39,7 +44,10 @@ export type ProcessPhase = 'starting' | 'serving' | 'stopping' | 'ended';
 
 export class BrokerProcess {
   readonly name: string;
+  readonly brokerId: number;
   readonly gate: Gate;
+  /** To both stores. */
+  readonly stores: StoreLine;
   /** Wall clock minus true time, milliseconds. */
   wallSkewMs = 0;
   readonly #options: ProcessOptions;
@@ -50,6 +58,8 @@ export class BrokerProcess {
 
   constructor(options: ProcessOptions) {
     this.name = options.name;
+    this.brokerId = options.brokerId;
+    this.stores = new StoreLine(options.time, options.random.fork('line to the stores'));
     this.gate = new Gate(options.time);
     this.#options = options;
     this.gate.onDeath(() => this.#ended());
@@ -72,6 +82,11 @@ export class BrokerProcess {
   /** Monotonic milliseconds since when it serves without having been frozen; null when it does not. */
   get runningSince(): number | null {
     return this.serves ? this.#runningSince : null;
+  }
+
+  /** Where it stands on the network. */
+  get station(): Station {
+    return { name: this.name, place: this.brokerId, gate: this.gate };
   }
 
   get serves(): boolean {
@@ -108,6 +123,7 @@ export class BrokerProcess {
 
   async #run(): Promise<void> {
     const { time, random, stores, config, trace, journalLimits, metadataFaults, objectFaults } = this.#options;
+    const transport = this.#options.network?.transport(this.station);
     const runtime = simulatedRuntime({
       time,
       gate: this.gate,
@@ -121,12 +137,13 @@ export class BrokerProcess {
     const metadata = faultyMetadataStore(stores.metadataOf(this.name), metadataFaults);
     const objects = faultyObjectStore(stores.objectsOf(this.name), objectFaults);
     const given = {
-      metadata: processMetadataStore(metadata, this.gate, random.fork('metadata')),
-      objects: processObjectStore(objects, this.gate, random.fork('objects')),
+      metadata: processMetadataStore(metadata, this.gate, this.stores, random.fork('metadata')),
+      objects: processObjectStore(objects, this.gate, this.stores, random.fork('objects')),
     };
     try {
       const opened = await openGivenStores(given, config.cluster, runtime);
-      this.#core = await openCore({ config, runtime, stores: opened, journalLimits, poison: true });
+      const core = { config, runtime, stores: opened, journalLimits, poison: true };
+      this.#core = await openCore({ ...core, ...(transport && { transport }) });
     } catch (cause) {
       this.#why = `could not start: ${describeError(cause)}`;
       if (!(cause instanceof StartupError) && !(cause instanceof StorageUnavailableError)) this.#complain(this.#why);
@@ -136,16 +153,17 @@ export class BrokerProcess {
     if (this.#phase !== 'starting') return;
     this.#phase = 'serving';
     this.#runningSince = time.monotonic();
-    trace.add(this.name, `serves, broker epoch ${this.#core.brokerEpoch}`);
-    this.#options.history().add({ type: 'processLeads', process: this.name });
-    this.#core.lifecycle.start();
-    this.#watchLeadership(this.#core);
+    const { brokerId, brokerEpoch, lifecycle } = this.#core;
+    trace.add(this.name, `serves, broker epoch ${brokerEpoch}`);
+    this.#options.history().add({ type: 'processServes', process: this.name, brokerId, brokerEpoch });
+    lifecycle.start();
+    if (!transport) this.#watchLeadership(this.#core);
   }
 
   #watchLeadership(core: Core): void {
     const look = () => {
       if (this.#phase !== 'serving') return;
-      const lost = core.journals.find(({ role }) => role !== 'leading');
+      const lost = [...core.journals].find(({ role }) => role !== 'leading');
       if (lost) void this.#stop(`journal ${lost.id} is ${lost.role}: ${lost.deposedBecause}`);
       else this.#options.time.after(LEADERSHIP_CHECK_MS, () => this.gate.enter(look));
     };

@@ -1,10 +1,12 @@
 /**
- * A client's connection to one process: requests arrive in the order in which they were sent, answers come back after a
+ * Clients, and a client's connection to one process: requests arrive in the order in which they were sent, answers come back after a
  * while, and what was under way when the process died, or for too long, gets no answer at all.
  */
 import { type KafkaError, toKafkaError } from '../../src/errors.ts';
 import type { Core } from '../../src/server.ts';
 import type { BrokerProcess } from './broker-process.ts';
+import { type CoordinatorKey, findCoordinator } from './find-coordinator.ts';
+import { nameOf, type PartitionName } from './history.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import { describeError } from './simulated-runtime.ts';
 import type { World } from './world.ts';
@@ -19,6 +21,8 @@ export type Reply<T> =
 
 export interface Call<T> {
   readonly what: string;
+  /** Any broker when absent. */
+  readonly to?: Target;
   /** Runs in the process; must call the broker before it returns. */
   readonly at: (core: Core, process: string, enter: (callback: () => void) => void) => Promise<T>;
   /** The answer leaves the process: for the history, whether it reaches the client or not. */
@@ -110,43 +114,112 @@ export class Connection {
   }
 }
 
-/** A client that stays with one process until that is gone or refuses it. */
+/** Whom a request is for. */
+export type Target =
+  /** As Metadata tells: a stable broker for each partition. */
+  ({ readonly type: 'partition' } & PartitionName) | ({ readonly type: 'coordinator' } & CoordinatorKey);
+
+export const partitionOf = ({ topicId, partition }: PartitionName): Target => ({
+  type: 'partition',
+  topicId,
+  partition,
+});
+export const coordinatorOf = (groupId: string): Target => ({ type: 'coordinator', kind: 'group', key: groupId });
+export const transactionCoordinatorOf = (transactionalId: string): Target => ({
+  type: 'coordinator',
+  kind: 'transaction',
+  key: transactionalId,
+});
+
+/** How a client chooses among the brokers of a cluster. */
+const HABITS = ['home', 'by partition', 'any'] as const;
+
+/** A client that stays with one process for what it asks until that is gone or refuses it. */
 export class Client {
   readonly #world: World;
   readonly #random: SeededRandom;
-  #connection: Connection | null = null;
+  readonly #habit: (typeof HABITS)[number];
+  /** By what they are for. */
+  readonly #connections = new Map<string, Connection>();
+  /** By coordinator's key: null while nobody knows. */
+  readonly #coordinators = new Map<string, Promise<number | null>>();
   /** When it last found nobody: not even a stale process is tried again in the same moment. */
   #nobodyAt = -1;
 
   constructor(world: World, random: SeededRandom) {
     this.#world = world;
     this.#random = random;
+    this.#habit = world.scenario.isAlone ? 'home' : random.pick(HABITS);
   }
 
   async call<T>(call: Call<T>): Promise<Reply<T>> {
-    const connection = this.#connect();
+    const { to } = call;
+    if (to?.type !== 'coordinator' || this.#world.scenario.isAlone) {
+      return this.#callAt(this.#purposeOf(to), null, call);
+    }
+    const key = `${to.kind} ${to.key}`;
+    const finding = this.#coordinators.get(key) ?? this.#find(to);
+    this.#coordinators.set(key, finding);
+    const brokerId = await finding;
+    const reply: Reply<T> = brokerId === null ? REFUSED : await this.#callAt(`broker ${brokerId}`, brokerId, call);
+    // Whatever it is that went wrong, a client asks again.
+    if (reply.type !== 'answered' && this.#coordinators.get(key) === finding) this.#coordinators.delete(key);
+    return reply;
+  }
+
+  async #callAt<T>(purpose: string, brokerId: number | null, call: Call<T>): Promise<Reply<T>> {
+    const connection = this.#connect(purpose, brokerId);
     // At once: what is called later must not overtake it.
     if (connection === null) return REFUSED;
     const reply = await connection.call(call);
     const misplaced = reply.type === 'failed' && ELSEWHERE.has(reply.error.error);
-    if (misplaced || reply.type === 'lost' || reply.type === 'refused') this.reconnect(connection);
+    if (misplaced || reply.type === 'lost' || reply.type === 'refused') this.#leave(connection);
     return reply;
   }
 
-  /** Turns to another process with the next call. */
-  reconnect(connection: Connection | null = this.#connection): void {
-    if (this.#connection === connection) this.#connection = null;
+  /** Turns to others with the next calls. */
+  reconnect(): void {
+    this.#connections.clear();
+    this.#coordinators.clear();
   }
 
-  #connect(): Connection | null {
-    if (this.#connection?.open) return this.#connection;
+  #leave(connection: Connection): void {
+    for (const [purpose, standing] of this.#connections) {
+      if (standing === connection) this.#connections.delete(purpose);
+    }
+  }
+
+  async #find(to: CoordinatorKey): Promise<number | null> {
+    const reply = await this.#callAt('any', null, {
+      what: `coordinator of ${to.kind} ${to.key}`,
+      at: (core) => findCoordinator(core, to),
+    });
+    return reply.type === 'answered' ? reply.value : null;
+  }
+
+  #purposeOf(to: Target | undefined): string {
+    if (this.#habit !== 'home' && to?.type === 'partition') return nameOf(to);
+    return this.#habit === 'any' ? `any ${this.#random.integer(0, ANY)}` : 'home';
+  }
+
+  #connect(purpose: string, brokerId: number | null): Connection | null {
+    const standing = this.#connections.get(purpose);
+    if (standing?.open) return standing;
     const now = this.#world.time.monotonic();
     if (this.#nobodyAt === now) return null;
-    const process = this.#world.supervisor.pick(this.#random);
-    if (process === null) this.#nobodyAt = now;
-    this.#connection = process && new Connection(this.#world, process, this.#random);
-    return this.#connection;
+    const process = this.#world.supervisor.pick(this.#random, brokerId);
+    if (process === null) {
+      this.#nobodyAt = now;
+      return null;
+    }
+    const same = [...this.#connections.values()].find((connection) => connection.process === process);
+    const connection = same ?? new Connection(this.#world, process, this.#random);
+    this.#connections.set(purpose, connection);
+    return connection;
   }
 }
+
+/** Connections that a client without a habit keeps. */
+const ANY = 4;
 
 const ELSEWHERE: ReadonlySet<string> = new Set(['NOT_LEADER_OR_FOLLOWER', 'NOT_COORDINATOR', 'STALE_BROKER_EPOCH']);

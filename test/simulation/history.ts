@@ -43,6 +43,8 @@ export interface LedgerBatch extends PartitionName {
   readonly epoch: number;
   /** Which process wrote the entry. */
   readonly process: string;
+  /** Of the broker that took the batch in and sent it to the leader. */
+  readonly ingest: { readonly brokerId: number; readonly brokerEpoch: number };
   /** By the true clock. */
   readonly appendedAt: number;
   readonly producerId: number;
@@ -273,7 +275,13 @@ export type HistoryEvent =
       readonly retentionBytes: number;
     }
   | { readonly type: 'processStarted'; readonly process: string }
-  | { readonly type: 'processLeads'; readonly process: string }
+  /** Answers clients from now on. */
+  | {
+      readonly type: 'processServes';
+      readonly process: string;
+      readonly brokerId: number;
+      readonly brokerEpoch: number;
+    }
   | { readonly type: 'processEnded'; readonly process: string }
   /** A request was answered with something that no client can be told, or a process complained of a broken assumption. */
   | { readonly type: 'internalError'; readonly process: string; readonly what: string }

@@ -25,6 +25,16 @@ interface UploadedPartition extends PartitionName {
   readonly batches: readonly { readonly batchId: number; readonly described: BatchDescription }[];
 }
 
+interface Arrived {
+  readonly batchId: number;
+  readonly described: BatchDescription;
+  readonly process: string;
+  readonly ingest: LedgerBatch['ingest'];
+}
+
+/** Markers are the leader's own. */
+const NOBODY = { brokerId: -1, brokerEpoch: -1 };
+
 /** One partition as its journal has it. */
 export class LedgerPartition {
   readonly topicId: string;
@@ -147,7 +157,9 @@ export class Ledger {
     this.#options.history().add({ type: 'partitionDeleted', ...name });
   }
 
-  #append(journal: number, entry: Entry, { source, batches, exceptions }: Appended, process: string): void {
+  #append(journal: number, entry: Entry, command: Appended, process: string): void {
+    const { source, batches, exceptions, lane } = command;
+    const ingest = { brokerId: lane.brokerId, brokerEpoch: lane.brokerEpoch };
     const excepted = new Set(exceptions.map(({ index }) => index));
     let partitions: readonly UploadedPartition[];
     if (source.type === 'inline') {
@@ -166,7 +178,7 @@ export class Ledger {
     for (const { topicId, partition, batches: ofPartition } of partitions) {
       for (const { batchId, described } of ofPartition) {
         if (excepted.has(index++)) continue;
-        this.#appendBatch({ topicId, partition }, journal, entry, batchId, described, process);
+        this.#appendBatch({ topicId, partition }, journal, entry, { batchId, described, process, ingest });
       }
     }
   }
@@ -175,9 +187,7 @@ export class Ledger {
     name: PartitionName,
     journal: number,
     { seq, epoch }: Entry,
-    batchId: number,
-    described: BatchDescription,
-    process: string,
+    { batchId, described, process, ingest }: Arrived,
   ): void {
     const state = this.partition(name);
     if (state?.journal !== journal) {
@@ -195,6 +205,7 @@ export class Ledger {
       seq,
       epoch,
       process,
+      ingest,
       appendedAt: this.#options.now(),
       producerId: described.producerId,
       producerEpoch: described.producerEpoch,
@@ -233,6 +244,7 @@ export class Ledger {
       seq: entry.seq,
       epoch: entry.epoch,
       process,
+      ingest: NOBODY,
       appendedAt: this.#options.now(),
       producerId,
       producerEpoch,

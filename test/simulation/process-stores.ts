@@ -4,19 +4,66 @@
  *   - answers come through the gate: a dead process hears nothing more, a frozen one later;
  *   - a request that left arrives, whatever becomes of the process: it may land after a crash, and after it was aborted;
  *   - what is sent is copied first, so that it cannot change under way;
+ *   - on a line that is cut, requests and answers wait until it heals, or fail, by chance;
  *   - pages end early by chance, as the port allows;
  *   - reads use the caller's buffer every other time.
  */
+import { StorageUnavailableError } from '../../src/errors.ts';
 import type { MetadataStore } from '../../src/storage/metadata-store.ts';
 import type { ObjectStore, RequestOptions } from '../../src/storage/object-store.ts';
 import type { Gate } from './gate.ts';
 import type { SeededRandom } from './seeded-random.ts';
+import type { SimulatedTime } from './simulated-time.ts';
 
 const SHORT_PAGE_CHANCE = 0.2;
 const SHORT_PAGE_COUNT_MAX = 8;
 
-export function processMetadataStore(inner: MetadataStore, gate: Gate, random: SeededRandom): MetadataStore {
-  const across = crossing(gate);
+/** Of one process to both stores. */
+export class StoreLine {
+  readonly #time: SimulatedTime;
+  readonly #random: SeededRandom;
+  #isCut = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(time: SimulatedTime, random: SeededRandom) {
+    this.#time = time;
+    this.#random = random;
+  }
+
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  cut(): void {
+    this.#isCut = true;
+  }
+
+  heal(): void {
+    this.#isCut = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resume of waiting) this.#time.soon(resume);
+  }
+
+  /** Resolves when the line is whole again; false: too late, the request or its answer is lost. */
+  async pass(): Promise<boolean> {
+    const lost = this.#random.chance(LOST_ON_CUT_CHANCE);
+    if (lost) await this.#time.sleep(this.#random.between(...CUT_TIMEOUT_MS));
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return !lost;
+  }
+}
+
+const LOST_ON_CUT_CHANCE = 0.5;
+const CUT_TIMEOUT_MS = [200, 3_000] as const;
+
+export function processMetadataStore(
+  inner: MetadataStore,
+  gate: Gate,
+  line: StoreLine,
+  random: SeededRandom,
+): MetadataStore {
+  const across = crossing(gate, line);
   return {
     pricing: inner.pricing,
     get: (key, options) => across(options, (sent) => inner.get(key, sent)),
@@ -39,8 +86,8 @@ export function processMetadataStore(inner: MetadataStore, gate: Gate, random: S
   };
 }
 
-export function processObjectStore(inner: ObjectStore, gate: Gate, random: SeededRandom): ObjectStore {
-  const across = crossing(gate);
+export function processObjectStore(inner: ObjectStore, gate: Gate, line: StoreLine, random: SeededRandom): ObjectStore {
+  const across = crossing(gate, line);
   return {
     pricing: inner.pricing,
     create: (key, parts, options) => {
@@ -81,7 +128,7 @@ type Cross = <Options extends RequestOptions, Output>(
 ) => Promise<Output>;
 
 /** An abort ends the caller's wait, not the request: what is sent knows of no signal. */
-function crossing(gate: Gate): Cross {
+function crossing(gate: Gate, line: StoreLine): Cross {
   return <Options extends RequestOptions, Output>(options: Options, send: (sent: Options) => Promise<Output>) => {
     const { signal, ...rest } = options;
     if (signal?.aborted) return Promise.reject<Output>(signal.reason);
@@ -94,10 +141,21 @@ function crossing(gate: Gate): Cross {
           settle();
         });
       };
-      send(rest as Options).then(
-        (answer) => arrive(() => resolve(answer)),
-        (cause) => arrive(() => reject(cause)),
-      );
+      const whole = async (settle: () => void) => {
+        if (!line.isCut || (await line.pass())) arrive(settle);
+        else arrive(() => reject(new StorageUnavailableError('the line to the store is cut')));
+      };
+      const leave = () =>
+        send(rest as Options).then(
+          (answer) => whole(() => resolve(answer)),
+          (cause) => whole(() => reject(cause)),
+        );
+      if (line.isCut) {
+        void line.pass().then((passes) => {
+          if (passes) void leave();
+          else arrive(() => reject(new StorageUnavailableError('the line to the store is cut')));
+        });
+      } else void leave();
     });
   };
 }

@@ -4,12 +4,20 @@ import type { MaintenanceLimits } from '../../src/journal/maintenance.ts';
 import type { FaultRates } from '../../src/storage/faulty.ts';
 import type { MetadataPricing } from '../../src/storage/metadata-store.ts';
 import type { ObjectPricing } from '../../src/storage/object-store.ts';
+import type { NetworkLatency } from './network.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 export interface Scenario {
   readonly seed: number;
   readonly minutes: number;
   readonly journals: number;
+  /** Where brokers begin; ids count from 1. */
+  readonly brokers: number;
+  /** One broker without a network, as on embedded stores: whoever takes its journals over ends it. */
+  readonly isAlone: boolean;
+  /** By broker id, minus 1, for as many as there may ever be. */
+  readonly zones: readonly string[];
+  readonly network: NetworkLatency;
   /** Free requests flush at once, as the embedded stores do; paid ones linger and hedge. */
   readonly pricing: 'free' | 'paid';
   readonly objectPricing: ObjectPricing;
@@ -38,6 +46,21 @@ export interface NemesisRates {
   readonly clockJumpEveryMs: number | null;
   /** Farthest that a wall clock gets from the true one. */
   readonly clockSkewMsMax: number;
+  /** Longer than anything is kept that nobody refers to. */
+  readonly longFreezeMs: number;
+  readonly longFreezeChance: number;
+  /** Deaths that take the machine along: nobody is told. */
+  readonly vanishChance: number;
+  /** One broker is cut off from both stores. */
+  readonly storesCutEveryMs: number | null;
+  readonly partitionEveryMs: number | null;
+  readonly slowLinksEveryMs: number | null;
+  readonly resetEveryMs: number | null;
+  /** Brokers come and go for good, between one and as many as there may be. */
+  readonly resizeEveryMs: number | null;
+  readonly rollEveryMs: number | null;
+  readonly moveEveryMs: number | null;
+  readonly drainEveryMs: number | null;
 }
 
 export interface Load {
@@ -68,7 +91,14 @@ export interface ScenarioOptions {
   readonly minutes: number;
   /** By chance when absent. */
   readonly journals?: number;
+  /** 1: a broker alone. By chance when absent. */
+  readonly brokers?: number;
 }
+
+export const BROKERS_MAX = 7;
+/** How many brokers a seed may choose. */
+const BROKERS = [1] as const;
+const ZONES = ['a', 'b', 'c'] as const;
 
 const FREE_OBJECTS: ObjectPricing = { create: 0, read: 0, list: 0 };
 const FREE_METADATA: MetadataPricing = { writeUnit: 0, readUnit: 0 };
@@ -78,19 +108,24 @@ const PAID_METADATA: MetadataPricing = { writeUnit: 0.625, readUnit: 0.125 };
 
 const GROUP_SIZE_MAX = 4;
 
-export function drawScenario({ seed, minutes, journals }: ScenarioOptions): Scenario {
+export function drawScenario({ seed, minutes, journals, brokers }: ScenarioOptions): Scenario {
   const random = new SeededRandom(seed, '/scenario');
   const drawnJournals = random.pick([1, 1, 4, 2]);
   const pricing = random.pick(['free', 'paid'] as const);
   const paid = pricing === 'paid';
-  const nemesis = drawNemesis(random.fork('nemesis'));
   const load = drawLoad(random.fork('load'));
   const config = drawConfig(random.fork('config'), journals ?? drawnJournals);
+  const count = brokers ?? random.fork('brokers').pick(BROKERS);
+  const nemesis = drawNemesis(random.fork('nemesis'), config, count);
   const wildClocks = nemesis.clockSkewMsMax * 2 >= config['http.idempotency.window.ms'];
   return {
     seed,
     minutes,
     journals: journals ?? drawnJournals,
+    brokers: count,
+    isAlone: count === 1,
+    zones: drawZones(random.fork('zones')),
+    network: drawNetwork(random.fork('network')),
     pricing,
     objectPricing: paid ? PAID_OBJECTS : FREE_OBJECTS,
     metadataPricing: paid ? PAID_METADATA : FREE_METADATA,
@@ -164,8 +199,27 @@ function drawWeather(random: SeededRandom, latencyMs: readonly [number, number])
   return { calm, storm: { ...calm, slow: 0.1, faults, lateMs } };
 }
 
-function drawNemesis(random: SeededRandom): NemesisRates {
+function drawZones(random: SeededRandom): string[] {
+  const zones = ZONES.slice(0, random.integer(1, ZONES.length + 1));
+  return Array.from({ length: BROKERS_MAX }, () => random.pick(zones));
+}
+
+function drawNetwork(random: SeededRandom): NetworkLatency {
+  const [fromMs, toMs] = random.pick([
+    [0.05, 0.3],
+    [0.3, 2],
+  ] as const);
+  return { fromMs, toMs, tailChance: random.pick([0, 0.01]), tailMs: random.pick([20, 300]) };
+}
+
+function drawNemesis(random: SeededRandom, config: Config, brokers: number): NemesisRates {
   const sometimes = (meanMs: number) => (random.chance(0.7) ? meanMs * random.between(0.5, 2) : null);
+  const alone = brokers === 1;
+  const inClusters = (meanMs: number) => {
+    const drawn = sometimes(meanMs);
+    return alone ? null : drawn;
+  };
+  const keptMs = Math.max(config['reclaim.delay.ms'], config['reclaim.orphan.age.ms']);
   return {
     stormEveryMs: random.between(3_000, 20_000),
     stormMs: random.between(500, 10_000),
@@ -174,6 +228,17 @@ function drawNemesis(random: SeededRandom): NemesisRates {
     freezeEveryMs: sometimes(15_000),
     clockJumpEveryMs: sometimes(10_000),
     clockSkewMsMax: random.pick([0, 2_000, 60_000, 250_000, 900_000]),
+    longFreezeMs: keptMs + random.between(2_000, 20_000),
+    longFreezeChance: random.pick([0, 0.2]),
+    vanishChance: alone ? 0 : random.pick([0, 0.2]),
+    storesCutEveryMs: sometimes(20_000),
+    partitionEveryMs: inClusters(12_000),
+    slowLinksEveryMs: inClusters(20_000),
+    resetEveryMs: inClusters(15_000),
+    resizeEveryMs: inClusters(25_000),
+    rollEveryMs: inClusters(60_000),
+    moveEveryMs: inClusters(10_000),
+    drainEveryMs: inClusters(30_000),
   };
 }
 

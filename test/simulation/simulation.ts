@@ -1,5 +1,5 @@
 /**
- * One run: a broker on memory stores, clients, and everything that can go wrong, all on one simulated clock.
+ * One run: brokers on memory stores, clients, and everything that can go wrong, all on one simulated clock.
  *
  *   storms and crashes, workload ──► calm, workload ends ──► every record read ──► background work ends ──► checked at rest
  */
@@ -21,6 +21,7 @@ import { Client } from './connection.ts';
 import { type Checker, History, nameOf, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { Nemesis } from './nemesis.ts';
+import { SimulatedNetwork } from './network.ts';
 import { SharedStores, type Tamper } from './observed-stores.ts';
 import { drawScenario, type Scenario, type ScenarioOptions } from './scenario.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -77,9 +78,14 @@ export interface SimulationReport {
 export class SimulationFailure extends Error {
   override readonly name = 'SimulationFailure';
 
-  constructor(cause: unknown, { seed, minutes, journals }: Scenario, tail: readonly string[]) {
-    const replay = `npm run simulate -- --seed ${seed} --minutes ${minutes} --journals ${journals}`;
+  /** Who found it; empty when the simulator itself fails. */
+  readonly checker: string;
+
+  constructor(cause: unknown, { seed, minutes, journals, brokers }: Scenario, tail: readonly string[]) {
+    const shape = `--journals ${journals} --brokers ${brokers}`;
+    const replay = `npm run simulate -- --seed ${seed} --minutes ${minutes} ${shape}`;
     super(`${describeError(cause)}\nreplay: ${replay}\nlast events:\n  ${tail.join('\n  ')}`, { cause });
+    this.checker = cause instanceof Violation ? cause.checker : '';
   }
 }
 
@@ -146,6 +152,12 @@ class Simulation {
       onViolation,
     });
     const weather = new Weather(this.#scenario, time, random.fork('weather'));
+    const network = new SimulatedNetwork({
+      time,
+      random: random.fork('network'),
+      latency: this.#scenario.network,
+      trace: (who, what) => trace.add(who, what),
+    });
     const supervisor = new Supervisor({
       scenario: this.#scenario,
       time,
@@ -153,6 +165,7 @@ class Simulation {
       trace,
       history,
       stores: this.#stores,
+      network,
       weather,
     });
     this.#segments = new Segments({ clusterId });
@@ -169,7 +182,7 @@ class Simulation {
       [
         this.#counter(),
         acknowledgements,
-        journalEpochs(),
+        journalEpochs({ isAlone: this.#scenario.isAlone }),
         acknowledgedRecords({ ledger, clockSkewMsMax }),
         offsets({ ledger }),
         idempotence(),
@@ -198,6 +211,7 @@ class Simulation {
       consumerEpochs,
       shareDeliveries,
       supervisor,
+      network,
       weather,
       topics: new TopicDirectory(),
       nextId: () => ++lastId,
@@ -253,7 +267,7 @@ class Simulation {
     late.cancel();
     this.#enter('background work ends');
     await this.#time.sleep(RETENTION_MS_MAX + MARGIN_MS);
-    this.#enter('the broker is restarted');
+    this.#enter('brokers are restarted');
     await this.#guarded(this.#restartInOrder());
     this.#enter('a new life reads every record again');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
@@ -291,23 +305,26 @@ class Simulation {
       phase: pending.length > 0 ? 'growing' : phase,
       partitions: journals.length,
     }));
-    const topics = this.#world.supervisor.newest?.core?.topics.list('', '', 10_000) ?? [];
-    const known = topics.map(({ topicId, name, partitions, config }) => ({
-      topicId,
-      name,
-      partitions: partitions.length,
-      retentionMs: config.deletes ? config.retentionMs : Number.POSITIVE_INFINITY,
-    }));
-    this.#world.history.add({ type: 'topicsAtRest', stored, known });
+    for (const { newest } of this.#world.supervisor.slots) {
+      const topics = newest?.core?.topics.list('', '', 10_000) ?? [];
+      const known = topics.map(({ topicId, name, partitions, config }) => ({
+        topicId,
+        name,
+        partitions: partitions.length,
+        retentionMs: config.deletes ? config.retentionMs : Number.POSITIVE_INFINITY,
+      }));
+      this.#world.history.add({ type: 'topicsAtRest', stored, known });
+    }
   }
 
-  /** Stops the broker and waits until the next one serves. */
+  /** Stops one broker after the other, and waits each time until the next process serves. */
   async #restartInOrder(): Promise<void> {
-    const { supervisor } = this.#world;
-    const process = supervisor.newest;
-    process?.stop();
-    await this.#until('a stop in order', () => process?.phase === 'ended');
-    await this.#until('a start', () => supervisor.newest?.serves === true);
+    for (const slot of this.#world.supervisor.slots) {
+      const process = slot.newest;
+      process?.stop();
+      await this.#until('a stop in order', () => process?.phase === 'ended');
+      await this.#until('a start', () => slot.newest?.serves === true);
+    }
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {

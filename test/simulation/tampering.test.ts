@@ -53,7 +53,7 @@ describe('a run is a violation', () => {
         }),
       };
       expect(await findings(tamper, [1, 2, 3, 4, 5, 6])).toMatch(
-        /journal epochs: p\d+ wrote slot \d+ of journal 0 again/,
+        /journal epochs: b1\.\d+ wrote slot \d+ of journal 0 again/,
       );
     },
     TIMEOUT_MS,
@@ -108,7 +108,9 @@ describe('a run is a violation', () => {
     'says how to see it again',
     async () => {
       const tamper: Tamper = { metadata: (store) => ({ ...store, put: async () => ({ ok: true as const }) }) };
-      expect(await findings(tamper, [7])).toMatch(/npm run simulate -- --seed 7 --minutes 0\.3 --journals 1/);
+      expect(await findings(tamper, [7])).toMatch(
+        /npm run simulate -- --seed 7 --minutes 0\.3 --journals 1 --brokers 1/,
+      );
     },
     TIMEOUT_MS,
   );

@@ -5,6 +5,7 @@ import type { ConsumerEpochs } from './checkers/consumer-epochs.ts';
 import type { ShareDeliveries } from './checkers/share-deliveries.ts';
 import type { History } from './history.ts';
 import type { Ledger } from './ledger.ts';
+import type { SimulatedNetwork } from './network.ts';
 import type { Scenario } from './scenario.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedTime } from './simulated-time.ts';
@@ -26,6 +27,7 @@ export interface World {
   readonly consumerEpochs: ConsumerEpochs;
   readonly shareDeliveries: ShareDeliveries;
   readonly supervisor: Supervisor;
+  readonly network: SimulatedNetwork;
   readonly weather: Weather;
   readonly topics: TopicDirectory;
   /** Unique in the run: names of batches and of Idempotency-Keys. */

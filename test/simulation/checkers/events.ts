@@ -28,6 +28,7 @@ export function ledgerBatch(batchId: number, baseOffset: number, more: Partial<L
     seq: 3,
     epoch: 1,
     process: 'p1',
+    ingest: { brokerId: 1, brokerEpoch: 1 },
     appendedAt: 1_000,
     producerId: -1,
     producerEpoch: -1,

@@ -6,6 +6,17 @@
 import type { Checker, HistoryEvent, LedgerBatch, PartitionName, SentBatch } from '../history.ts';
 import { nameOf, Violation } from '../history.ts';
 
+interface Order {
+  next: number;
+  lastAppended: number;
+}
+
+interface Arrival {
+  readonly order: Order;
+  readonly number: number;
+  readonly process: string;
+}
+
 interface ProducerSeen {
   epoch: number;
   nextSequence: number;
@@ -25,8 +36,10 @@ class Idempotence implements Checker {
   readonly #expectedOffsets = new Map<number, number>();
   readonly #producers = new Map<string, Map<number, ProducerSeen>>();
   readonly #givenIds = new Set<number>();
-  /** Plain batches by process and partition: where each stands in the order of arrival. */
-  readonly #arrivals = new Map<string, { next: number; lastAppended: number; readonly waiting: Map<number, number> }>();
+  /** Plain batches by the process that took them in, and partition. */
+  readonly #orders = new Map<string, Order>();
+  /** Where a plain batch without an answer stands in the order of arrival. */
+  readonly #arrivals = new Map<number, Arrival>();
 
   observe(event: HistoryEvent): void {
     switch (event.type) {
@@ -58,7 +71,7 @@ class Idempotence implements Checker {
     if (batch.kind === 'reused') this.#reused.add(batch.batchId);
     if (batch.kind !== 'plain') return;
     const order = this.#order(batch, process);
-    order.waiting.set(batch.batchId, order.next++);
+    this.#arrivals.set(batch.batchId, { order, number: order.next++, process });
   }
 
   #batchAppended(batch: LedgerBatch): void {
@@ -88,14 +101,13 @@ class Idempotence implements Checker {
     ofPartition.set(batch.producerId, { epoch: batch.producerEpoch, nextSequence: expected + batch.count });
   }
 
-  #checkOrder(batch: LedgerBatch, where: string): void {
-    const order = this.#arrivals.get(orderKey(batch, batch.process));
-    const arrived = order?.waiting.get(batch.batchId);
-    if (!order || arrived === undefined) return;
-    order.waiting.delete(batch.batchId);
-    if (arrived < order.lastAppended)
-      this.#fail(`${where} was overtaken by a batch that came to ${batch.process} later`);
-    order.lastAppended = arrived;
+  #checkOrder({ batchId }: LedgerBatch, where: string): void {
+    const arrival = this.#arrivals.get(batchId);
+    if (arrival === undefined) return;
+    this.#arrivals.delete(batchId);
+    const { order, number, process } = arrival;
+    if (number < order.lastAppended) this.#fail(`${where} was overtaken by a batch that came to ${process} later`);
+    order.lastAppended = number;
   }
 
   #answered({ batch, outcome, process }: Extract<HistoryEvent, { type: 'answered' }>): void {
@@ -104,7 +116,7 @@ class Idempotence implements Checker {
       if (kind === 'reused') this.#fail(`${process} took batch ${batchId} for the one whose Idempotency-Key it bears`);
       return;
     }
-    this.#arrivals.get(orderKey(batch, process))?.waiting.delete(batchId);
+    this.#arrivals.delete(batchId);
     if (outcome.error === 'OFFSET_MISMATCH' && 'nextOffset' in outcome && outcome.nextOffset === expectedOffset) {
       this.#fail(`batch ${batchId} was refused because the next offset is not ${expectedOffset}, but it is`);
     }
@@ -116,10 +128,10 @@ class Idempotence implements Checker {
     this.#undone.add(batchId);
   }
 
-  #order(name: PartitionName, process: string) {
+  #order(name: PartitionName, process: string): Order {
     const key = orderKey(name, process);
-    const order = this.#arrivals.get(key) ?? { next: 0, lastAppended: -1, waiting: new Map<number, number>() };
-    this.#arrivals.set(key, order);
+    const order = this.#orders.get(key) ?? { next: 0, lastAppended: -1 };
+    this.#orders.set(key, order);
     return order;
   }
 

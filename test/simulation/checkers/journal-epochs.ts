@@ -2,7 +2,7 @@
  * Invariant 3: one writer per journal epoch; epochs only grow; nothing is acknowledged by a fenced leader.
  *
  * Looks at the items of the journals as they change: every slot is written once, one after the other, by the process that
- * wrote the fence of its epoch; the pointer only moves forward, to a snapshot that exists; trimming stays below the floor
+ * wrote the fence of its epoch, under a broker id and epoch that no other process has; the pointer only moves forward, to a snapshot that exists; trimming stays below the floor
  * and spares fences and what stands before them (rules 1 to 4 of the journal).
  */
 import type { Entry } from '../../../src/journal/entry.ts';
@@ -24,18 +24,30 @@ interface JournalSeen {
 }
 
 /** More batches than are ever unanswered. */
-const WRITERS_KEPT = 50_000;
+const BATCHES_KEPT = 50_000;
 
-export function journalEpochs(): Checker {
-  return new JournalEpochs();
+export interface JournalEpochsOptions {
+  /** One broker takes records in and orders them. */
+  readonly isAlone: boolean;
+}
+
+export function journalEpochs(options: JournalEpochsOptions): Checker {
+  return new JournalEpochs(options);
 }
 
 class JournalEpochs implements Checker {
   readonly name = 'journal epochs';
   readonly #journals = new Map<number, JournalSeen>();
   readonly #objects = new Set<string>();
-  /** Who wrote the entry that has a batch; oldest first. */
-  readonly #writers = new Map<number, string>();
+  readonly #isAlone: boolean;
+  /** The entry that has a batch; oldest first. */
+  readonly #appendedBy = new Map<number, LedgerBatch>();
+  /** Processes by broker id and epoch. */
+  readonly #identities = new Map<string, string>();
+
+  constructor({ isAlone }: JournalEpochsOptions) {
+    this.#isAlone = isAlone;
+  }
 
   observe(event: HistoryEvent): void {
     switch (event.type) {
@@ -63,6 +75,9 @@ class JournalEpochs implements Checker {
       case 'batchAppended':
         this.#appended(event.batch);
         return;
+      case 'processServes':
+        this.#identify(event.process, event);
+        return;
       case 'answered':
         this.#answered(event);
         return;
@@ -76,11 +91,12 @@ class JournalEpochs implements Checker {
       this.#fail(`${process} wrote slot ${seq} of journal ${id}, whose last entry is ${journal.lastSeq}`);
     }
     journal.lastSeq = seq;
-    const fence = commands.find(({ type }) => type === 'epochStarted');
+    const fence = commands.find((command) => command.type === 'epochStarted');
     if (fence) {
       if (epoch !== journal.epoch + 1) {
         this.#fail(`${process} fenced journal ${id} with epoch ${epoch}, it was in ${journal.epoch}`);
       }
+      this.#identify(process, fence);
       journal.epoch = epoch;
       journal.leader = process;
       journal.fences.add(seq);
@@ -118,21 +134,29 @@ class JournalEpochs implements Checker {
     Object.assign(journal, { version, snapshotSeq, floor, snapshotKey });
   }
 
-  #appended({ batchId, process }: LedgerBatch): void {
-    this.#writers.set(batchId, process);
-    if (this.#writers.size <= WRITERS_KEPT) return;
-    const [oldest] = this.#writers.keys();
-    this.#writers.delete(oldest!);
+  #identify(process: string, { brokerId, brokerEpoch }: LedgerBatch['ingest']): void {
+    const identity = identityOf({ brokerId, brokerEpoch });
+    const known = this.#identities.get(identity) ?? process;
+    if (known !== process) this.#fail(`${known} and ${process} are both ${identity}`);
+    this.#identities.set(identity, process);
   }
 
-  /** A fenced leader cannot have written the entry. */
+  #appended(batch: LedgerBatch): void {
+    this.#appendedBy.set(batch.batchId, batch);
+    if (this.#appendedBy.size <= BATCHES_KEPT) return;
+    const [oldest] = this.#appendedBy.keys();
+    this.#appendedBy.delete(oldest!);
+  }
+
+  /** What a process calls its own went through it; of a broker alone, a fenced leader cannot have written the entry. */
   #answered({ batch, outcome, process }: Extract<HistoryEvent, { type: 'answered' }>): void {
     if (outcome.error !== 'NONE' || !('duplicate' in outcome) || outcome.duplicate) return;
-    const writer = this.#writers.get(batch.batchId);
-    if (writer !== process) {
-      const by = writer === undefined ? 'no entry has it' : `${writer} wrote its entry`;
-      this.#fail(`${process} acknowledged batch ${batch.batchId} as its own, ${by}`);
-    }
+    const appended = this.#appendedBy.get(batch.batchId);
+    const where = `${process} acknowledged batch ${batch.batchId} as its own`;
+    if (appended === undefined) this.#fail(`${where}, no entry has it`);
+    const taker = this.#identities.get(identityOf(appended.ingest));
+    if (taker !== process) this.#fail(`${where}, it came in by ${taker ?? identityOf(appended.ingest)}`);
+    if (this.#isAlone && appended.process !== process) this.#fail(`${where}, ${appended.process} wrote its entry`);
   }
 
   #journal(id: number): JournalSeen {
@@ -158,3 +182,6 @@ class JournalEpochs implements Checker {
     throw new Violation(this.name, message);
   }
 }
+
+const identityOf = ({ brokerId, brokerEpoch }: LedgerBatch['ingest']): string =>
+  `broker ${brokerId} of epoch ${brokerEpoch}`;

@@ -4,7 +4,7 @@
  */
 import type { JoinAnswer, SyncAnswer } from '../../../src/coordinator/group/classic/group-state.ts';
 import type { ErrorName } from '../../../src/errors.ts';
-import { Client, type Reply } from '../connection.ts';
+import { Client, coordinatorOf, type Reply } from '../connection.ts';
 import { nameOf, type PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { KnownTopic } from '../topic-directory.ts';
@@ -130,6 +130,7 @@ class ClassicMember implements CrewMember {
     const { groupId } = this.#crew;
     let process = '';
     return this.#client.call<JoinAnswer>({
+      to: coordinatorOf(groupId),
       what: `join of ${groupId} by ${this.#memberId || 'a new member'}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, name) => {
@@ -184,6 +185,7 @@ class ClassicMember implements CrewMember {
     const { groupId } = this.#crew;
     let process = '';
     return this.#client.call<SyncAnswer>({
+      to: coordinatorOf(groupId),
       what: `sync of ${groupId} by ${memberId} at ${generation}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, name) => {
@@ -213,6 +215,7 @@ class ClassicMember implements CrewMember {
     const { instanceId: groupInstanceId, sessionMs } = this.#settings;
     const memberId = this.#memberId;
     const reply = await this.#client.call<ErrorName>({
+      to: coordinatorOf(this.#crew.groupId),
       what: `heartbeat of ${memberId} at ${work.generation}`,
       timeoutMs: sessionMs,
       at: async ({ coordinators }) =>
@@ -309,6 +312,7 @@ class ClassicMember implements CrewMember {
     const { groupId } = this.#crew;
     let process = '';
     await this.#client.call<readonly ErrorName[]>({
+      to: coordinatorOf(groupId),
       what: `leave of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, name) => {

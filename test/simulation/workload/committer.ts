@@ -3,7 +3,7 @@
  * committed, and sometimes goes back on purpose.
  */
 import type { FoundOffset } from '../../../src/coordinator/group/offsets/offsets.ts';
-import { Client } from '../connection.ts';
+import { Client, coordinatorOf } from '../connection.ts';
 import type { PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -60,6 +60,7 @@ async function commitOffset(
   let process = '';
   let changesBefore = 0;
   const reply = await client.call({
+    to: coordinatorOf(groupId),
     what: `commit of offset ${offset} for ${groupId}`,
     at: (core, processName) => {
       process = processName;
@@ -93,6 +94,7 @@ async function fetchOffset(
   let process = '';
   let changesBefore = 0;
   await client.call<readonly FoundOffset[]>({
+    to: coordinatorOf(groupId),
     what: `fetch of the offsets of ${groupId}`,
     at: (core, processName) => {
       process = processName;

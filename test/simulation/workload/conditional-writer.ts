@@ -1,4 +1,4 @@
-import { Client } from '../connection.ts';
+import { Client, partitionOf } from '../connection.ts';
 import type { PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -40,6 +40,7 @@ async function writeSome(
 /** -1 when nobody tells. */
 async function latest(client: Client, target: PartitionName): Promise<number> {
   const reply = await client.call({
+    to: partitionOf(target),
     what: 'listOffset latest',
     at: (core) => core.log.listOffset(target, { type: 'latest', isolation: 'read_uncommitted' }),
   });

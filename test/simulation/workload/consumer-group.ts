@@ -5,7 +5,7 @@
 import type { HeartbeatReply } from '../../../src/coordinator/group/consumer/consumer-groups.ts';
 import type { HeartbeatRequest } from '../../../src/coordinator/group/consumer/heartbeat-request.ts';
 import type { ErrorName } from '../../../src/errors.ts';
-import { Client } from '../connection.ts';
+import { Client, coordinatorOf } from '../connection.ts';
 import { nameOf, type PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -125,6 +125,7 @@ class ConsumerMember implements CrewMember {
     let process = '';
     let changesBefore = 0;
     const reply = await this.#client.call<HeartbeatReply>({
+      to: coordinatorOf(groupId),
       what: `heartbeat of ${memberId} at ${request.memberEpoch} for ${groupId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: (core, name) => {
@@ -274,6 +275,7 @@ class ConsumerMember implements CrewMember {
     if (!joined) return;
     let process = '';
     await this.#client.call({
+      to: coordinatorOf(groupId),
       what: `leave of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: (core, name) => {

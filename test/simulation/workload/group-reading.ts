@@ -1,7 +1,7 @@
 /** What the members of a group do with the partitions they have: read each from where the group is, and commit. */
 import type { FoundOffset, OffsetOutcomes } from '../../../src/coordinator/group/offsets/offsets.ts';
 import { KafkaError } from '../../../src/errors.ts';
-import { Client } from '../connection.ts';
+import { Client, coordinatorOf } from '../connection.ts';
 import { nameOf, type PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -114,6 +114,7 @@ export class GroupReader {
     let before: readonly number[] = [];
     const places = fresh.map(({ topicId, partition }) => ({ topicId, partition }));
     const reply = await this.#client.call<readonly FoundOffset[]>({
+      to: coordinatorOf(groupId),
       what: `fetch of the offsets of ${groupId}`,
       at: (core, processName) => {
         process = processName;
@@ -167,6 +168,7 @@ export async function commitAs(
   let process = '';
   let before: readonly number[] = [];
   const reply = await client.call<OffsetOutcomes>({
+    to: coordinatorOf(groupId),
     what: `commit ${commitId} of ${memberId} at ${generation} for ${groupId}`,
     at: (core, processName) => {
       process = processName;

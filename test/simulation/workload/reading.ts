@@ -1,6 +1,6 @@
 /** Fetches and questions for offsets, with every answer told to the history. */
 import type { FetchAnswer, FoundOffset, OffsetAt } from '../../../src/log/log.ts';
-import type { Client, Reply } from '../connection.ts';
+import { type Client, partitionOf, type Reply } from '../connection.ts';
 import type { FetchSeen, PartitionName, Watermarks } from '../history.ts';
 import { readPayload, type SeenRecord } from '../payload.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -42,6 +42,7 @@ export async function fetch(
   const isolation = limits.isolation ?? random.pick(['read_uncommitted', 'read_committed'] as const);
   const slowMs = random.chance(SLOW_CLIENT_CHANCE) ? random.between(0, SLOW_CLIENT_MS) : null;
   const reply = await client.call<readonly FetchSeen[]>({
+    ...(partitions[0] && { to: partitionOf(partitions[0]) }),
     what: `fetch of ${partitions.map(({ partition, fetchOffset }) => `${partition}@${fetchOffset}`).join(', ')}`,
     at: async (core, process, enter) => {
       const before = partitions.map((name) => ({
@@ -118,6 +119,7 @@ export async function listOffset(
   let process = '';
   let before = NOWHERE;
   return client.call<FoundOffset>({
+    to: partitionOf(name),
     what: `listOffset ${at.type}`,
     at: (core, processName) => {
       process = processName;
@@ -134,6 +136,7 @@ export async function askEpochEnd(world: World, client: Client, name: PartitionN
   let process = '';
   let visible = 0;
   await client.call({
+    to: partitionOf(name),
     what: 'offsetForLeaderEpoch',
     at: async (core, processName) => {
       process = processName;

@@ -1,4 +1,4 @@
-import { Client } from '../connection.ts';
+import { Client, partitionOf } from '../connection.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
 import { listOffset } from './reading.ts';
@@ -14,6 +14,7 @@ export async function recordDeleter(world: World, random: SeededRandom): Promise
     if (latest.type !== 'answered') continue;
     const beforeOffset = random.chance(0.2) ? -1 : random.integer(0, latest.value.offset + 1);
     await client.call({
+      to: partitionOf(name),
       what: `deleteRecords ${beforeOffset}`,
       at: (core) => {
         world.history.add({ type: 'deleteRecordsAsked', ...name, beforeOffset });

@@ -1,6 +1,6 @@
 /** Building batches and sending them, with every attempt told to the history. */
 import type { ProduceOptions, ProduceOutcome } from '../../../src/log/log.ts';
-import type { Client, Reply } from '../connection.ts';
+import { type Client, partitionOf, type Reply } from '../connection.ts';
 import type { PartitionName, SentBatch } from '../history.ts';
 import { buildPayload } from '../payload.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -61,7 +61,11 @@ export async function send(
   options: ProduceOptions,
 ): Promise<Reply<readonly ProduceOutcome[]>> {
   let process = '';
+  const [first] = outgoing;
+  // Those who count on the order of their batches send all of a partition to one broker, as all clients do.
+  const isPinned = first?.batch.producer !== undefined;
   const reply = await client.call<readonly ProduceOutcome[]>({
+    ...(isPinned && { to: partitionOf(first!.batch) }),
     what: `produce of batch ${outgoing.map(({ batch }) => batch.batchId).join(', ')}`,
     at: (core, name) => {
       process = name;

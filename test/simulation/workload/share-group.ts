@@ -5,7 +5,7 @@
  */
 import { ACKNOWLEDGE_TYPES } from '../../../src/coordinator/share/share-partition-state.ts';
 import type { AcknowledgedPlace, ShareFetchRequest, SharesFetched } from '../../../src/coordinator/share/shares.ts';
-import { Client } from '../connection.ts';
+import { Client, coordinatorOf } from '../connection.ts';
 import { nameOf, type PartitionName, type ShareAcknowledgement, type ShareRange } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -157,6 +157,7 @@ class ShareMember implements CrewMember {
     // Who joins must say what it subscribes to.
     if (joins && topics.length === 0) return;
     const reply = await this.#client.call({
+      to: coordinatorOf(this.#crew.groupId),
       what: `heartbeat of ${memberId} at ${this.#epoch} for ${this.#crew.groupId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: ({ coordinators }, name) => {
@@ -189,6 +190,7 @@ class ShareMember implements CrewMember {
     const { draining } = this.#world;
     const closes = !draining && this.#random.chance(CLOSE_CHANCE);
     const reply = await this.#fetching.call<Fetched | null>({
+      to: coordinatorOf(this.#crew.groupId),
       what: `share fetch of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, process, enter) => {
@@ -330,6 +332,7 @@ class ShareMember implements CrewMember {
     const anothers = this.#given.findLast((given) => given.memberId !== memberId);
     const old = anothers && this.#random.chance(0.6) ? anothers : this.#random.pick(this.#given);
     const reply = await this.#fetching.call({
+      to: coordinatorOf(this.#crew.groupId),
       what: `share acknowledgement of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, process) => {
@@ -378,6 +381,7 @@ class ShareMember implements CrewMember {
     this.#memberId = this.#newId();
     if (!joined) return;
     await this.#client.call({
+      to: coordinatorOf(groupId),
       what: `leave of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: ({ coordinators }) => coordinators.shareGroups.leave(groupId, memberId),

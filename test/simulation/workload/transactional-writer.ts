@@ -4,7 +4,7 @@
  * one while records of it are still on their way.
  */
 import type { ProducerIdentity } from '../../../src/coordinator/transaction/transaction-state.ts';
-import { type Call, Client, type Reply } from '../connection.ts';
+import { type Call, Client, coordinatorOf, type Reply, transactionCoordinatorOf } from '../connection.ts';
 import { nameOf, type PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -87,6 +87,7 @@ class Writer {
     const [from, to] = TIMEOUT_MS;
     const timeoutMs = this.#random.integer(from, to);
     return this.#repeat({
+      to: transactionCoordinatorOf(this.#transactionalId),
       what: `initProducerId of ${this.#transactionalId}`,
       at: (core) => core.coordinators.transactions.initProducerId(this.#transactionalId, { timeoutMs, expected: null }),
     });
@@ -99,6 +100,7 @@ class Writer {
       if (target === null) continue;
       const { topicId, partition } = target;
       const added = await this.#repeat<true>({
+        to: transactionCoordinatorOf(this.#transactionalId),
         what: `addPartitions of ${this.#transactionalId}`,
         at: async (core) => {
           const { transactions } = core.coordinators;
@@ -147,21 +149,31 @@ class Writer {
     const offset = { ...target, offset: this.#random.integer(0, 1_000), leaderEpoch: -1, metadata: '' };
     const nobody = { memberId: '', groupInstanceId: null, generationIdOrMemberEpoch: -1 };
     const added = await this.#repeat<true>({
-      what: `offsets of ${this.#transactionalId}`,
-      at: async ({ coordinators: { transactions, offsets } }) => {
+      to: transactionCoordinatorOf(this.#transactionalId),
+      what: `addOffsets of ${this.#transactionalId}`,
+      at: async ({ coordinators: { transactions } }) => {
         await transactions.addGroup(this.#transactionalId, producerId, producerEpoch, groupId, 'sim');
+        return true;
+      },
+    });
+    if (added === null) return false;
+    const committed = await this.#repeat<true>({
+      to: coordinatorOf(groupId),
+      what: `offsets of ${this.#transactionalId}`,
+      at: async ({ coordinators: { offsets } }) => {
         const committer = { ...nobody, transactional: true, apiVersion: 3 };
         const knowing = { ...producer, knowsAbortable: true };
         await offsets.commitTransactional({ groupId, client: 'sim' }, committer, knowing, [offset]);
         return true;
       },
     });
-    return added !== null;
+    return committed !== null;
   }
 
   /** False when the producer has to begin anew. */
   async #end(producer: ProducerIdentity, transaction: number, committed: boolean): Promise<boolean> {
     const next = await this.#repeat({
+      to: transactionCoordinatorOf(this.#transactionalId),
       what: `end of ${this.#transactionalId}`,
       at: (core) => {
         const end = { producer, committed, bumpsEpoch: this.#bumpsEpoch };
