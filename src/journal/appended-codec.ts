@@ -110,9 +110,19 @@ function writePartitionBatches(
 ): number {
   writer.uuid(batches.topicId);
   writer.uvarint(batches.partition);
-  writer.uvarint(batches.batches.length);
+  return writeFreshBatches(writer, batches.batches, start, timestamp);
+}
+
+/** Batches whose offsets are not known yet. Also the form in which they travel to a leader. */
+export function writeFreshBatches(
+  writer: ByteWriter,
+  batches: readonly BatchDescription[],
+  start: number,
+  timestamp: number,
+): number {
+  writer.uvarint(batches.length);
   let position = start;
-  for (const batch of batches.batches) {
+  for (const batch of batches) {
     writer.near(batch.position, position);
     writer.uvarint(batch.length);
     writer.uvarint(batch.offsetCount);
@@ -136,8 +146,12 @@ function readPartitionBatches(
 ): PartitionBatches {
   const topicId = reader.uuid();
   const partition = reader.uvarint();
+  return { topicId, partition, journal, batches: readFreshBatches(reader, start, timestamp) };
+}
+
+export function readFreshBatches(reader: ByteReader, start: number, timestamp: number): BatchDescription[] {
   let expected = start;
-  const batches = reader.many((): BatchDescription => {
+  return reader.many((): BatchDescription => {
     const position = reader.near(expected);
     const length = reader.uvarint();
     const offsetCount = reader.uvarint();
@@ -163,7 +177,6 @@ function readPartitionBatches(
       leaderEpoch: -1,
     };
   });
-  return { topicId, partition, journal, batches };
 }
 
 const REFUSALS_BY_NUMBER: ReadonlyMap<number, Refusal> = new Map(

@@ -77,6 +77,12 @@ export class ByteReader {
     return this.buffer.toString('base64url', start, start + 16);
   }
 
+  /** A view of the next `count` bytes. */
+  bytes(count: number): Buffer {
+    const start = this.#take(count);
+    return this.buffer.subarray(start, start + count);
+  }
+
   /** Steps over `bytes` and returns where they start. */
   #take(bytes: number): number {
     const start = this.#varints.position;

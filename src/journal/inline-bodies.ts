@@ -5,7 +5,7 @@
 
 import { decodeBody } from './entry-codec.ts';
 import type { JournalStore } from './journal-store.ts';
-import type { Extent } from './partition-state.ts';
+import type { ExtentPlace } from './partition-state.ts';
 
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -38,7 +38,7 @@ export class InlineBodies {
   }
 
   /** Null when the entry is gone, or another one than the extent knows stands there. */
-  async read({ source, position, length }: Extent): Promise<Buffer | null> {
+  async read({ source, position, length }: ExtentPlace): Promise<Buffer | null> {
     if (source.type !== 'inline') return null;
     const found = this.#kept.get(source.seq) ?? (await this.#readJoined(source.seq));
     if (!found || found.id !== source.entryId) return null;

@@ -8,7 +8,7 @@
 import type { ErrorName } from '../errors.ts';
 import type { BatchDescription, PartitionBatches, SegmentReference } from '../segment/footer.ts';
 import type { RecordsChanged, TransactionGuarded, TransactionMark } from './entry.ts';
-import type { Extent, PartitionState } from './partition-state.ts';
+import type { Extent, ExtentPlace, PartitionState } from './partition-state.ts';
 
 export interface Journal {
   readonly id: number;
@@ -46,7 +46,7 @@ export interface Journal {
   confirmLeadership(): Promise<boolean>;
 
   /** The inline body part that an extent points to, or null when the entry is gone (merged and trimmed since). */
-  readInline(extent: Extent): Promise<Buffer | null>;
+  readInline(extent: ExtentPlace): Promise<Buffer | null>;
 
   /** Called after each durable entry, in order, in the same turn in which `state` changed. Returns the way to stop. */
   subscribe(listener: (applied: Applied) => void): () => void;

@@ -31,7 +31,7 @@ import type { JournalMetrics } from './journal-metrics.ts';
 import type { JournalStore, StoredEntry } from './journal-store.ts';
 import { type Leadership, type LeadershipEffect, type LeadershipEvent, stepLeadership } from './leadership.ts';
 import type { Maintenance } from './maintenance.ts';
-import type { Extent } from './partition-state.ts';
+import type { ExtentPlace } from './partition-state.ts';
 import { appendBytesMax, changeBytesMax, type Proposal, ProposalQueue } from './proposals.ts';
 import type { JournalState } from './state.ts';
 import type { TakenOver } from './takeover.ts';
@@ -45,6 +45,8 @@ export interface LeaderContext {
   readonly maintenance: Maintenance;
   readonly metrics: JournalMetrics;
   readonly abort: AbortController;
+  /** Called once, in the turn in which this stops being the leader, with `role` changed already. */
+  readonly onEnded: () => void;
 }
 
 export class LeadingJournal implements Journal {
@@ -60,6 +62,8 @@ export class LeadingJournal implements Journal {
   readonly #backoff: Backoff;
   #leadership: Leadership;
   #stoppedBecause: string | null = null;
+  #takesNothing = false;
+  #ended = false;
   #writing: Promise<void> | null = null;
 
   constructor(taken: TakenOver, context: LeaderContext) {
@@ -136,7 +140,7 @@ export class LeadingJournal implements Journal {
     return this.#confirmations.ask(this.#writing !== null);
   }
 
-  async readInline(extent: Extent): Promise<Buffer | null> {
+  async readInline(extent: ExtentPlace): Promise<Buffer | null> {
     if (this.role !== 'leading') throw this.#notLeading();
     try {
       return await this.#context.bodies.read(extent);
@@ -151,6 +155,18 @@ export class LeadingJournal implements Journal {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * Stops leading in order: takes nothing in any more, rejects what waits, and resolves once the put under way has an
+   * outcome and nothing will follow it. A store that is away, or a successor, decides how long that takes.
+   */
+  async relinquish(): Promise<void> {
+    if (this.role !== 'leading') return;
+    this.#takesNothing = true;
+    this.#rejectQueue();
+    await this.#writing;
+    if (this.role === 'leading') this.#stop('it was handed over');
+  }
+
   /** Stops appending: what waits is rejected, a put under way is given up without knowing its outcome. */
   async close(): Promise<void> {
     this.#stop('the broker stops');
@@ -159,7 +175,7 @@ export class LeadingJournal implements Journal {
   }
 
   #enqueue(proposal: Proposal): void {
-    if (this.role !== 'leading') {
+    if (this.role !== 'leading' || this.#takesNothing) {
       proposal.reject(this.#notLeading());
       return;
     }
@@ -270,9 +286,7 @@ export class LeadingJournal implements Journal {
 
   #onDeposed(because: string): void {
     this.#context.runtime.logger.warn({ journal: this.id }, `journal ${this.id} was taken over: ${because}`);
-    this.#context.metrics.leading(false);
-    this.#context.abort.abort(new Error(because));
-    if (this.#writing === null) this.#rejectWaiting();
+    this.#end(because);
   }
 
   /** A consistent read of the slot behind the last entry; true when it confirms that this process leads. */
@@ -298,20 +312,32 @@ export class LeadingJournal implements Journal {
 
   #stop(because: string): void {
     this.#stoppedBecause ??= because;
-    this.#context.metrics.leading(false);
+    this.#end(because);
+  }
+
+  #end(because: string): void {
     this.#context.abort.abort(new Error(because));
     if (this.#writing === null) this.#rejectWaiting();
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#context.metrics.leading(false);
+    this.#context.onEnded();
   }
 
   #rejectWaiting(): void {
+    this.#rejectQueue();
+    this.#confirmations.end();
+  }
+
+  #rejectQueue(): void {
     const error = this.#notLeading();
     for (const proposal of this.#queue.drain()) proposal.reject(error);
-    this.#confirmations.end();
   }
 
   /** For what was never tried. */
   #notLeading(): KafkaError {
-    const message = `journal ${this.id} is ${this.role}: ${this.deposedBecause}`;
+    const why = this.deposedBecause ?? 'it is being handed over';
+    const message = `journal ${this.id} is ${this.role}: ${why}`;
     return new KafkaError('NOT_LEADER_OR_FOLLOWER', message);
   }
 }

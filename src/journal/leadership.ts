@@ -54,7 +54,7 @@ export type LeadershipEvent =
   | { readonly type: 'pointerRead'; readonly pointer: PointerPosition }
   | { readonly type: 'snapshotLoaded'; readonly seq: number; readonly epoch: number }
   | { readonly type: 'snapshotGone' }
-  /** Entries in order behind the last one folded; `more` when the range did not end there. */
+  /** Entries in order behind the last one folded; `more` when others are to be read before the fence. */
   | { readonly type: 'entriesRead'; readonly entries: readonly EntrySeen[]; readonly more: boolean }
   /** Entries that were read name a footer that is not there. */
   | { readonly type: 'footerGone'; readonly because: string }

@@ -27,10 +27,16 @@ export interface OpenJournalOptions {
   /** A put without an answer for this long is repeated. */
   readonly attemptMsMax?: number;
   readonly limits?: Partial<MaintenanceLimits>;
+  /** Asks who leads to let go, when everything was read; see `TakeoverContext`. */
+  readonly handOver?: () => Promise<void>;
+  /** Called once, in the turn in which the journal is no longer led here; its `role` has changed already. */
+  readonly onEnded?: () => void;
 }
 
 export interface OpenedJournal extends Journal {
-  /** Stops leading. Stores stay open. */
+  /** Takes nothing in any more and stops leading once the put under way has an outcome. */
+  relinquish(): Promise<void>;
+  /** Stops leading at once: the outcome of a put under way stays unknown. Stores stay open. */
   close(): Promise<void>;
 }
 
@@ -43,7 +49,7 @@ const ATTEMPT_MS_MAX = 3_000;
  * StartupError (written by a newer version), or the signal's reason.
  */
 export async function openJournal(options: OpenJournalOptions): Promise<OpenedJournal> {
-  const { metadata, objects, runtime, id, brokerId, brokerEpoch } = options;
+  const { metadata, objects, runtime, id, brokerId, brokerEpoch, handOver, onEnded = () => {} } = options;
   const abort = new AbortController();
   const forward = () => abort.abort(options.signal?.reason);
   if (options.signal?.aborted) forward();
@@ -59,12 +65,15 @@ export async function openJournal(options: OpenJournalOptions): Promise<OpenedJo
   );
   const metrics = journalMetrics(runtime, id);
   try {
-    const taken = await takeOver({ store, writer, runtime, brokerId, brokerEpoch, signal });
+    const taken = await takeOver({
+      ...{ store, writer, runtime, brokerId, brokerEpoch, signal },
+      ...(handOver && { handOver }),
+    });
     const limits = { ...MAINTENANCE_LIMITS, ...options.limits };
     const { state, pointer, uncovered } = taken;
     const maintenance = new Maintenance({ store, state, pointer, uncovered, runtime, metrics, limits, signal });
     const bodies = new InlineBodies(store);
-    const journal = new LeadingJournal(taken, { store, writer, runtime, bodies, maintenance, metrics, abort });
+    const journal = new LeadingJournal(taken, { store, writer, runtime, bodies, maintenance, metrics, abort, onEnded });
     metrics.leading(true);
     maintenance.start();
     return journal;

@@ -70,6 +70,9 @@ export interface Extent {
   readonly appendedAt: number;
 }
 
+/** Where the bytes of an extent are. */
+export type ExtentPlace = Pick<Extent, 'source' | 'position' | 'length'>;
+
 export type ExtentSource =
   | { readonly type: 'segment'; readonly segmentId: string }
   /** Inline in a journal entry; the id is compared on every read. */

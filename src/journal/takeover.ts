@@ -4,7 +4,7 @@
  */
 import { StorageCorruptError, StorageUnavailableError } from '../errors.ts';
 import { assert, unreachable } from '../runtime/assert.ts';
-import { yieldTurn } from '../runtime/clock.ts';
+import { sleep, yieldTurn } from '../runtime/clock.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { PartitionBatches, SegmentReference } from '../segment/footer.ts';
@@ -30,6 +30,8 @@ import { Uncovered } from './uncovered.ts';
 const FOOTER_READS_IN_FLIGHT_MAX = 16;
 /** Folding this many entries takes about a millisecond. */
 const ENTRIES_PER_TURN = 64;
+/** How often a journal is read while its leader lets go. */
+const HAND_OVER_READ_MS = 50;
 /** After this many lost fences the pauses between attempts grow. */
 const FENCES_BEFORE_PATIENCE = 1;
 
@@ -40,6 +42,11 @@ export interface TakeoverContext {
   readonly brokerId: number;
   readonly brokerEpoch: number;
   readonly signal: AbortSignal;
+  /**
+   * Called once, when everything was read and before the fence: asks who leads to let go. What is added until it resolves
+   * is read meanwhile, so that little is left to be read then. Never rejects.
+   */
+  readonly handOver?: () => Promise<void>;
 }
 
 /** What a new leader starts with. */
@@ -72,6 +79,9 @@ class Takeover {
   #footers: ReadonlyMap<string, readonly PartitionBatches[]> = NO_FOOTERS;
   #fence: { readonly entry: Entry; readonly bytes: Buffer } | null = null;
   #fencesLost = 0;
+  /** Whoever led was asked to let go, and has not answered. */
+  #handingOver: Promise<void> | null = null;
+  #handedOver = false;
 
   constructor(context: TakeoverContext) {
     this.#context = context;
@@ -134,7 +144,8 @@ class Takeover {
         return this.#loadSnapshot();
       case 'readEntries': {
         if (this.#fencesLost >= FENCES_BEFORE_PATIENCE) await this.#backoff.pause();
-        const { entries, more } = await store.readEntries(this.#lastSeqRead());
+        const mayEnd = this.#handingOver === null;
+        const { entries, more: isCut } = await store.readEntries(this.#lastSeqRead());
         this.#read = entries.map(({ seq, bytes }) => ({
           entry: decodeEntry(store.journal, seq, bytes),
           bytes: bytes.length,
@@ -142,6 +153,7 @@ class Takeover {
         const gone = await this.#readFooters();
         if (gone !== null)
           return { type: 'footerGone', because: `it needs the footer of segment ${gone}, which is gone` };
+        const more = isCut || (await this.#handOver(mayEnd));
         return { type: 'entriesRead', entries: this.#read.map(({ entry }) => seen(entry)), more };
       }
       case 'fold':
@@ -166,6 +178,25 @@ class Takeover {
       default:
         return unreachable(effect);
     }
+  }
+
+  /**
+   * At the end of what there is: asks for the hand-over, and waits a little for it. True when more has to be read before
+   * the fence: what was written before the hand-over counts only when the read began after it.
+   */
+  async #handOver(mayEnd: boolean): Promise<boolean> {
+    const { handOver, runtime, signal } = this.#context;
+    if (!handOver || (this.#handedOver && mayEnd)) return false;
+    if (!this.#handedOver) {
+      this.#handedOver = true;
+      this.#handingOver = handOver().finally(() => {
+        this.#handingOver = null;
+      });
+    }
+    if (this.#handingOver !== null) {
+      await Promise.race([this.#handingOver, sleep(runtime.timers, HAND_OVER_READ_MS, signal)]);
+    }
+    return true;
   }
 
   #lastSeqRead(): number {

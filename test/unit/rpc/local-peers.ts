@@ -48,11 +48,20 @@ export class LocalNetwork {
       },
     };
     try {
-      const response = await found.handler(method.decodeRequest(bytes), call);
+      const response = await orAborted(found.handler(method.decodeRequest(bytes), call), call.signal);
       if (cut === 'after') throw new PeerUnavailableError(`the answer of broker ${brokerId} was lost`, true);
       return method.decodeResponse(Buffer.concat(method.encodeResponse(response as Response)));
     } finally {
       release();
     }
   }
+}
+
+/** As a peer that gives up: the handler goes on, its answer is not heard. */
+function orAborted<T>(answer: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    Promise.resolve(answer).then(resolve, reject);
+  });
 }
