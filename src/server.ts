@@ -3,7 +3,10 @@
  * `openCore` is everything but the doors; the simulator runs it on memory stores and simulated time.
  */
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { type KafkaListener, listenKafka } from './broker/server.ts';
+import { advertisedAddresses } from './cluster/addresses.ts';
+import { aloneLeaders, aloneMembers } from './cluster/alone.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
 import { JournalReport } from './cluster/journal-report.ts';
 import { Placements } from './cluster/placements.ts';
@@ -169,10 +172,23 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   };
   try {
     core = await openCore({ config, runtime, stores, ...(options.signal && { signal: options.signal }) });
-    const { log, topics, coordinators, configs, journals, brokerId } = core;
+    const { log, topics, coordinators, configs, journals, brokerId, brokerEpoch } = core;
     const shared = { runtime, config, log, topics };
-    const report = new JournalReport(journals);
-    const identity = { clusterId: config.cluster, brokerId, zone: config.zone };
+    const seen = fixedJournals(journals);
+    const startedAt = runtime.clock.now();
+    const members = aloneMembers(() => {
+      const listens = {
+        kafka: kafka?.address ?? listening[0]!,
+        http: http?.address ?? listening[1]!,
+        internal: listening[2]!,
+        kafkaByZone: kafka?.zoneAddresses ?? {},
+      };
+      const addresses = advertisedAddresses(config, listens, ownHost());
+      return { brokerId, brokerEpoch, zone: config.zone, ...addresses, version: VERSION, startedAt, draining: false };
+    });
+    const leaders = aloneLeaders(brokerId, seen);
+    const report = new JournalReport({ brokerId, journals: seen, leaders });
+    const identity = { clusterId: config.cluster, brokerId, members, leaders };
     const admin = { configs, report };
     kafka = await listenKafka({ ...shared, ...identity, ...admin, coordinators, address: listening[0]!, advertised });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.
@@ -198,6 +214,12 @@ function refuseOpenDoors(config: Config, addresses: readonly Address[]): void {
   throw new StartupError(
     `nothing authenticates clients yet, so listening on ${open.host} is refused: use 127.0.0.1, or give --insecure-listen to open it to whoever can reach it`,
   );
+}
+
+/** Another machine would reach this one there. */
+function ownHost(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return addresses.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
 }
 
 const isLoopback = (host: string): boolean =>

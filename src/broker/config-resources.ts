@@ -57,13 +57,20 @@ export function requireTopic(broker: Broker, name: string): Topic {
 export const unsupportedResource = (type: number): KafkaError =>
   new KafkaError('INVALID_REQUEST', `Unknown resource type ${type}: there are topics, brokers and groups`);
 
-/** Throws INVALID_REQUEST for the name of another broker. '' stands for all of them. */
-export function checkBrokerName(broker: Broker, name: string): void {
-  if (name === '' || name === String(broker.brokerId)) return;
+/** Throws INVALID_REQUEST for what is no broker of the cluster. '' stands for all of them. */
+export function checkBrokerName({ members }: Broker, name: string): void {
+  if (name === '' || members.live().some(({ brokerId }) => String(brokerId) === name)) return;
+  const known = members.live().map(({ brokerId }) => brokerId);
   throw new KafkaError(
     'INVALID_REQUEST',
-    `Unexpected broker id, expected ${broker.brokerId} or empty string, but received ${name}`,
+    `Unexpected broker id, expected one of ${known.join(', ')} or empty string, but received ${name}`,
   );
+}
+
+/** Throws INVALID_REQUEST for all but this broker: what its process alone knows. */
+export function checkThisBroker({ brokerId }: Broker, name: string): void {
+  if (name === String(brokerId)) return;
+  throw new KafkaError('INVALID_REQUEST', `Unexpected broker id, expected ${brokerId}, but received ${name}`);
 }
 
 function described(
@@ -111,16 +118,20 @@ export function groupConfigs(groupId: string, { config, configs }: Broker): Desc
   });
 }
 
-/** All configurations of this broker, or with '' those that were set for all brokers. */
-export function brokerConfigs(name: string, { config, configs }: Broker): DescribedConfig[] {
+/**
+ * All configurations of this broker; with '' those that were set for all brokers. Of another broker those that can be
+ * changed while it runs: its settings are its own affair, and clients ask it.
+ */
+export function brokerConfigs(name: string, { brokerId, config, configs }: Broker): DescribedConfig[] {
   if (name === '') {
     return Object.entries(configs.brokers.overridesOf('')).map(([key, value]) =>
       described(key, DYNAMIC_CONFIGS[key]!, [{ name: key, value, source: CONFIG_SOURCE.allBrokers }], value),
     );
   }
   const dynamic = Object.entries(DYNAMIC_CONFIGS).map(([key, definition]) =>
-    described(key, definition, dynamicSynonyms(key, configs.brokers), definition.default),
+    described(key, definition, dynamicSynonyms(key, configs.brokers, name), definition.default),
   );
+  if (name !== String(brokerId)) return dynamic;
   const settings = (Object.keys(SETTINGS) as SettingName[])
     .filter((setting) => !isDynamic(kafkaName(setting)))
     .map((setting) => describeSetting(setting, config));
@@ -135,10 +146,10 @@ export function rootLogger({ config }: Broker): DescribedConfig {
   return { ...described('root', definition, synonyms, value), readOnly: true };
 }
 
-/** Of a configuration that can be changed while the broker runs. */
-function dynamicSynonyms(name: string, brokers: BrokerConfigs): Synonym[] {
+/** Of a configuration that can be changed while the broker runs, for this broker or another one. */
+function dynamicSynonyms(name: string, brokers: BrokerConfigs, broker?: string): Synonym[] {
   const fallback = DYNAMIC_CONFIGS[name]!.default;
-  const set = brokers.layers.flatMap(({ from, values }) => {
+  const set = brokers.layersOf(broker).flatMap(({ from, values }) => {
     const value = values[name];
     // A setting that has Kafka's default need not have been given.
     return from === 'static' && value === fallback ? [] : overrideOf(name, value, CONFIG_SOURCE[from]);

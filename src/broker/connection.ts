@@ -60,8 +60,6 @@ export interface ConnectionHost {
   readonly readBuffer: Buffer;
   /** Whether sockets may read into buffers of ours. */
   readonly directReads: boolean;
-  /** Null: where the client has connected to. */
-  readonly advertised: Address | null;
   /** Full: producers are not read. */
   readonly pressure: Gate;
   /** Responses of all connections that wait for their clients. Full: no more fetches are started. */
@@ -70,6 +68,13 @@ export interface ConnectionHost {
   readonly unsentBytesSoft: number;
   requestsInFlight: number;
   onClosed(connection: Connection): void;
+}
+
+/** The entrance of a connection. */
+export interface CameBy {
+  /** Null: clients are told where they have connected to. */
+  readonly advertised: Address | null;
+  readonly zone: string;
 }
 
 interface Slot {
@@ -89,6 +94,7 @@ export class Connection implements Peer {
   readonly #slots: Slot[] = [];
   readonly #name: string;
   readonly clientHost: string;
+  readonly listenerZone: string;
   readonly #advertised: Address;
   #abort: AbortController | null = null;
   /** No request is taken any more; `ending` becomes `closed` when what is in work is answered and sent. */
@@ -109,12 +115,13 @@ export class Connection implements Peer {
   #produces = false;
   #activeAt: number;
 
-  constructor(accepted: Socket, host: ConnectionHost) {
+  constructor(accepted: Socket, host: ConnectionHost, entrance: CameBy) {
     this.#host = host;
     this.#activeAt = host.clock.monotonic();
     this.#name = `${accepted.remoteAddress}:${accepted.remotePort}`;
     this.clientHost = `/${peerHost(accepted)}`;
-    this.#advertised = host.advertised ?? reachedAt(accepted);
+    this.#advertised = entrance.advertised ?? reachedAt(accepted);
+    this.listenerZone = entrance.zone;
     this.#frames = new FrameAssembler(host.frameMemory, host.frameBytesMax, (frame) => this.#deliver(frame));
     const reads: SocketReads = {
       firstBuffer: host.readBuffer,
@@ -173,6 +180,12 @@ export class Connection implements Peer {
     this.#host.logger.debug({ peer: this.#name, reason }, 'connection ends');
     this.#abort?.abort();
     this.#finishWhenDone();
+  }
+
+  /** Requests that wait for something to happen answer now; those that come after them may wait again. */
+  interrupt(): void {
+    this.#abort?.abort();
+    if (this.#phase === 'open') this.#abort = null;
   }
 
   destroy(reason: string): void {

@@ -1,6 +1,7 @@
 /** What a handler gets and what it gives: the contract between the router and `handlers/`. */
 import type { ClusterConfigs } from '../cluster/cluster-configs.ts';
 import type { JournalReport } from '../cluster/journal-report.ts';
+import type { Leaders, Members } from '../cluster/members.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Address, Config } from '../config.ts';
 import type { Coordinators } from '../coordinator/coordinators.ts';
@@ -8,6 +9,7 @@ import type { ErrorName, KafkaError } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import type { ApiName, RequestOf, ResponseOf } from '../protocol/apis.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { ClusterView } from './cluster-view.ts';
 
 /** The broker behind the listener. */
 export interface Broker {
@@ -20,8 +22,8 @@ export interface Broker {
   readonly report: JournalReport;
   readonly clusterId: string;
   readonly brokerId: number;
-  /** Reported as the rack; empty when unknown. */
-  readonly zone: string;
+  readonly members: Members;
+  readonly leaders: Leaders;
 }
 
 /** One request on its way. */
@@ -33,6 +35,12 @@ export interface Call {
   readonly clientHost: string;
   /** Where this client is told to find the broker. */
   readonly advertised: Address;
+  /** Of the listener that it came by, or else as its client id says. Empty when unknown. */
+  readonly clientZone: string;
+  /** Of the listener that it came by: it is told of the listeners of that zone. Empty for the plain one. */
+  readonly listenerZone: string;
+  /** The cluster as this client is told it, now. */
+  readonly view: ClusterView;
   /** The most that an answer should carry now, going by what clients have not read yet. */
   readonly answerBytesMax: number;
   /** Aborted when the client is gone, or the broker stops: a long poll should answer then. */

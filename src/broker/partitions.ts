@@ -1,8 +1,8 @@
 /** Finding the partitions that requests name, and describing them as Metadata does. */
 import type { Topic, TopicPartition } from '../cluster/topics.ts';
-import { KafkaError, toKafkaError } from '../errors.ts';
-import { REPLICATION_FACTOR_MAX } from '../limits.ts';
+import { KafkaError } from '../errors.ts';
 import type { PartitionId } from '../log/log.ts';
+import type { BrokerNode, ClusterView, CurrentLeader } from './cluster-view.ts';
 import type { Broker, Call } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
 
@@ -61,48 +61,44 @@ export interface PartitionDescription {
   readonly offlineReplicas: readonly number[];
 }
 
-/**
- * The brokers that clients are told as replicas: as many as the topic was created with. The store replicates, so the
- * brokers of the cluster stand in for them, the leader first and over again when there are not enough.
- */
-export const replicaNodes = ({ brokerId }: Broker, { replicationFactor }: Topic): readonly number[] =>
-  new Array<number>(Math.min(replicationFactor, REPLICATION_FACTOR_MAX)).fill(brokerId);
-
 /** What Kafka demands of brokers that a client assigns a partition to. Throws INVALID_REPLICA_ASSIGNMENT. */
-export function checkReplicas({ brokerId }: Broker, replicas: readonly number[]): void {
+export function checkReplicas({ members }: Broker, replicas: readonly number[]): void {
   const refuse = (why: string) =>
     new KafkaError('INVALID_REPLICA_ASSIGNMENT', `The manual partition assignment ${why}.`);
   if (replicas.length === 0) throw refuse('includes an empty replica list');
-  const missing = replicas.find((id) => id !== brokerId);
+  const missing = replicas.find((id) => members.get(id) === undefined);
   if (missing !== undefined) throw refuse(`includes broker ${missing}, but no such broker is registered`);
-  if (replicas.length > 1) throw refuse(`includes the broker ${brokerId} more than once`);
+  const twice = replicas.find((id, index) => replicas.indexOf(id) !== index);
+  if (twice !== undefined) throw refuse(`includes the broker ${twice} more than once`);
 }
 
-/** Every partition is led from here; one whose journal cannot be used says so. */
-export function describePartition(
+/** The partitions of a topic, or some of them. One whose journal nobody leads now says so. */
+export function describePartitions(
   call: Call,
-  { topicId, partition }: TopicPartition,
-  nodes: readonly number[],
-): PartitionDescription {
-  const { brokerId, log } = call.broker;
-  const base = { index: partition, replicaNodes: nodes, isrNodes: nodes, offlineReplicas: [] };
-  try {
+  view: ClusterView,
+  topic: Topic,
+  partitions: readonly TopicPartition[] = topic.partitions,
+): PartitionDescription[] {
+  return partitions.map((partition) => {
+    const { leaderId, leaderEpoch } = view.leaderOf(partition);
+    const nodes = view.replicasOf(topic, leaderId);
     return {
-      ...base,
-      errorCode: 0,
-      leaderId: brokerId,
-      leaderEpoch: log.watermarks({ topicId, partition }).leaderEpoch,
+      errorCode: leaderId === -1 ? call.code('LEADER_NOT_AVAILABLE') : 0,
+      index: partition.partition,
+      leaderId,
+      leaderEpoch,
+      replicaNodes: nodes,
+      isrNodes: nodes,
+      offlineReplicas: [],
     };
-  } catch (cause) {
-    if (toKafkaError(cause) === null) throw cause;
-    return { ...base, errorCode: call.code('LEADER_NOT_AVAILABLE'), leaderId: -1, leaderEpoch: -1 };
-  }
+  });
 }
 
-/** This broker as the leader, with its address, for answers that send a client there (KIP-951). */
-export const thisNode = ({ broker, advertised }: Call) => ({
-  nodeId: broker.brokerId,
-  host: advertised.host,
-  port: advertised.port,
-  rack: broker.zone === '' ? null : broker.zone,
-});
+/** This broker with its address, for answers that send a client there. */
+export const thisNode = ({ broker, view }: Call): BrokerNode => view.nodeOf(broker.members.self);
+
+/** The brokers of these leaders, each once, for answers that send a client there (KIP-951). */
+export function nodesOf(view: ClusterView, leaders: Iterable<CurrentLeader>): BrokerNode[] {
+  const ids = new Set([...leaders].map(({ leaderId }) => leaderId));
+  return [...ids].flatMap((id) => view.node(id) ?? []);
+}

@@ -11,6 +11,9 @@ import { APIS, type ApiName, advertise } from '../protocol/apis.ts';
 import { decodeRequest, encodeResponse, type RequestHeader, readRequestHeader } from '../protocol/header.ts';
 import type { Infer, Input, Message } from '../protocol/schema.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import { zoneOf } from './client-zone.ts';
+import { ClusterView } from './cluster-view.ts';
+import { hasOthers, refusalOf } from './draining.ts';
 import { featureOf } from './features.ts';
 import type { Broker, Call, Handler, MaybePromise, Turn } from './handler.ts';
 import { type ClientLimit, ClientLimits, type QuotaWindow } from './quotas/client-limits.ts';
@@ -21,6 +24,8 @@ import type { Handlers } from './served.ts';
 export interface Peer {
   readonly clientHost: string;
   readonly advertised: Address;
+  /** Of the listener; empty for the plain one. */
+  readonly listenerZone: string;
   readonly answerBytesMax: number;
   readonly signal: AbortSignal;
 }
@@ -47,6 +52,10 @@ export class Router {
   readonly #limits: ClientLimits;
   /** By API key. */
   readonly #routes: (Route | undefined)[] = [];
+  /** Clients are sent to other brokers, as long as there are any. */
+  leaving = false;
+  /** When a client was last sent elsewhere. */
+  refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(broker: Broker, handlers: Handlers, metrics: BrokerMetrics) {
     this.#broker = broker;
@@ -90,6 +99,7 @@ export class Router {
     let reply: MaybePromise<Input<Message> | null>;
     try {
       this.#requireFeature(route);
+      this.#requireStaying(route);
       reply = route.handler.handle(request, call);
     } catch (cause) {
       return this.#fail(route, request, call, cause);
@@ -138,6 +148,14 @@ export class Router {
   #requireFeature({ name, feature }: Route): void {
     if (feature === null || this.#broker.configs.features.level(feature) > 0) return;
     throw new KafkaError('UNSUPPORTED_VERSION', `${name} is not supported while ${feature} is 0`);
+  }
+
+  #requireStaying({ name }: Route): void {
+    if (!this.leaving || !hasOthers(this.#broker.members)) return;
+    const refusal = refusalOf(name);
+    if (refusal === null) return;
+    this.refusedAt = this.#broker.runtime.clock.monotonic();
+    throw refusal;
   }
 
   /** KIP-511: a newer ApiVersions is answered in version 0, with the versions that the client may try. Others as in Kafka. */
@@ -224,6 +242,18 @@ class RequestCall implements Call {
 
   get advertised(): Address {
     return this.#peer.advertised;
+  }
+
+  get listenerZone(): string {
+    return this.#peer.listenerZone;
+  }
+
+  get clientZone(): string {
+    return this.#peer.listenerZone === '' ? zoneOf(this.header.clientId) : this.#peer.listenerZone;
+  }
+
+  get view(): ClusterView {
+    return new ClusterView(this.broker.members, this.broker.leaders, this);
   }
 
   get answerBytesMax(): number {

@@ -2,13 +2,14 @@
  * The Kafka door: a TCP listener whose connections share one read buffer, one memory for partial requests and one count
  * of unread responses. Nothing here ticks per connection: one sweep looks for idle and stuck ones.
  */
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Address } from '../config.ts';
-import { StartupError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import { BrokerMetrics } from './broker-metrics.ts';
 import { ByteGate } from './byte-gate.ts';
 import { Connection, type ConnectionHost, peerHost } from './connection.ts';
+import { hasOthers } from './draining.ts';
+import { Entrance } from './entrance.ts';
 import { FrameMemory } from './frame-memory.ts';
 import type { Broker } from './handler.ts';
 import { LogLimiter } from './log-limiter.ts';
@@ -31,8 +32,11 @@ const UNSENT_BYTES_HARD = 256 * MIB;
 /** While too many responses wait, a client that has not read for this long is cut off. */
 const STUCK_MS = 10_000;
 const SWEEP_MS_MAX = 10_000;
-const BACKLOG = 1_024;
 const DRAIN_MS = 5_000;
+/** Clients that are sent elsewhere have this long to go, and are gone when none asked for this long. */
+const GRACE_MS = 1_500;
+const QUIET_MS = 300;
+const LOOK_MS = 25;
 /** Connections that came too early for a quota and wait to be closed; more are closed at once. */
 const EARLY_COUNT_MAX = 1_000;
 
@@ -41,8 +45,15 @@ export interface KafkaListenerOptions extends Broker {
   readonly address: Address;
   /** What Metadata tells clients. Null: the bound address, or, where that is a wildcard, the one the client came to. */
   readonly advertised: Address | null;
+  /** Listeners for the clients of one zone each, by zone: what such a client is told are the listeners of its zone. */
+  readonly zones?: Readonly<Record<string, ZoneListener>>;
   /** False where sockets must not read into buffers of ours; for tests. */
   readonly directReads?: boolean;
+}
+
+export interface ZoneListener {
+  readonly address: Address;
+  readonly advertised: Address | null;
 }
 
 export interface KafkaListener {
@@ -50,8 +61,16 @@ export interface KafkaListener {
   readonly address: Address;
   /** Null where clients are told the address that they came to. */
   readonly advertised: Address | null;
+  /** As `address`, of the listeners of zones. */
+  readonly zoneAddresses: Readonly<Record<string, Address>>;
   readonly connectionCount: number;
   readonly requestsInFlight: number;
+  /**
+   * Sends clients to other brokers, if there are any: ends their long polls, and answers what asks for a leader or a
+   * coordinator that this is none any more. Resolves when nobody has had to be told for a while, or after `graceMs`.
+   * A broker that is drained while it runs does that by itself once its journals are with others, until it is no longer.
+   */
+  drain(options?: { readonly graceMs?: number }): Promise<void>;
   /** Stops accepting, ends long polls, answers what is in work, and closes; after `drainMs` whatever is left. */
   close(options?: { readonly drainMs?: number }): Promise<void>;
 }
@@ -69,9 +88,6 @@ export async function listenKafka(options: KafkaListenerOptions): Promise<KafkaL
   return listener;
 }
 
-/** Clients resolve localhost to ::1 first, and librdkafka waits before it tries the other address. */
-const preferIPv4 = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
-
 class TcpListener implements KafkaListener {
   readonly #options: KafkaListenerOptions;
   readonly #connections = new Set<Connection>();
@@ -79,18 +95,23 @@ class TcpListener implements KafkaListener {
   /** Came too early. */
   readonly #early = new Set<Socket>();
   readonly #host: ConnectionHost;
-  readonly #server: Server;
-  #address: Address;
-  #advertised: Address | null;
+  readonly #plain: Entrance;
+  readonly #entrances: readonly Entrance[];
+  readonly #router: Router;
+  readonly #unsubscribes: (() => void)[] = [];
+  /** `drain` was called. */
+  #draining = false;
   #sweepTimer: TimerHandle | null = null;
   #onDrained: (() => void) | null = null;
 
   constructor(options: KafkaListenerOptions) {
     const { config, runtime } = options;
     this.#options = options;
-    this.#address = options.address;
-    this.#advertised = options.advertised;
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    const doors = { '': options, ...options.zones };
+    this.#entrances = Object.entries<ZoneListener>(doors).map(([zone, { address, advertised }]) =>
+      this.#open(zone, address, advertised),
+    );
+    this.#plain = this.#entrances[0]!;
     const frameMemory = new FrameMemory({
       softBytes: FRAME_BYTES_SOFT,
       hardBytes: FRAME_BYTES_SOFT + config['socket.request.max.bytes'] + FRAME_BYTES_SPARE,
@@ -106,9 +127,9 @@ class TcpListener implements KafkaListener {
       frameBytes: () => frameMemory.usedBytes,
       unsentBytes: () => unsent.bytes,
     });
-    const listener = this;
+    this.#router = new Router(options, HANDLERS, metrics);
     this.#host = {
-      router: new Router(options, HANDLERS, metrics),
+      router: this.#router,
       clock: runtime.clock,
       timers: runtime.timers,
       logger: runtime.logger,
@@ -119,9 +140,6 @@ class TcpListener implements KafkaListener {
       inFlightMax: config['socket.requests.in.flight.max'],
       readBuffer: Buffer.allocUnsafeSlow(READ_BYTES),
       directReads: options.directReads ?? DIRECT_READS,
-      get advertised() {
-        return listener.#advertised;
-      },
       pressure: options.log.pressure,
       unsent,
       unsentBytesSoft: UNSENT_BYTES_SOFT,
@@ -131,11 +149,15 @@ class TcpListener implements KafkaListener {
   }
 
   get address(): Address {
-    return this.#address;
+    return this.#plain.address;
   }
 
   get advertised(): Address | null {
-    return this.#advertised;
+    return this.#plain.advertised;
+  }
+
+  get zoneAddresses(): Readonly<Record<string, Address>> {
+    return Object.fromEntries(this.#entrances.slice(1).map(({ zone, address }) => [zone, address]));
   }
 
   get connectionCount(): number {
@@ -147,33 +169,57 @@ class TcpListener implements KafkaListener {
   }
 
   async listen(): Promise<void> {
-    const { port } = this.#options.address;
-    const host = preferIPv4(this.#options.address.host);
-    await new Promise<void>((resolve, reject) => {
-      const refuse = (cause: Error) =>
-        reject(new StartupError(`cannot listen for Kafka clients on ${host}:${port}: ${cause.message}`, { cause }));
-      this.#server.once('error', refuse);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.#server.off('error', refuse);
-        resolve();
-      });
-    });
-    this.#server.on('error', (cause) =>
-      this.#host.limited.warn('a connection was not accepted', { cause: cause.message }),
-    );
-    const bound = this.#server.address() as AddressInfo;
-    this.#address = { host: bound.address, port: bound.port };
-    const wildcard = bound.address === '0.0.0.0' || bound.address === '::';
-    this.#advertised ??= wildcard ? null : this.#address;
-    if (this.#advertised !== null && bound.address !== '::1') {
-      this.#advertised = { ...this.#advertised, host: preferIPv4(this.#advertised.host) };
+    try {
+      for (const entrance of this.#entrances) await entrance.listen();
+    } catch (cause) {
+      await this.close();
+      throw cause;
     }
+    const look = () => this.#lookWhetherToLeave();
+    const { members, leaders } = this.#options;
+    this.#unsubscribes.push(members.onChanged(look), leaders.onChanged(look));
     this.#scheduleSweep();
+  }
+
+  #open(zone: string, address: Address, advertised: Address | null): Entrance {
+    return new Entrance({
+      zone,
+      address,
+      advertised,
+      onSocket: (socket, entrance) => this.#accept(socket, entrance),
+      onError: (cause) => this.#host.limited.warn('a connection was not accepted', { cause: cause.message }),
+    });
+  }
+
+  async drain({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#draining = true;
+    this.#lookWhetherToLeave();
+    const { members, runtime } = this.#options;
+    const { clock, timers } = runtime;
+    const begun = clock.monotonic();
+    for (;;) {
+      const now = clock.monotonic();
+      const quietSince = Math.max(begun, this.#router.refusedAt);
+      if (now - begun >= graceMs || now - quietSince >= QUIET_MS) return;
+      if (!hasOthers(members) || this.#connections.size === 0) return;
+      await new Promise<void>((resolve) => timers.after(LOOK_MS, resolve, { keepAlive: true }));
+    }
+  }
+
+  /** Who is drained, and leads nothing any more, sends its clients away. */
+  #lookWhetherToLeave(): void {
+    const { members, report } = this.#options;
+    const leaving = this.#draining || (members.self.draining && !report.leadsAny);
+    if (leaving === this.#router.leaving) return;
+    this.#router.leaving = leaving;
+    if (!leaving || !hasOthers(members)) return;
+    for (const connection of this.#connections) connection.interrupt();
   }
 
   async close({ drainMs = DRAIN_MS }: { readonly drainMs?: number } = {}): Promise<void> {
     this.#sweepTimer?.cancel();
-    const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
+    const stopped = Promise.all(this.#entrances.map((entrance) => entrance.close()));
     for (const connection of this.#connections) connection.end('the broker stops');
     for (const socket of this.#early) socket.destroy();
     if (this.#connections.size > 0) {
@@ -191,7 +237,7 @@ class TcpListener implements KafkaListener {
     await stopped;
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, entrance: Entrance): void {
     if (this.#connections.size >= this.#options.config['connections.max']) {
       this.#host.limited.warn('too many Kafka connections, a new one is closed', { peer: socket.remoteAddress });
       this.#host.metrics.closed('too many');
@@ -200,7 +246,7 @@ class TcpListener implements KafkaListener {
     }
     const earlyMs = this.#limits.opened(peerHost(socket));
     if (earlyMs > 0) this.#refuseLater(socket, earlyMs);
-    else this.#connections.add(new Connection(socket, this.#host));
+    else this.#connections.add(new Connection(socket, this.#host, entrance));
   }
 
   /** Closing at once would only make the client come again at once. */

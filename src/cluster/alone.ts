@@ -17,11 +17,16 @@ import {
 import { agreeOnJournals } from './registration.ts';
 import type { Seats } from './seats.ts';
 
-export const aloneMembers = (self: Member): Members => ({
-  self,
-  live: () => [self],
-  get: (brokerId) => (brokerId === self.brokerId ? self : undefined),
-  controllerId: self.brokerId,
+/** `describe` tells the broker as it is now. */
+export const aloneMembers = (describe: () => Member): Members => ({
+  get self() {
+    return describe();
+  },
+  live: () => [describe()],
+  get: (brokerId) => (brokerId === describe().brokerId ? describe() : undefined),
+  get controllerId() {
+    return describe().brokerId;
+  },
   onChanged: () => () => {},
 });
 

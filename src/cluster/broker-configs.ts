@@ -12,6 +12,11 @@ export interface BrokerConfigsOptions extends ConfigItemsOptions {
   readonly config: Config;
 }
 
+export interface ConfigLayer {
+  readonly from: 'broker' | 'allBrokers' | 'static';
+  readonly values: Overrides;
+}
+
 const ALL_BROKERS = '';
 const NONE: Overrides = {};
 
@@ -50,13 +55,13 @@ export class BrokerConfigs {
     return this.#items.get(name) ?? NONE;
   }
 
-  /** For this broker, where each value would come from, nearest first. */
-  get layers(): readonly { readonly from: 'broker' | 'allBrokers' | 'static'; readonly values: Overrides }[] {
-    return [
-      { from: 'broker', values: this.overridesOf(this.#name) },
+  /** Where each value would come from, nearest first; for another broker than this one without its settings. */
+  layersOf(name: string = this.#name): readonly ConfigLayer[] {
+    const changed: ConfigLayer[] = [
+      { from: 'broker', values: this.overridesOf(name) },
       { from: 'allBrokers', values: this.overridesOf(ALL_BROKERS) },
-      { from: 'static', values: this.#static },
     ];
+    return name === this.#name ? [...changed, { from: 'static', values: this.#static }] : changed;
   }
 
   /** Brokers that something was set for; '' stands for all of them. */

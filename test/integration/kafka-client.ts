@@ -11,8 +11,14 @@ type Received<N extends ApiName> = Infer<(typeof APIS)[N]['response']>;
 export type { RequestOf, ResponseOf };
 
 /** One request as bytes on the wire. */
-export function requestBytes<N extends ApiName>(name: N, version: number, body: Sent<N>, correlationId = 1): Buffer {
-  const envelope = { correlationId, clientId: 'test' };
+export function requestBytes<N extends ApiName>(
+  name: N,
+  version: number,
+  body: Sent<N>,
+  correlationId = 1,
+  clientId = 'test',
+): Buffer {
+  const envelope = { correlationId, clientId };
   return Buffer.concat(encodeRequest(APIS[name].request as any, version, envelope, body as any));
 }
 

@@ -2,11 +2,10 @@
  * DescribeCluster (60), v0-2: brokers, controller and cluster id. The first thing Java's admin client asks.
  *
  * Endpoint type 2 asks for controllers, which do not listen for clients: MISMATCHED_ENDPOINT_TYPE, as Kafka's brokers
- * answer. No broker is ever fenced. Authorized operations are not told, since there are no ACLs.
+ * answer. Brokers are those that Metadata tells; none is ever fenced. Authorized operations are not told, since there are no ACLs.
  */
 import { KafkaError } from '../../errors.ts';
 import type { Handler } from '../handler.ts';
-import { thisNode } from '../partitions.ts';
 
 const BROKERS = 1;
 const CONTROLLERS = 2;
@@ -19,13 +18,13 @@ export const describeCluster: Handler<'DescribeCluster'> = {
     if (endpointType !== BROKERS) {
       throw new KafkaError('UNSUPPORTED_ENDPOINT_TYPE', `${endpointType} is no type of endpoint`);
     }
-    const { nodeId, ...address } = thisNode(call);
+    const { view } = call;
     return {
       errorCode: 0,
       endpointType,
       clusterId: call.broker.clusterId,
-      controllerId: call.broker.brokerId,
-      brokers: [{ brokerId: nodeId, ...address, isFenced: false }],
+      controllerId: view.controllerId,
+      brokers: view.nodes.map(({ nodeId, ...address }) => ({ brokerId: nodeId, ...address, isFenced: false })),
     };
   },
   refuse: ({ endpointType }, error, call) => ({

@@ -3,8 +3,8 @@
  *
  * Every configuration with its effective value, source, synonyms, type (v3) and, when asked for, documentation. Topics must
  * exist, groups need not. The broker: what can be changed while it runs, and its settings, read-only, under the names
- * that Kafka has for them; those that it does not know as well. The broker named '' stands for all of them: what was set
- * for all. There is one logger, the root. No keys ask for all, an empty list as well; unknown keys are left out, as in Kafka.
+ * that Kafka has for them; those that it does not know as well. Of another broker only the former are told, its settings
+ * it tells itself. The broker named '' stands for all of them: what was set for all. There is one logger, the root. No keys ask for all, an empty list as well; unknown keys are left out, as in Kafka.
  * Client metrics have none, other types of resources are INVALID_REQUEST.
  */
 import { KafkaError } from '../../errors.ts';
@@ -12,6 +12,7 @@ import type { DescribeConfigsRequest, DescribeConfigsResponse } from '../../prot
 import {
   brokerConfigs,
   checkBrokerName,
+  checkThisBroker,
   type DescribedConfig,
   groupConfigs,
   RESOURCE_TYPE,
@@ -70,7 +71,7 @@ function configsOf({ resourceType, resourceName }: Resource, { broker }: Call): 
       return groupConfigs(resourceName, broker);
     case RESOURCE_TYPE.brokerLogger:
       if (resourceName === '') throw new KafkaError('INVALID_REQUEST', 'Broker id must not be empty');
-      checkBrokerName(broker, resourceName);
+      checkThisBroker(broker, resourceName);
       return [rootLogger(broker)];
     case RESOURCE_TYPE.clientMetrics:
       return [];

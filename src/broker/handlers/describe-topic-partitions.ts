@@ -13,8 +13,9 @@ import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../protocol/messages/describe-topic-partitions.ts';
+import type { ClusterView } from '../cluster-view.ts';
 import type { Call, Handler } from '../handler.ts';
-import { describePartition, replicaNodes } from '../partitions.ts';
+import { describePartitions } from '../partitions.ts';
 
 const PARTITIONS_PER_PAGE_MAX = 2_000;
 /** Topics are looked up in the image this many at a time. */
@@ -30,6 +31,7 @@ export const describeTopicPartitions: Handler<'DescribeTopicPartitions'> = {
       throw new KafkaError('INVALID_REQUEST', `the cursor has partition ${cursor.partitionIndex}`);
     }
     let left = Math.min(Math.max(responsePartitionLimit, 1), PARTITIONS_PER_PAGE_MAX);
+    const { view } = call;
     const topics: TopicResponse[] = [];
     for (const found of topicsFrom(request, call)) {
       if (typeof found === 'string') {
@@ -40,7 +42,7 @@ export const describeTopicPartitions: Handler<'DescribeTopicPartitions'> = {
       const start = found.name === cursor?.topicName ? cursor.partitionIndex : 0;
       const page = found.partitions.slice(start, start + left);
       left -= page.length;
-      topics.push(describe(found, page, call));
+      topics.push(describe(found, page, view, call));
       const end = start + page.length;
       if (end < found.partitions.length) {
         return { topics, nextCursor: { topicName: found.name, partitionIndex: end } };
@@ -80,17 +82,16 @@ function* allTopicsFrom(cursor: Cursor | null, topics: Call['broker']['topics'])
   }
 }
 
-function describe(topic: Topic, partitions: Topic['partitions'], call: Call): TopicResponse {
+function describe(topic: Topic, partitions: Topic['partitions'], view: ClusterView, call: Call): TopicResponse {
   const { name, topicId } = topic;
-  const nodes = replicaNodes(call.broker, topic);
   return {
     errorCode: 0,
     name,
     topicId,
     isInternal: false,
     // Java reads the lists of eligible replicas without looking for null.
-    partitions: partitions.map((partition) => ({
-      ...describePartition(call, partition, nodes),
+    partitions: describePartitions(call, view, topic, partitions).map((partition) => ({
+      ...partition,
       eligibleLeaderReplicas: [],
       lastKnownElr: [],
     })),

@@ -7,7 +7,7 @@
 import { KafkaError } from '../../errors.ts';
 import type { Call, Handler } from '../handler.ts';
 import { itemError } from '../item-errors.ts';
-import { describePartition, requirePartition } from '../partitions.ts';
+import { requirePartition } from '../partitions.ts';
 
 const PREFERRED = 0;
 const UNCLEAN = 1;
@@ -49,7 +49,7 @@ export const electLeaders: Handler<'ElectLeaders'> = {
 function elect(name: string, index: number, electionType: number, call: Call) {
   try {
     const partition = requirePartition(call.broker, name, index);
-    if (describePartition(call, partition, []).leaderId !== -1) {
+    if (call.broker.leaders.of(partition.journal) !== null) {
       throw new KafkaError('ELECTION_NOT_NEEDED', 'the partition has its leader');
     }
     const error = electionType === PREFERRED ? 'PREFERRED_LEADER_NOT_AVAILABLE' : 'ELIGIBLE_LEADERS_NOT_AVAILABLE';

@@ -8,11 +8,13 @@ import { KafkaError } from '../../errors.ts';
 import { RESOURCE_TYPE } from '../config-resources.ts';
 import type { Broker, Handler } from '../handler.ts';
 
+const brokerNames = ({ members }: Broker) => members.live().map(({ brokerId }) => String(brokerId));
+
 const NAMES: ReadonlyMap<number, (broker: Broker) => Iterable<string>> = new Map([
   [RESOURCE_TYPE.group, ({ configs }: Broker) => configs.groups.groupIds()],
   [RESOURCE_TYPE.clientMetrics, () => []],
-  [RESOURCE_TYPE.brokerLogger, ({ brokerId }: Broker) => [String(brokerId)]],
-  [RESOURCE_TYPE.broker, ({ brokerId }: Broker) => [String(brokerId)]],
+  [RESOURCE_TYPE.brokerLogger, brokerNames],
+  [RESOURCE_TYPE.broker, brokerNames],
   [RESOURCE_TYPE.topic, ({ topics }: Broker) => topics.list('', '', topics.count).map(({ name }) => name)],
 ]);
 

@@ -6,8 +6,10 @@
  * when it exists: Kafka answers at once with an error that makes the client ask again. A name that cannot be a topic's is
  * INVALID_TOPIC_EXCEPTION, an unknown id UNKNOWN_TOPIC_ID. The rack of a broker is its zone.
  *
- * This broker leads everything and is the controller; the leader epoch is that of the journal. A topic has as many replicas
- * and in-sync replicas as it was created with, however few brokers there are: this one is then named more than once.
+ * Any broker serves any partition: its leader is the one that this client shall use (`cluster-view.ts`), the leader epoch
+ * that of its journal, and LEADER_NOT_AVAILABLE says that nobody leads that now. A topic has as many replicas and in-sync
+ * replicas as it was created with, however few brokers there are: some are then named more than once. Whatever a client
+ * asks of the controller any broker does.
  *
  * Unlike Kafka: authorized operations are not told, since there are no ACLs; no topic is internal.
  */
@@ -17,9 +19,10 @@ import type { Topic } from '../../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
+import type { ClusterView } from '../cluster-view.ts';
 import type { Call, Handler } from '../handler.ts';
 import { changeEach, unknownTopic } from '../item-errors.ts';
-import { describePartition, replicaNodes, thisNode } from '../partitions.ts';
+import { describePartitions } from '../partitions.ts';
 
 type RequestedTopic = NonNullable<MetadataRequest['topics']>[number];
 type TopicResponse = MetadataResponse['topics'][number];
@@ -29,24 +32,14 @@ export const metadata: Handler<'Metadata'> = {
     const { topics } = call.broker;
     const all = request.topics === null || (call.apiVersion === 0 && request.topics.length === 0);
     if (all)
-      return respond(
-        call,
-        topics.list('', '', topics.count).map((topic) => describe(call, topic)),
-      );
+      return respond(call, (view) => topics.list('', '', topics.count).map((topic) => describe(call, view, topic)));
     const requested = request.topics!;
     const missing = mayCreate(request, call) ? missingNames(requested, call) : [];
-    if (missing.length === 0)
-      return respond(
-        call,
-        requested.map((topic) => answer(call, topic, NO_FAILURES)),
-      );
-    return createThenAnswer(requested, missing, call);
+    if (missing.length > 0) return createThenAnswer(requested, missing, call);
+    return respond(call, (view) => requested.map((topic) => answer(call, view, topic, NO_FAILURES)));
   },
   refuse: (request, error, call) =>
-    respond(
-      call,
-      (request.topics ?? []).map(({ name, topicId }) => failure(call, error, name, topicId)),
-    ),
+    respond(call, () => (request.topics ?? []).map(({ name, topicId }) => failure(call, error, name, topicId))),
 };
 
 const NO_FAILURES: ReadonlyMap<string, KafkaError> = new Map();
@@ -79,38 +72,33 @@ async function createThenAnswer(requested: readonly RequestedTopic[], missing: r
       if (error.error !== 'TOPIC_ALREADY_EXISTS') failures.set(name, error);
     }
   });
-  return respond(
-    call,
-    requested.map((topic) => answer(call, topic, failures)),
-  );
+  return respond(call, (view) => requested.map((topic) => answer(call, view, topic, failures)));
 }
 
-function answer(call: Call, requested: RequestedTopic, failures: ReadonlyMap<string, KafkaError>): TopicResponse {
+function answer(
+  call: Call,
+  view: ClusterView,
+  requested: RequestedTopic,
+  failures: ReadonlyMap<string, KafkaError>,
+): TopicResponse {
   const { topics } = call.broker;
   const { name, topicId } = requested;
   if (name === null || isById(requested)) {
     const topic = topics.byId(topicId);
-    if (topic !== undefined) return describe(call, topic);
+    if (topic !== undefined) return describe(call, view, topic);
     return failure(call, new KafkaError('UNKNOWN_TOPIC_ID', `there is no topic with id ${topicId}`), null, topicId);
   }
   const topic = topics.byName(name);
-  if (topic !== undefined) return describe(call, topic);
+  if (topic !== undefined) return describe(call, view, topic);
   const problem = topicNameProblem(name);
   const error =
     problem === null ? (failures.get(name) ?? unknownTopic(name)) : new KafkaError('INVALID_TOPIC_EXCEPTION', problem);
   return failure(call, error, name, ZERO_UUID);
 }
 
-function describe(call: Call, topic: Topic): TopicResponse {
-  const { name, topicId, partitions } = topic;
-  const nodes = replicaNodes(call.broker, topic);
-  return {
-    errorCode: 0,
-    name,
-    topicId,
-    isInternal: false,
-    partitions: partitions.map((partition) => describePartition(call, partition, nodes)),
-  };
+function describe(call: Call, view: ClusterView, topic: Topic): TopicResponse {
+  const { name, topicId } = topic;
+  return { errorCode: 0, name, topicId, isInternal: false, partitions: describePartitions(call, view, topic) };
 }
 
 /** v10 and v11 cannot say null for a name. */
@@ -122,9 +110,8 @@ const failure = (call: Call, error: KafkaError, name: string | null, topicId: st
   partitions: [],
 });
 
-const respond = (call: Call, topics: readonly TopicResponse[]): MetadataResponse => ({
-  brokers: [thisNode(call)],
-  clusterId: call.broker.clusterId,
-  controllerId: call.broker.brokerId,
-  topics,
-});
+function respond(call: Call, topicsFor: (view: ClusterView) => readonly TopicResponse[]): MetadataResponse {
+  const { view } = call;
+  const { clusterId } = call.broker;
+  return { brokers: view.nodes, clusterId, controllerId: view.controllerId, topics: topicsFor(view) };
+}

@@ -1,10 +1,9 @@
 /** A broker behind the door: a log in memory, the real registry of topics over a metadata store in memory. */
 import { BrokerMetrics } from '../../../src/broker/broker-metrics.ts';
 import type { Broker } from '../../../src/broker/handler.ts';
-import { Router } from '../../../src/broker/router.ts';
+import { type Peer, Router } from '../../../src/broker/router.ts';
 import { HANDLERS } from '../../../src/broker/served.ts';
 import { ClusterConfigs } from '../../../src/cluster/cluster-configs.ts';
-import { JournalReport } from '../../../src/cluster/journal-report.ts';
 import { Placements } from '../../../src/cluster/placements.ts';
 import { TopicRegistry } from '../../../src/cluster/topic-registry.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
@@ -18,6 +17,7 @@ import { type Logger, silentLogger } from '../../../src/runtime/logger.ts';
 import { systemRuntime } from '../../../src/runtime/runtime.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { requestBytes } from '../../integration/kafka-client.ts';
+import { alone } from '../cluster/cluster-of.ts';
 import { MemoryLog } from './memory-log.ts';
 
 export interface Door extends Broker {
@@ -67,10 +67,8 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
       groupConfigs: configs.groups,
     }),
     configs,
-    report: new JournalReport([journal]),
+    ...alone(config['broker.id'], [journal], 'zone-a'),
     clusterId,
-    brokerId: config['broker.id'],
-    zone: 'zone-a',
   };
 }
 
@@ -82,6 +80,7 @@ export const routerOf = (broker: Broker): Router =>
 export const peer = {
   clientHost: '/127.0.0.1',
   advertised: { host: '127.0.0.1', port: 9092 },
+  listenerZone: '',
   answerBytesMax: 2 ** 30,
   signal: new AbortController().signal,
 };
@@ -92,8 +91,10 @@ export async function ask<N extends ApiName>(
   name: N,
   version: number,
   body: Input<(typeof APIS)[N]['request']>,
+  { clientId, ...changes }: Partial<Peer> & { readonly clientId?: string } = {},
 ): Promise<Infer<(typeof APIS)[N]['response']>> {
-  const outcome = await routerOf(broker).handle(requestBytes(name, version, body).subarray(4), peer);
+  const request = requestBytes(name, version, body, 1, clientId).subarray(4);
+  const outcome = await routerOf(broker).handle(request, { ...peer, ...changes });
   if (outcome.type !== 'respond') throw new Error(`${name} v${version}: ${JSON.stringify(outcome)}`);
   const frame = Buffer.concat(outcome.response.parts).subarray(4);
   outcome.response.release?.();

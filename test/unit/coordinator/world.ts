@@ -3,7 +3,6 @@
  * send requests through. It can be started again on the same stores.
  */
 import type { Broker } from '../../../src/broker/handler.ts';
-import { JournalReport } from '../../../src/cluster/journal-report.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
 import type { APIS, ApiName } from '../../../src/protocol/apis.ts';
 import type { Infer, Input } from '../../../src/protocol/schema.ts';
@@ -13,6 +12,7 @@ import { Faults, faultyMetadataStore } from '../../../src/storage/faulty.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import { ask } from '../broker/door.ts';
+import { alone } from '../cluster/cluster-of.ts';
 
 export interface CoordinatorWorld {
   readonly core: Core;
@@ -47,10 +47,8 @@ export async function openCoordinatorWorld(runtime: Runtime, given: Given = {}):
     topics,
     coordinators,
     configs,
-    report: new JournalReport(journals),
+    ...alone(brokerId, journals, config.zone),
     clusterId: config.cluster,
-    brokerId,
-    zone: config.zone,
   });
   let broker = brokerOf(core);
   const deposed: Core[] = [];

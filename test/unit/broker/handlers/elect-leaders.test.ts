@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { ERRORS, KafkaError } from '../../../../src/errors.ts';
+import { ERRORS } from '../../../../src/errors.ts';
+import { FakeCluster, memberOf } from '../../cluster/cluster-of.ts';
 import { ask, door, versionsOf } from '../door.ts';
 
 const topics = [
@@ -31,10 +32,8 @@ test.each([
   [0, 'PREFERRED_LEADER_NOT_AVAILABLE'],
   [1, 'ELIGIBLE_LEADERS_NOT_AVAILABLE'],
 ] as const)('without a leader, type %i is %s', async (electionType, error) => {
-  const broker = await cluster();
-  broker.log.watermarks = () => {
-    throw new KafkaError('NOT_LEADER_OR_FOLLOWER', 'taken over');
-  };
+  const leaders = new FakeCluster([memberOf(7)]);
+  const broker = { ...(await cluster()), leaders };
   const answer = await ask(broker, 'ElectLeaders', 2, { electionType, topics: null });
   expect(answer.topics[0]?.partitions.map(({ errorCode }) => errorCode)).toEqual([
     ERRORS[error].code,

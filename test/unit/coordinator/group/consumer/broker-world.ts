@@ -1,12 +1,12 @@
 /** A broker without sockets on memory stores, whose time passes when the test says so, and which can be started again. */
 import type { Broker } from '../../../../../src/broker/handler.ts';
-import { JournalReport } from '../../../../../src/cluster/journal-report.ts';
 import { type Given, parseConfig } from '../../../../../src/config.ts';
 import { ERRORS } from '../../../../../src/errors.ts';
 import type { APIS, ApiName } from '../../../../../src/protocol/apis.ts';
 import type { Infer, Input } from '../../../../../src/protocol/schema.ts';
 import { type Core, openCore } from '../../../../../src/server.ts';
 import { ask } from '../../../broker/door.ts';
+import { alone } from '../../../cluster/cluster-of.ts';
 import { memoryStores, type Stores } from '../../../journal/harness.ts';
 import { type ManualRuntime, manualRuntime } from '../../../log/manual-runtime.ts';
 
@@ -35,7 +35,6 @@ export async function openBroker(options: BrokerWorldOptions = {}): Promise<Brok
   const config = parseConfig(given);
   const core = await openCore({ config, runtime, stores });
   const { log, topics, coordinators, configs, journals, brokerId } = core;
-  const report = new JournalReport(journals);
   const broker: Broker = {
     runtime,
     config,
@@ -43,10 +42,8 @@ export async function openBroker(options: BrokerWorldOptions = {}): Promise<Brok
     topics,
     coordinators,
     configs,
-    report,
+    ...alone(brokerId, journals),
     clusterId: config.cluster,
-    brokerId,
-    zone: '',
   };
   return {
     runtime,
