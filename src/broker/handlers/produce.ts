@@ -9,6 +9,8 @@
  * told (v8, KIP-467). Records that are not durable after `timeoutMs`, but at least a second, are REQUEST_TIMED_OUT: they
  * may become so later.
  *
+ * NOT_LEADER_OR_FOLLOWER names the broker to send to (v10, KIP-951).
+ *
  * Transactional batches pass under an open transaction of their producer on the partition only, whatever the version and
  * whatever the request's transactional id: else INVALID_TXN_STATE, since v11 TRANSACTION_ABORTABLE (KIP-890). Since v12 the
  * partition joins the transaction by itself: its batches, and later ones of the same transactional id, are held until it has.
@@ -19,9 +21,11 @@ import type { ProduceBatch, ProduceOutcome } from '../../log/log.ts';
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/produce.ts';
 import type { Timers } from '../../runtime/clock.ts';
 import type { Call, Handler } from '../handler.ts';
-import { findPartition, findTopic } from '../partitions.ts';
+import { LeaderHints } from '../leader-hints.ts';
+import { findPartition, findTopic, type TopicReference } from '../partitions.ts';
 import { enlist } from '../transactional-batches.ts';
 
+const LEADER_SINCE = 10;
 const BY_ID_SINCE = 13;
 const ABORTABLE_SINCE = 11;
 const ENLISTS_SINCE = 12;
@@ -157,20 +161,29 @@ function respond(
   refusals: Refusals,
   outcomes: readonly ProduceOutcome[],
 ): ProduceResponse {
+  const hints = new LeaderHints(call, LEADER_SINCE);
   let nextRefusal = 0;
   let nextOutcome = 0;
-  const topics = request.topics.map(({ name, topicId, partitions }) => ({
-    name,
-    topicId,
-    partitions: partitions.map(({ index }): PartitionResponse => {
+  const topics = request.topics.map((reference) => ({
+    name: reference.name,
+    topicId: reference.topicId,
+    partitions: reference.partitions.map(({ index }): PartitionResponse => {
       const refusal = refusals[nextRefusal++]!;
-      if (refusal !== null) return failure(call, index, refusal.error, refusal.message);
-      const outcome = outcomes[nextOutcome++]!;
-      if (isAppended(outcome)) return success(index, outcome);
-      return failure(call, index, errorFor(outcome.error, request, call), outcome.message, outcome);
+      const outcome = refusal === null ? outcomes[nextOutcome++]! : null;
+      if (outcome !== null && isAppended(outcome)) return success(index, outcome);
+      const currentLeader = hints.after((refusal ?? outcome!).error, partitionOf(reference, index, call));
+      if (outcome === null) return { ...failure(call, index, refusal!.error, refusal!.message), currentLeader };
+      const error = errorFor(outcome.error, request, call);
+      return { ...failure(call, index, error, outcome.message, outcome), currentLeader };
     }),
   }));
-  return { topics };
+  return { topics, nodeEndpoints: hints.nodes };
+}
+
+/** Undefined when it does not exist. */
+function partitionOf(reference: TopicReference, index: number, { broker, apiVersion }: Call) {
+  const topic = findTopic(broker, reference, apiVersion >= BY_ID_SINCE);
+  return topic instanceof KafkaError ? undefined : topic.partitions[index];
 }
 
 function errorFor(error: ErrorName, { transactionalId }: ProduceRequest, { apiVersion }: Call): ErrorName {
