@@ -2,54 +2,84 @@
  * What a broker writes about itself at start: a new broker epoch, so that sessions of its earlier life are refused, and
  * where it can be reached. The item is never deleted: an epoch that is forgotten could be given twice.
  */
-import { KafkaError } from '../errors.ts';
+import { KafkaError, StartupError } from '../errors.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { brokerKey, journalsKey } from '../storage/keys.ts';
-import { ABSENT, type Item, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { brokerKey, formatKey, journalsKey } from '../storage/keys.ts';
+import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { type BrokerDescription, type BrokerItem, CLUSTER_FORMAT, decodeBroker, encodeBroker } from './cluster-items.ts';
+import type { Probe } from './links.ts';
 
 const OPTIONS = { cause: 'startup' } as const;
 const ATTEMPTS_MAX = 16;
 
-export interface BrokerAddresses {
-  readonly kafka: string;
-  readonly http: string;
-  readonly internal: string;
-  readonly zone: string;
+export type NewBroker = Omit<BrokerDescription, 'brokerEpoch' | 'session' | 'state' | 'startedAt'>;
+
+export interface RegisterOptions {
+  readonly metadata: MetadataStore;
+  readonly clusterId: string;
+  /** Addresses may still be the ones that were configured: what is bound is announced later. */
+  readonly broker: NewBroker;
+  readonly runtime: Runtime;
+  /** Asks whoever is registered under the id. A broker alone on its stores needs none. */
+  readonly probe?: Probe;
 }
 
-export interface Registration {
-  readonly brokerId: number;
-  /** Grows with every start of this broker id. */
-  readonly brokerEpoch: number;
-}
-
-/** Takes the next epoch of this broker id. Safe against lost answers: the item carries a session made for this start. */
-export async function registerBroker(
-  metadata: MetadataStore,
-  clusterId: string,
-  brokerId: number,
-  addresses: BrokerAddresses,
-  runtime: Runtime,
-): Promise<Registration> {
+/**
+ * Takes the next epoch of this broker id, in state `starting`. Safe against lost answers: the item carries a session made for this
+ * start. Throws StartupError when a live process has the id.
+ */
+export async function registerBroker(options: RegisterOptions): Promise<BrokerItem> {
+  const { metadata, clusterId, broker, runtime, probe } = options;
   const session = randomHex(runtime.random, 8);
-  const key = brokerKey(clusterId, brokerId);
+  const key = brokerKey(clusterId, broker.brokerId);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const known = await metadata.get(key, OPTIONS);
-    if (known?.attributes['session'] === session) return { brokerId, brokerEpoch: epochOf(known) };
-    const brokerEpoch = known ? epochOf(known) + 1 : 1;
-    const body = Buffer.from(JSON.stringify({ ...addresses, startedAt: runtime.clock.now() }));
-    const item = { ...key, body, attributes: { epoch: brokerEpoch, session } };
-    const outcome = await metadata.put(item, known ? whenEquals({ epoch: epochOf(known) }) : ABSENT, OPTIONS);
-    if (outcome.ok || outcome.existing?.attributes['session'] === session) return { brokerId, brokerEpoch };
+    const standing = await metadata.get(key, OPTIONS);
+    const known = standing && decodeBroker(standing);
+    if (known?.session === session) return known;
+    if (known && probe) await refuseDuplicate(known, probe);
+    const fresh: BrokerItem = {
+      ...broker,
+      brokerEpoch: known ? known.brokerEpoch + 1 : 1,
+      session,
+      state: 'starting',
+      startedAt: runtime.clock.now(),
+      counter: 0,
+    };
+    const condition = known ? whenEquals({ epoch: known.brokerEpoch, session: known.session }) : ABSENT;
+    const outcome = await metadata.put(encodeBroker(clusterId, fresh), condition, OPTIONS);
+    if (outcome.ok || outcome.existing?.attributes['session'] === session) return fresh;
   }
   throw new KafkaError(
     'DUPLICATE_BROKER_REGISTRATION',
-    `broker id ${brokerId} is being registered by others all the time`,
+    `broker id ${broker.brokerId} is being registered by others all the time`,
   );
 }
 
-const epochOf = (item: Item): number => Number(item.attributes['epoch']);
+/** Whether another process has the id is for it to say: an item outlives a crash. */
+async function refuseDuplicate(known: BrokerItem, probe: Probe): Promise<void> {
+  if (known.state === 'stopped' || known.internal.port === 0) return;
+  const found = await probe(known.internal);
+  if (found?.brokerId !== known.brokerId) return;
+  const { host, port } = known.internal;
+  throw new StartupError(
+    `broker id ${known.brokerId} is in use by ${host}:${port}, which runs since ${new Date(known.startedAt).toISOString()}: give this broker another --broker-id (MILLRACE_BROKER_ID), or stop that one`,
+  );
+}
+
+/** Throws StartupError when the items of the cluster mean something else than this broker knows. */
+export async function agreeOnFormat(metadata: MetadataStore, clusterId: string, version: string): Promise<void> {
+  const key = formatKey(clusterId);
+  const wanted = { ...key, body: Buffer.alloc(0), attributes: { format: CLUSTER_FORMAT } };
+  const standing = await metadata.get(key, OPTIONS);
+  const outcome = standing ? null : await metadata.put(wanted, ABSENT, OPTIONS);
+  const decided = standing ?? (outcome?.ok === false ? outcome.existing : wanted);
+  const format = Number(decided?.attributes['format']);
+  if (format === CLUSTER_FORMAT) return;
+  throw new StartupError(
+    `cluster ${clusterId} has format ${format}, and Millrace ${version} knows format ${CLUSTER_FORMAT}: run the version that the other brokers of the cluster run`,
+  );
+}
 
 /**
  * How many journals the cluster has: chosen at its first start, grown when more are asked for, never fewer, since

@@ -8,7 +8,10 @@
  * | snapshot pointer | `<cluster>/journal/<j>` | `pointer`              | journal |
  * | topic            | `<cluster>/topics`      | `id/<topic id>`        | cluster |
  * | topic name       | `<cluster>/topics`      | `name/<name>`          | cluster |
- * | registration     | `<cluster>/brokers`     | `b/<id, 10 digits>`    | cluster |
+ * | registration     | `<cluster>/cluster`     | `b/<id, 10 digits>`    | cluster |
+ * | controller       | `<cluster>/cluster`     | `controller`           | cluster |
+ * | format           | `<cluster>/cluster`     | `format`               | cluster |
+ * | image version    | `<cluster>/cluster`     | `image/<kind>`         | cluster |
  * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
  * | journals         | `<cluster>/cluster`     | `journals`             | cluster |
  * | placement        | `<cluster>/owners`      | `o/<owner>`            | cluster |
@@ -17,7 +20,8 @@
  * | client quotas    | `<cluster>/configs`     | `q/<entity>`           | cluster |
  * | feature levels   | `<cluster>/configs`     | `f/levels`             | cluster |
  *
- * One journal is one partition key, so that its entries are one ordered range; a DynamoDB partition key takes 1,000 write
+ * Everything that brokers look at in intervals is under `<cluster>/cluster`: one consistent query reads it all. One journal is
+ * one partition key, so that its entries are one ordered range; a DynamoDB partition key takes 1,000 write
  * units a second, which is the ceiling of one journal. Zero-padded numbers make byte order the order of numbers.
  */
 import { assert } from '../runtime/assert.ts';
@@ -32,10 +36,10 @@ const ENTRY_PREFIX = 'e/';
 const TOPIC_ID_PREFIX = 'id/';
 const TOPIC_NAME_PREFIX = 'name/';
 const BROKER_PREFIX = 'b/';
+const IMAGE_PREFIX = 'image/';
 
 export const journalPartitionKey = (clusterId: string, journal: number): string => `${clusterId}/journal/${journal}`;
 export const topicsPartitionKey = (clusterId: string): string => `${clusterId}/topics`;
-export const brokersPartitionKey = (clusterId: string): string => `${clusterId}/brokers`;
 export const clusterPartitionKey = (clusterId: string): string => `${clusterId}/cluster`;
 
 export const entrySortKey = (seq: number): string => ENTRY_PREFIX + padded(seq, SEQ_DIGITS);
@@ -69,7 +73,7 @@ export const topicNameKey = (clusterId: string, name: string): ItemKey => ({
 });
 
 export const brokerKey = (clusterId: string, brokerId: number): ItemKey => ({
-  partitionKey: brokersPartitionKey(clusterId),
+  partitionKey: clusterPartitionKey(clusterId),
   sortKey: BROKER_PREFIX + padded(brokerId, BROKER_ID_DIGITS),
 });
 
@@ -82,6 +86,24 @@ export const incarnationKey = (clusterId: string): ItemKey => ({
 export const journalsKey = (clusterId: string): ItemKey => ({
   partitionKey: clusterPartitionKey(clusterId),
   sortKey: 'journals',
+});
+
+/** Who the controller is, and which broker each journal is assigned to. */
+export const controllerKey = (clusterId: string): ItemKey => ({
+  partitionKey: clusterPartitionKey(clusterId),
+  sortKey: 'controller',
+});
+
+/** What the items of the cluster mean: brokers that know another meaning stay away. */
+export const formatKey = (clusterId: string): ItemKey => ({
+  partitionKey: clusterPartitionKey(clusterId),
+  sortKey: 'format',
+});
+
+/** Grows when items of a kind have changed, which every broker has in memory. */
+export const imageKey = (clusterId: string, kind: string): ItemKey => ({
+  partitionKey: clusterPartitionKey(clusterId),
+  sortKey: IMAGE_PREFIX + kind,
 });
 
 /** Which journal keeps the records of a group or a transactional id. */
@@ -108,7 +130,10 @@ export interface SortKeyRange {
 
 export const ENTRIES: SortKeyRange = family(ENTRY_PREFIX);
 export const TOPICS: SortKeyRange = family(TOPIC_ID_PREFIX);
-export const BROKERS: SortKeyRange = family(BROKER_PREFIX);
+/** All that is under `<cluster>/cluster`; its sort keys begin with small letters. */
+export const CLUSTER_ITEMS: SortKeyRange = { from: 'a', to: '{' };
+
+export const isBrokerSortKey = (sortKey: string): boolean => sortKey.startsWith(BROKER_PREFIX);
 
 /** The least sort key above `sortKey`: where the next page starts. */
 export const justAfter = (sortKey: string): string => `${sortKey}\0`;

@@ -79,6 +79,7 @@ export type RequestCause =
   | 'topics'
   | 'placements'
   | 'configs'
+  | 'membership'
   | 'startup'
   | 'tool';
 
