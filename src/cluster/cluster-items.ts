@@ -46,6 +46,8 @@ export interface BrokerDescription extends BrokerAddresses {
   /** Made by chance for each start: tells two processes apart that were given the same id. */
   readonly session: string;
   readonly state: BrokerState;
+  /** Grows when anything here changes while it runs: the later description is known by it. */
+  readonly revision: number;
   readonly zone: string;
   readonly version: string;
   /** Milliseconds since 1970. */
@@ -69,8 +71,8 @@ export interface ControllerItem {
   readonly assigned: readonly number[];
   /** Broker by journal: moved there by an administrator, and not to be balanced away. */
   readonly pinned: Readonly<Record<number, number>>;
-  /** Brokers that an administrator drains, in order of ids. */
-  readonly drained: readonly number[];
+  /** Broker epoch by broker: an administrator drains it, until it starts again. */
+  readonly drained: Readonly<Record<number, number>>;
   /** Made by chance for each write; conditions compare it. */
   readonly nonce: string;
 }

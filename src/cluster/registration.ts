@@ -13,7 +13,7 @@ import type { Probe } from './links.ts';
 const OPTIONS = { cause: 'startup' } as const;
 const ATTEMPTS_MAX = 16;
 
-export type NewBroker = Omit<BrokerDescription, 'brokerEpoch' | 'session' | 'state' | 'startedAt'>;
+export type NewBroker = Omit<BrokerDescription, 'brokerEpoch' | 'session' | 'state' | 'revision' | 'startedAt'>;
 
 export interface RegisterOptions {
   readonly metadata: MetadataStore;
@@ -43,6 +43,7 @@ export async function registerBroker(options: RegisterOptions): Promise<BrokerIt
       brokerEpoch: known ? known.brokerEpoch + 1 : 1,
       session,
       state: 'starting',
+      revision: 1,
       startedAt: runtime.clock.now(),
       counter: 0,
     };

@@ -1,0 +1,250 @@
+/**
+ * The controller of the cluster, as each broker runs it: most of the time it follows whoever is. One item says who the controller
+ * is and what it decided. All writes of it are conditional on the write before, so a controller that was succeeded finds out at
+ * its next one, and changed nothing.
+ */
+import { StorageUnavailableError } from '../errors.ts';
+import type { TimerHandle } from '../runtime/clock.ts';
+import { randomHex } from '../runtime/random.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { type ControllerItem, decodeController, encodeController } from './cluster-items.ts';
+import { type AssignableBroker, type Assignments, decideAssignments, NOBODY } from './decide-assignments.ts';
+import { type ControllerFacts, decideController, mayReassignAt } from './decide-controller.ts';
+
+const OPTIONS = { cause: 'membership' } as const;
+/** How often a controller looks although nothing was told. */
+const LOOK_MS = 1_000;
+/** Numbers are evened out once all brokers have been there for so long, one journal in so long. */
+export const BALANCE_AFTER_MS = 5_000;
+export const BALANCE_INTERVAL_MS = 1_000;
+/** A broker that was given a journal and does not lead it by then: another one is tried. Doubles with each time. */
+export const STUCK_MS = 15_000;
+const STUCK_MS_MAX = 5 * 60_000;
+const FAILURE_MS = 200;
+const FAILURE_MS_MAX = 5_000;
+
+/** What the controller goes by; moments are of the monotonic clock. */
+export interface Surroundings extends ControllerFacts {
+  readonly journals: number;
+  /** Brokers that are there. */
+  readonly brokers: readonly AssignableBroker[];
+  readonly leaderOf: (journal: number) => number | null;
+  /** Since when the same brokers have been there. */
+  readonly stableSince: number;
+}
+
+export interface ControllerOptions {
+  readonly clusterId: string;
+  readonly brokerId: number;
+  readonly brokerEpoch: number;
+  readonly metadata: MetadataStore;
+  readonly runtime: Runtime;
+  /** As things are now, seen from an item. */
+  readonly surroundings: (item: ControllerItem | null) => Surroundings;
+  /** Another item holds. `own`: this broker wrote it, and tells the others. */
+  readonly onItem: (item: ControllerItem, own: boolean) => void;
+}
+
+/** What an administrator asks for; refuses by throwing. Null: nothing has to change. */
+export type Amend = (item: ControllerItem, surroundings: Surroundings) => Partial<ControllerItem> | null;
+
+export class Controller {
+  readonly #options: ControllerOptions;
+  #item: ControllerItem | null = null;
+  #stopped = false;
+  #turn: Promise<unknown> = Promise.resolve();
+  #lookPending = false;
+  #timer: TimerHandle | null = null;
+  #balancedAt = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+  /** Since when a journal has waited for the broker it was given to, and how often another one was tried. */
+  readonly #waiting = new Map<number, { readonly brokerId: number; readonly since: number; readonly attempts: number }>();
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+  }
+
+  get item(): ControllerItem | null {
+    return this.#item;
+  }
+
+  get leads(): boolean {
+    return this.#item !== null && this.#isOurs(this.#item);
+  }
+
+  /** Takes in what the table or another broker says, unless something later is known. True when it is news. */
+  adopt(item: ControllerItem): boolean {
+    if (this.#stopped || (this.#item !== null && item.version <= this.#item.version)) return false;
+    this.#take(item, false);
+    return true;
+  }
+
+  /** Things have changed. */
+  look(): void {
+    if (this.#lookPending || this.#stopped) return;
+    this.#lookPending = true;
+    void this.#inTurn(async () => {
+      this.#lookPending = false;
+      await this.#lookNow();
+    });
+  }
+
+  /** Carries out what an administrator asks for; null when this broker is not the controller. */
+  amend(change: Amend): Promise<ControllerItem | null> {
+    return this.#inTurn(async () => {
+      for (;;) {
+        const item = this.#item;
+        if (this.#stopped || item === null || !this.#isOurs(item)) return null;
+        const surroundings = this.#options.surroundings(item);
+        const changed = change(item, surroundings);
+        if (changed === null) return item;
+        const amended = { ...item, ...changed };
+        const facts = { ...surroundings, assigned: amended.assigned, pinned: amended.pinned, balance: false };
+        if (await this.#write({ ...amended, ...decideAssignments(facts, amended) })) return this.#item;
+      }
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #lookNow(): Promise<void> {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    const now = this.#now();
+    const surroundings = this.#options.surroundings(this.#item);
+    const decision = decideController(surroundings, now);
+    switch (decision.type) {
+      case 'follow':
+        return;
+      case 'wait':
+        return this.#lookIn(decision.until - now);
+      case 'lead': {
+        const next = this.#next(this.#item!, surroundings, now);
+        if (next === null || (await this.#write({ ...this.#item!, ...next }))) this.#lookIn(LOOK_MS);
+        return;
+      }
+      case 'take':
+        await this.#become(surroundings);
+    }
+  }
+
+  async #become(surroundings: Surroundings): Promise<void> {
+    const { brokerId, brokerEpoch, runtime } = this.#options;
+    const before = this.#item;
+    const standing: Assignments = { assigned: before?.assigned ?? [], pinned: before?.pinned ?? {} };
+    const mine: Omit<ControllerItem, 'nonce'> = {
+      brokerId,
+      brokerEpoch,
+      controllerEpoch: (before?.controllerEpoch ?? 0) + 1,
+      version: before?.version ?? 0,
+      drained: before?.drained ?? {},
+      ...decideAssignments({ ...surroundings, ...standing, balance: false }, standing),
+    };
+    if (!(await this.#write(mine))) return;
+    const fields = { controllerEpoch: mine.controllerEpoch, before: before?.brokerId ?? null };
+    runtime.logger.info(fields, 'this broker is the controller of the cluster');
+    this.look();
+  }
+
+  /** What shall hold from now on; null when it does already. */
+  #next(item: ControllerItem, surroundings: Surroundings, now: number): Assignments | null {
+    const reassignAt = mayReassignAt(surroundings, surroundings.stableSince);
+    if (now < reassignAt) return null;
+    const facts = { ...surroundings, assigned: this.#withoutStuck(item, surroundings, now), pinned: item.pinned };
+    const settled = now - surroundings.stableSince >= BALANCE_AFTER_MS && this.#waiting.size === 0;
+    const decided = decideAssignments({ ...facts, balance: false }, item);
+    if (decided !== item) return decided;
+    if (!settled || now - this.#balancedAt < BALANCE_INTERVAL_MS) return null;
+    const balanced = decideAssignments({ ...facts, balance: true }, item);
+    if (balanced === item) return null;
+    this.#balancedAt = now;
+    return balanced;
+  }
+
+  /** The assignments, but for journals whose broker had its time and does not lead them. */
+  #withoutStuck(item: ControllerItem, { brokers, leaderOf }: Surroundings, now: number): readonly number[] {
+    const eligible = brokers.filter((broker) => broker.eligible).map(({ brokerId }) => brokerId);
+    const assigned = [...item.assigned];
+    for (const [journal, brokerId] of item.assigned.entries()) {
+      if (brokerId === NOBODY || leaderOf(journal) === brokerId) {
+        this.#waiting.delete(journal);
+        continue;
+      }
+      const waiting = this.#waiting.get(journal);
+      if (waiting?.brokerId !== brokerId) {
+        this.#waiting.set(journal, { brokerId, since: now, attempts: waiting?.attempts ?? 0 });
+        continue;
+      }
+      const patienceMs = Math.min(STUCK_MS_MAX, STUCK_MS * 2 ** waiting.attempts);
+      const others = eligible.filter((id) => id !== brokerId);
+      if (now - waiting.since < patienceMs || others.length === 0) continue;
+      assigned[journal] = others[(journal + waiting.attempts) % others.length]!;
+      this.#waiting.set(journal, { brokerId: assigned[journal]!, since: now, attempts: waiting.attempts + 1 });
+      this.#options.runtime.logger.warn(
+        { journal, broker: brokerId, next: assigned[journal], waitedMs: Math.round(now - waiting.since) },
+        'a broker does not come to lead the journal that it was given; another one is tried',
+      );
+    }
+    return assigned;
+  }
+
+  /** Puts the next version. False when another broker's stands there, which is taken in, or the table does not answer. */
+  async #write(wanted: Omit<ControllerItem, 'nonce'>): Promise<boolean> {
+    const { clusterId, metadata, runtime } = this.#options;
+    const before = this.#item;
+    const nonce = randomHex(runtime.random, 8);
+    const next: ControllerItem = { ...wanted, version: (before?.version ?? 0) + 1, nonce };
+    const condition = before === null ? ABSENT : whenEquals({ nonce: before.nonce });
+    try {
+      const outcome = await metadata.put(encodeController(clusterId, next), condition, OPTIONS);
+      this.#failures = 0;
+      if (outcome.ok || outcome.existing?.attributes['nonce'] === nonce) {
+        if (!this.#stopped) this.#take(next, true);
+        return !this.#stopped;
+      }
+      if (outcome.existing !== null) this.adopt(decodeController(outcome.existing));
+      this.look();
+    } catch (cause) {
+      if (!(cause instanceof StorageUnavailableError)) throw cause;
+      const pauseMs = Math.min(FAILURE_MS_MAX, FAILURE_MS * 2 ** this.#failures++);
+      runtime.logger.warn({ reason: cause.message, nextAttemptMs: pauseMs }, 'assignments cannot be written');
+      this.#lookIn(pauseMs);
+    }
+    return false;
+  }
+
+  #take(item: ControllerItem, own: boolean): void {
+    const before = this.#item;
+    this.#item = item;
+    if (before !== null && this.#isOurs(before) && !this.#isOurs(item)) {
+      this.#options.runtime.logger.info({ controller: item.brokerId }, 'another broker is the controller now');
+    }
+    this.#options.onItem(item, own);
+  }
+
+  #isOurs(item: ControllerItem): boolean {
+    return item.brokerId === this.#options.brokerId && item.brokerEpoch === this.#options.brokerEpoch;
+  }
+
+  #lookIn(delayMs: number): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    this.#timer = this.#options.runtime.timers.after(delayMs, () => this.look());
+  }
+
+  #now(): number {
+    return this.#options.runtime.clock.monotonic();
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(ignore);
+    return turn;
+  }
+}
+
+const ignore = () => {};

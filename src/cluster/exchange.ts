@@ -1,0 +1,76 @@
+/**
+ * Brokers tell each other of themselves: everything, when a connection comes up and whenever something changed, with an answer of
+ * the same kind. Pings carry versions only; who learns from one that it missed something asks.
+ */
+import type { PeerIdentity } from '../rpc/method.ts';
+import type { Peers } from '../rpc/peers.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { EXCHANGE_STATES, type PeerState } from './membership-methods.ts';
+
+const CALL_MS = 1_000;
+
+/** Raised when a place in the array changes its meaning; more may be added at the end. */
+const PING_FORMAT = 1;
+
+export interface Ping {
+  readonly stateVersion: number;
+  /** Of the assignments that the sender knows. */
+  readonly assignments: number;
+  readonly topics: number;
+  readonly configs: number;
+}
+
+export const encodePing = ({ stateVersion, assignments, topics, configs }: Ping): Uint8Array =>
+  Buffer.from(JSON.stringify([PING_FORMAT, stateVersion, assignments, topics, configs]));
+
+/** Null for what this version does not understand: a ping is never needed. */
+export function decodePing(payload: Buffer): Ping | null {
+  let values: unknown;
+  try {
+    values = JSON.parse(payload.toString());
+  } catch {
+    return null;
+  }
+  if (!Array.isArray(values) || values[0] !== PING_FORMAT || values.length < 5) return null;
+  if (!values.every((value) => Number.isSafeInteger(value))) return null;
+  const [, stateVersion, assignments, topics, configs] = values as number[];
+  return { stateVersion: stateVersion!, assignments: assignments!, topics: topics!, configs: configs! };
+}
+
+export interface StateExchangeOptions {
+  readonly peers: Peers;
+  readonly runtime: Runtime;
+  readonly own: () => PeerState;
+  readonly onState: (state: PeerState, from: PeerIdentity | null) => void;
+}
+
+export class StateExchange {
+  readonly #options: StateExchangeOptions;
+  /** By broker: whether another exchange is due when the one under way has ended. */
+  readonly #underWay = new Map<number, boolean>();
+
+  constructor(options: StateExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** One call to a broker is under way at a time; what changes meanwhile goes with the next. */
+  async with(brokerId: number): Promise<void> {
+    if (this.#underWay.has(brokerId)) {
+      this.#underWay.set(brokerId, true);
+      return;
+    }
+    const { peers, own, onState, runtime } = this.#options;
+    this.#underWay.set(brokerId, false);
+    try {
+      do {
+        this.#underWay.set(brokerId, false);
+        onState(await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS }), null);
+      } while (this.#underWay.get(brokerId));
+    } catch (cause) {
+      // The next ping of that broker shows that we missed something.
+      runtime.logger.debug({ broker: brokerId, reason: String(cause) }, 'states could not be exchanged');
+    } finally {
+      this.#underWay.delete(brokerId);
+    }
+  }
+}

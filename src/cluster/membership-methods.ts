@@ -1,0 +1,49 @@
+/** What membership asks of other brokers. All of it may be asked twice; none of it is needed for safety. */
+import { jsonMethod } from '../rpc/method.ts';
+import type { BrokerDescription, ControllerItem, ImageKind } from './cluster-items.ts';
+
+/** What a broker tells of itself, whole. */
+export interface PeerState {
+  readonly description: BrokerDescription;
+  /** Grows with each change of anything here, within a broker epoch. */
+  readonly stateVersion: number;
+  /** Journals that it leads, with the epochs in which it does. */
+  readonly led: readonly (readonly [journal: number, epoch: number])[];
+  /** False: it cannot write to the table, and should lead nothing. */
+  readonly fit: boolean;
+}
+
+/** Each tells the other. */
+export const EXCHANGE_STATES = jsonMethod<PeerState, PeerState>(1, 'cluster.exchangeStates');
+
+/** The controller tells what it decided. Answers the version that the asked broker knows now. */
+export const TELL_ASSIGNMENTS = jsonMethod<ControllerItem, { readonly version: number }>(2, 'cluster.tellAssignments');
+
+export interface RelinquishRequest {
+  readonly journal: number;
+  /** Of the assignments that say so. */
+  readonly version: number;
+}
+
+/** To who leads a journal: let go of it, now. Answers false when that broker knows better. */
+export const RELINQUISH = jsonMethod<RelinquishRequest, { readonly released: boolean }>(3, 'cluster.relinquish');
+
+export interface ImageChange {
+  readonly kind: ImageKind;
+  /** Versions before and after: who was not at the first one reads more than the names. */
+  readonly before: number;
+  readonly version: number;
+  readonly names: readonly string[];
+}
+
+/** Answers once the asked broker shows the change. */
+export const IMAGE_CHANGED = jsonMethod<ImageChange, null>(4, 'cluster.imageChanged');
+
+export type ControllerRequest =
+  | { readonly type: 'move'; readonly journal: number; readonly brokerId: number }
+  | { readonly type: 'drain' | 'undrain'; readonly brokerId: number }
+  /** A broker that leaves asks for its journals to be given to others. */
+  | { readonly type: 'look' };
+
+/** To the controller. Answers the version of the assignments that carry it out. */
+export const ASK_CONTROLLER = jsonMethod<ControllerRequest, { readonly version: number }>(5, 'cluster.askController');

@@ -1,0 +1,551 @@
+/**
+ * Who is in the cluster, who is the controller, and who leads which journal, as this broker sees it; and its own part in it.
+ * For brokers that share their stores. One that is alone needs none of it: see `alone.ts`.
+ *
+ * At start, in this order:
+ *
+ *   1. `agreeOnFormat`, `registerBroker`, `agreeOnJournals` (registration.ts): the broker has an id and an epoch.
+ *   2. The composition root opens the internal listener with that identity, and the seats.
+ *   3. `openMembership`: registers what other brokers may ask. Nothing is sent or decided yet.
+ *   4. `start(addresses)`: tells the table and the other brokers where it can be reached, connects to them, becomes the
+ *      controller when there is none, and takes over what it is assigned. Resolves after the first look at the table.
+ *   5. `whenReady()`: it leads, or knows who leads, every journal. Then the doors open.
+ *   6. `announce(addresses)`: clients may be told of it.
+ *
+ * At the end: `leave()` while the doors still answer, then the doors close, then `close()`, then the seats.
+ *
+ * `failed` resolves when the broker must stop: its id was registered anew, or the table does not know it any more.
+ */
+import { KafkaError } from '../errors.ts';
+import type { PeerIdentity, RpcRegistry } from '../rpc/method.ts';
+import type { Peers } from '../rpc/peers.ts';
+import { sleep, type TimerHandle } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { MetadataStore } from '../storage/metadata-store.ts';
+import type {
+  BrokerAddresses,
+  BrokerDescription,
+  BrokerItem,
+  BrokerState,
+  ClusterItems,
+  ControllerItem,
+  ImageVersions,
+} from './cluster-items.ts';
+import { Controller, type Surroundings } from './controller.ts';
+import type { AssignableBroker } from './decide-assignments.ts';
+import type { ControllerStanding } from './decide-controller.ts';
+import { decodePing, encodePing, StateExchange } from './exchange.ts';
+import { Heartbeats } from './heartbeat.ts';
+import { LeaderTable } from './leader-table.ts';
+import type { DownReason, Links } from './links.ts';
+import type { Leaders, Member, Members } from './members.ts';
+import { EXCHANGE_STATES, type PeerState, RELINQUISH, TELL_ASSIGNMENTS } from './membership-methods.ts';
+import { type Peer, PeerTable } from './peer-table.ts';
+import { HEARTBEAT_SILENCE_MS } from './presence.ts';
+import { Reconciler } from './reconciler.ts';
+import type { Seats } from './seats.ts';
+
+/** A present leader that does not answer by then is fenced. */
+const HAND_OVER_MS = 1_000;
+const TELL_MS = 1_000;
+const READY_LOOK_MS = 50;
+/** A stopping broker waits for its journals to move, no longer. */
+const LEAVE_MS_MAX = 5_000;
+
+export interface MembershipOptions {
+  readonly clusterId: string;
+  readonly runtime: Runtime;
+  readonly metadata: MetadataStore;
+  /** Of `registerBroker`. */
+  readonly registration: BrokerItem;
+  /** Of the stores at start: another one later means that the table is another one. */
+  readonly incarnation: string | null;
+  readonly seats: Seats;
+  readonly peers: Peers;
+  readonly registry: RpcRegistry;
+  readonly links: Links;
+  /** Versions of images that this broker has, and what to do when the table or a peer shows other ones. */
+  readonly images?: {
+    versions(): ImageVersions;
+    seen(versions: ImageVersions): void;
+  };
+}
+
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+const NO_IMAGES: ImageVersions = { topics: 0, configs: 0 };
+
+export class MembershipService implements Members {
+  readonly leaders: Leaders;
+  /** Resolves with the reason when this broker must stop. */
+  readonly failed: Promise<Error>;
+  readonly controller: Controller;
+  readonly heartbeats: Heartbeats;
+  readonly #options: MembershipOptions;
+  readonly #table: PeerTable;
+  readonly #leaderTable: LeaderTable;
+  readonly #reconciler: Reconciler;
+  readonly #exchange: StateExchange;
+  readonly #listeners = new Set<() => void>();
+  #own: BrokerDescription;
+  #stateVersion = 0;
+  #fail!: (why: Error) => void;
+  #fit = true;
+  #started = false;
+  #stopped = false;
+  #timer: TimerHandle | null = null;
+  #live: readonly Member[] = [];
+  #present = '';
+  #stableSince = 0;
+  #standing: { readonly key: string; readonly since: number } = { key: '', since: 0 };
+  #changing = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    const { clusterId, metadata, runtime, registration, seats, peers, links } = options;
+    const { counter: _, ...own } = registration;
+    this.#own = own;
+    const { brokerId, brokerEpoch } = own;
+    const { promise, resolve } = Promise.withResolvers<Error>();
+    this.failed = promise;
+    this.#fail = resolve;
+    this.#table = new PeerTable(brokerId, () => runtime.clock.monotonic());
+    this.#leaderTable = new LeaderTable({
+      assignedTo: (journal) => this.#assignedTo(journal),
+      isThere: (id) => this.#isThere(id),
+    });
+    this.leaders = this.#leaderTable;
+    this.controller = new Controller({
+      clusterId,
+      brokerId,
+      brokerEpoch,
+      metadata,
+      runtime,
+      surroundings: (item) => this.#surroundings(item),
+      onItem: (item, own) => this.#onItem(item, own),
+    });
+    this.heartbeats = new Heartbeats({
+      clusterId,
+      metadata,
+      runtime,
+      own: () => this.#own,
+      onItems: (items, askedAt) => this.#onItems(items, askedAt),
+      onLost: (why) => void this.#lost(why),
+      onFit: (fit) => {
+        this.#fit = fit;
+        this.#changedOwn();
+      },
+    });
+    this.#exchange = new StateExchange({
+      peers,
+      runtime,
+      own: () => this.#ownState(),
+      onState: (state) => this.#onState(state),
+    });
+    this.#reconciler = new Reconciler({
+      seats,
+      runtime,
+      isAssigned: (journal) => this.#fit && this.#assignedTo(journal) === brokerId,
+      handOver: (journal) => this.#handOver(journal),
+      refresh: () => this.heartbeats.refresh(),
+      onLed: () => {
+        this.#leaderTable.claim(brokerId, this.#led());
+        this.#changedOwn();
+      },
+    });
+    this.#answerPeers();
+    links.onUp((peer) => this.#onUp(peer));
+    links.onDown((id, reason) => this.#onDown(id, reason));
+    links.onPing((peer, payload) => this.#onPing(peer, payload));
+    links.setPingPayload(() => this.#ping());
+    this.#live = [this.self];
+  }
+
+  get self(): Member {
+    return memberOf(this.#own, this.#isDraining(this.#own));
+  }
+
+  get controllerId(): number | null {
+    const item = this.controller.item;
+    return item !== null && this.#isThere(item.brokerId) ? item.brokerId : null;
+  }
+
+  live(): readonly Member[] {
+    return this.#live;
+  }
+
+  get(brokerId: number): Member | undefined {
+    return this.#live.find((member) => member.brokerId === brokerId);
+  }
+
+  onChanged(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Brokers that registered and are gone without having said goodbye, too. */
+  known(): readonly { readonly description: BrokerDescription; readonly live: boolean }[] {
+    const peers = [...this.#table.all()].map((peer) => ({
+      description: peer.description,
+      live: this.#table.presence(peer) === 'live',
+    }));
+    const all = [...peers, { description: this.#own, live: true }];
+    return all.sort((a, b) => a.description.brokerId - b.description.brokerId);
+  }
+
+  async start(addresses: BrokerAddresses): Promise<void> {
+    this.#started = true;
+    this.#describe({ ...addresses });
+    await this.heartbeats.start();
+    this.#changed();
+  }
+
+  /** Clients may be told of this broker from now on. */
+  async announce(addresses: BrokerAddresses): Promise<void> {
+    this.#describe({ ...addresses, state: 'running' });
+    this.#changed();
+    await this.heartbeats.write();
+  }
+
+  readiness(): Readiness {
+    const { seats } = this.#options;
+    if (this.controller.item === null) return { ready: false, reason: 'no controller is known yet' };
+    for (let journal = 0; journal < seats.count; journal++) {
+      if (this.#leaderTable.claimedBy(journal) === null) {
+        return { ready: false, reason: `nobody is known to lead journal ${journal}` };
+      }
+    }
+    return { ready: true };
+  }
+
+  /** Rejects with the signal's reason, or when the broker fails meanwhile. */
+  async whenReady(signal?: AbortSignal): Promise<void> {
+    let failure: Error | null = null;
+    void this.failed.then((cause) => {
+      failure = cause;
+    });
+    while (!this.readiness().ready) {
+      await sleep(this.#options.runtime.timers, READY_LOOK_MS, signal);
+      if (failure) throw failure;
+    }
+  }
+
+  /** Gives all journals to others, as far as there are any, and says goodbye. Never rejects. */
+  async leave(): Promise<void> {
+    if (this.#stopped || !this.#started) return;
+    this.#describe({ state: 'draining' });
+    this.#changed();
+    await this.#untilEmpty();
+    await this.#reconciler.halt();
+    this.#describe({ state: 'stopped' });
+    this.controller.stop();
+    await Promise.all([this.heartbeats.write(), ...this.#up().map((id) => this.#exchange.with(id))]);
+    this.close();
+  }
+
+  /** Stops deciding and telling. What is led stays led until the seats are closed. */
+  close(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.controller.stop();
+    this.heartbeats.stop();
+    this.#reconciler.stop();
+    this.#options.links.want([]);
+  }
+
+  /** The table was changed by this broker or by another one, and nobody told: reads it. */
+  refresh(): Promise<boolean> {
+    return this.heartbeats.refresh();
+  }
+
+  // What peers ask.
+
+  #answerPeers(): void {
+    const { registry, seats } = this.#options;
+    registry.handle(EXCHANGE_STATES, (state) => {
+      this.#onState(state);
+      return this.#ownState();
+    });
+    registry.handle(TELL_ASSIGNMENTS, (item) => {
+      this.#adopt(item);
+      return { version: this.controller.item?.version ?? 0 };
+    });
+    registry.handle(RELINQUISH, async ({ journal, version }) => {
+      if (seats.get(journal) === undefined) throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
+      if (version > (this.controller.item?.version ?? 0)) await this.heartbeats.refresh();
+      if (this.#assignedTo(journal) === this.#own.brokerId && version <= (this.controller.item?.version ?? 0)) {
+        return { released: false };
+      }
+      await this.#reconciler.relinquish(journal);
+      return { released: true };
+    });
+  }
+
+  async #handOver(journal: number): Promise<void> {
+    const { peers, runtime } = this.#options;
+    const leader = this.#leaderTable.claimedBy(journal);
+    const version = this.controller.item?.version ?? 0;
+    if (leader === null || leader.brokerId === this.#own.brokerId) return;
+    try {
+      await peers.call(leader.brokerId, RELINQUISH, { journal, version }, { timeoutMs: HAND_OVER_MS });
+    } catch (cause) {
+      const fields = { journal, leader: leader.brokerId, reason: String(cause) };
+      runtime.logger.info(fields, 'the leader of a journal did not let go; it is fenced');
+    }
+  }
+
+  // What is told by peers, by the table, by links.
+
+  #onState(state: PeerState): void {
+    const { brokerId } = state.description;
+    if (this.#stopped || brokerId === this.#own.brokerId) return;
+    if (!this.#table.learn(state)) return;
+    this.#leaderTable.claim(brokerId, state.led);
+    this.#changed();
+  }
+
+  #onItems(items: ClusterItems, askedAt: number): void {
+    const { seats, incarnation, images } = this.#options;
+    if (incarnation !== null && items.incarnation !== null && items.incarnation !== incarnation) {
+      void this.#lost(`the table has incarnation ${items.incarnation}, it had ${incarnation} when this broker started`);
+      return;
+    }
+    this.#table.observe(items.brokers, askedAt);
+    if (items.journals > seats.count) seats.grow(items.journals);
+    if (items.controller !== null) this.#adopt(items.controller);
+    images?.seen(items.images);
+    this.#changed();
+  }
+
+  #adopt(item: ControllerItem): void {
+    if (!this.controller.adopt(item)) return;
+    // It wrote this after we saw it last: it lives, and we do not see it.
+    this.#table.proven(item.brokerId);
+  }
+
+  #onItem(item: ControllerItem, own: boolean): void {
+    this.#reconciler.look();
+    this.#changed();
+    if (!own) return;
+    const { peers } = this.#options;
+    for (const brokerId of this.#up()) {
+      peers.call(brokerId, TELL_ASSIGNMENTS, item, { timeoutMs: TELL_MS }).catch(() => {
+        // Its next ping or heartbeat brings it.
+      });
+    }
+  }
+
+  #onUp(peer: PeerIdentity): void {
+    if (this.#stopped) return;
+    if (!this.#table.linkUp(peer)) void this.heartbeats.refresh().then(() => this.#table.linkUp(peer));
+    void this.#exchange.with(peer.brokerId);
+    this.#changed();
+  }
+
+  #onDown(brokerId: number, reason: DownReason): void {
+    if (this.#stopped) return;
+    this.#table.linkDown(brokerId, reason);
+    this.#changed();
+  }
+
+  #onPing({ brokerId }: PeerIdentity, payload: Buffer): void {
+    const ping = decodePing(payload);
+    const peer = this.#table.get(brokerId);
+    if (ping === null || this.#stopped) return;
+    if (peer === undefined || ping.stateVersion !== peer.stateVersion) void this.#exchange.with(brokerId);
+    if (ping.assignments > (this.controller.item?.version ?? 0)) void this.heartbeats.refresh();
+    this.#options.images?.seen(ping);
+  }
+
+  #ping(): Uint8Array {
+    const versions = this.#options.images?.versions() ?? NO_IMAGES;
+    const assignments = this.controller.item?.version ?? 0;
+    return encodePing({ stateVersion: this.#stateVersion, assignments, ...versions });
+  }
+
+  async #lost(why: string): Promise<void> {
+    if (this.#stopped) return;
+    const { runtime } = this.#options;
+    runtime.logger.error({ broker: this.#own.brokerId }, `${why}; this broker leads nothing any more and stops`);
+    this.close();
+    this.#fail(new Error(`${why}; this broker stops`));
+    await this.#reconciler.halt();
+  }
+
+  // What this broker is.
+
+  #describe(change: Partial<BrokerAddresses> & { readonly state?: BrokerState }): void {
+    this.#own = { ...this.#own, ...change, revision: this.#own.revision + 1 };
+    this.#changedOwn();
+  }
+
+  #changedOwn(): void {
+    this.#stateVersion++;
+    if (this.#started && !this.#stopped) for (const id of this.#up()) void this.#exchange.with(id);
+    this.#changed();
+  }
+
+  #ownState(): PeerState {
+    return { description: this.#own, stateVersion: this.#stateVersion, led: this.#led(), fit: this.#fit };
+  }
+
+  #led(): (readonly [number, number])[] {
+    return [...(this.#reconciler?.led ?? [])];
+  }
+
+  async #untilEmpty(): Promise<void> {
+    const { timers, clock } = this.#options.runtime;
+    const until = clock.monotonic() + LEAVE_MS_MAX;
+    while (this.#reconciler.led.size > 0 && clock.monotonic() < until && this.#hasHeirs()) {
+      await sleep(timers, READY_LOOK_MS);
+    }
+  }
+
+  #hasHeirs(): boolean {
+    return [...this.#table.all()].some((peer) => this.#table.presence(peer) === 'live' && this.#mayLead(peer));
+  }
+
+  // What follows from all of it.
+
+  /** Something changed: who is there is worked out anew, once for all changes of a turn. */
+  #changed(): void {
+    if (this.#changing || this.#stopped || !this.#started) return;
+    this.#changing = true;
+    queueMicrotask(() => {
+      this.#changing = false;
+      if (!this.#stopped) this.#settle();
+    });
+  }
+
+  #settle(): void {
+    const { runtime, links, seats } = this.#options;
+    const now = runtime.clock.monotonic();
+    const wanted = [...this.#table.all()].filter((peer) => this.#isWanted(peer));
+    links.want(
+      wanted.map(({ description: { brokerId, brokerEpoch, internal } }) => ({ brokerId, brokerEpoch, address: internal })),
+    );
+    const present = this.#assignable()
+      .map(({ brokerId, eligible }) => `${brokerId}:${this.#epochOf(brokerId)}:${eligible}`)
+      .join();
+    if (present !== this.#present) {
+      this.#present = present;
+      this.#stableSince = now;
+    }
+    this.#reconciler.look();
+    this.controller.look();
+    this.#leaderTable.tell(seats.count);
+    this.#tellMembers();
+    this.#timer?.cancel();
+    const next = this.#table.nextChangeAt();
+    if (next !== null) this.#timer = runtime.timers.after(next - now, () => this.#changed());
+  }
+
+  #tellMembers(): void {
+    const members = [...this.#table.all()]
+      .filter((peer) => this.#table.presence(peer) === 'live' && peer.description.state !== 'starting')
+      .map(({ description }) => memberOf(description, this.#isDraining(description)));
+    const live = [...members, this.self].sort((a, b) => a.brokerId - b.brokerId);
+    const told = JSON.stringify([live, this.controllerId]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#live = live;
+    for (const listener of [...this.#listeners]) listener();
+  }
+  #told = '';
+
+  /** Those that crashed long ago are not: they come back with another epoch. */
+  #isWanted({ description: { state, internal }, link, counterFrom, counterTo }: Peer): boolean {
+    if (state === 'stopped' || internal.port === 0) return false;
+    return link.type === 'up' || counterTo - counterFrom <= HEARTBEAT_SILENCE_MS;
+  }
+
+  #up(): number[] {
+    return [...this.#table.all()]
+      .filter(({ link }) => link.type === 'up')
+      .map(({ description }) => description.brokerId);
+  }
+
+  #epochOf(brokerId: number): number | undefined {
+    if (brokerId === this.#own.brokerId) return this.#own.brokerEpoch;
+    return this.#table.get(brokerId)?.description.brokerEpoch;
+  }
+
+  #isThere(brokerId: number): boolean {
+    if (brokerId === this.#own.brokerId) return !this.#stopped;
+    const peer = this.#table.get(brokerId);
+    return peer !== undefined && this.#table.presence(peer) !== 'gone';
+  }
+
+  #isDraining({ brokerId, brokerEpoch, state }: BrokerDescription): boolean {
+    return state === 'draining' || this.controller.item?.drained[brokerId] === brokerEpoch;
+  }
+
+  #assignedTo(journal: number): number | null {
+    const brokerId = this.controller.item?.assigned[journal] ?? -1;
+    return brokerId === -1 ? null : brokerId;
+  }
+
+  #mayLead({ description, fit }: Pick<Peer, 'description' | 'fit'>): boolean {
+    return fit && !this.#isDraining(description) && description.state !== 'stopped';
+  }
+
+  #assignable(): AssignableBroker[] {
+    const others = [...this.#table.all()]
+      .filter((peer) => this.#table.presence(peer) === 'live')
+      .map((peer) => ({ brokerId: peer.description.brokerId, eligible: this.#mayLead(peer) }));
+    const self = { brokerId: this.#own.brokerId, eligible: this.#mayLead({ description: this.#own, fit: this.#fit }) };
+    return [...others, self].sort((a, b) => a.brokerId - b.brokerId);
+  }
+
+  #surroundings(item: ControllerItem | null): Surroundings {
+    const brokers = this.#assignable();
+    const eligible = brokers.filter((broker) => broker.eligible);
+    const candidates = eligible.length > 0 ? eligible : brokers;
+    const rank = candidates.findIndex(({ brokerId }) => brokerId === this.#own.brokerId);
+    const doubtful = [...this.#table.all()].filter((peer) => this.#isDoubtful(peer)).length;
+    const standing = this.#standingOf(item);
+    const key = `${standing.type} ${item?.brokerId} ${item?.brokerEpoch}`;
+    if (key !== this.#standing.key) this.#standing = { key, since: this.#options.runtime.clock.monotonic() };
+    return {
+      standing,
+      rank: rank === -1 || !this.#started ? null : rank,
+      seen: brokers.length,
+      expected: brokers.length + doubtful,
+      since: this.#standing.since,
+      journals: this.#options.seats.count,
+      brokers,
+      leaderOf: (journal) => this.#leaderTable.claimedBy(journal)?.brokerId ?? null,
+      stableSince: this.#stableSince,
+    };
+  }
+
+  /** Not seen, and not known to be gone either: it may see others. */
+  #isDoubtful(peer: Peer): boolean {
+    const { description, link } = peer;
+    if (description.state === 'stopped' || this.#table.presence(peer) === 'live') return false;
+    if (peer.counterTo - peer.counterFrom > HEARTBEAT_SILENCE_MS) return false;
+    return !(link.type === 'down' && link.reason === 'refused');
+  }
+
+  #standingOf(item: ControllerItem | null): ControllerStanding {
+    if (item === null) return { type: 'vacant' };
+    if (item.brokerId === this.#own.brokerId) {
+      return item.brokerEpoch === this.#own.brokerEpoch ? { type: 'self' } : { type: 'vacant' };
+    }
+    const peer = this.#table.get(item.brokerId);
+    if (peer === undefined || !peer.fit) return { type: 'vacant' };
+    const { description, link, proofs, provenAt } = peer;
+    if (description.brokerEpoch > item.brokerEpoch || description.state === 'stopped') return { type: 'vacant' };
+    const presence = this.#table.presence(peer);
+    if (presence !== 'gone') return { type: presence };
+    const reason = link.type === 'down' ? link.reason : 'silent';
+    return { type: 'gone', reason, since: link.since, proofs, provenAt };
+  }
+}
+
+export const openMembership = (options: MembershipOptions): MembershipService => new MembershipService(options);
+
+const memberOf = (description: BrokerDescription, draining: boolean): Member => {
+  const { session: _session, state: _state, revision: _revision, ...member } = description;
+  return { ...member, draining };
+};

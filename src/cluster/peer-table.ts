@@ -1,0 +1,146 @@
+/** What this broker knows of the others: what they and their items say, how their connections stand, and whether they are there. */
+import type { PeerIdentity } from '../rpc/method.ts';
+import type { BrokerDescription, BrokerItem } from './cluster-items.ts';
+import type { DownReason } from './links.ts';
+import type { PeerState } from './membership-methods.ts';
+import { type LinkState, type Presence, presenceChangesAt, presenceOf } from './presence.ts';
+
+/** A counter may have moved once after we last looked and before its broker went; more than that shows life. */
+const COUNTER_IN_DOUBT = 2;
+
+export interface Peer {
+  description: BrokerDescription;
+  link: LinkState;
+  /** Of the last `PeerState`; -1 before. */
+  stateVersion: number;
+  fit: boolean;
+  counter: number;
+  /** When the counter was first seen as it is, and last; by the observer's monotonic clock. */
+  counterFrom: number;
+  counterTo: number;
+  /** The counter above which it shows life although its connection is down. */
+  doubtedTo: number;
+  proofs: number;
+  provenAt: number;
+}
+
+export class PeerTable {
+  readonly #self: number;
+  readonly #now: () => number;
+  readonly #peers = new Map<number, Peer>();
+
+  constructor(self: number, now: () => number) {
+    this.#self = self;
+    this.#now = now;
+  }
+
+  get(brokerId: number): Peer | undefined {
+    return this.#peers.get(brokerId);
+  }
+
+  all(): IterableIterator<Peer> {
+    return this.#peers.values();
+  }
+
+  /** What the table said at `at`. */
+  observe(brokers: ReadonlyMap<number, BrokerItem>, at: number): void {
+    for (const item of brokers.values()) {
+      if (item.brokerId === this.#self) continue;
+      const { counter, ...description } = item;
+      const peer = this.describe(description);
+      if (description.brokerEpoch < peer.description.brokerEpoch) continue;
+      if (peer.counter !== counter) {
+        peer.counter = counter;
+        peer.counterFrom = at;
+        if (peer.link.type === 'down' && counter >= peer.doubtedTo) this.#prove(peer, counter);
+      }
+      peer.counterTo = at;
+    }
+  }
+
+  /** Takes a description in unless a later one is known. */
+  describe(description: BrokerDescription): Peer {
+    const known = this.#peers.get(description.brokerId);
+    const now = this.#now();
+    if (known === undefined || description.brokerEpoch > known.description.brokerEpoch) {
+      const up = known?.link.type === 'up' && known.link.brokerEpoch >= description.brokerEpoch;
+      const peer: Peer = {
+        description,
+        link: up ? known.link : { type: 'connecting', since: now },
+        stateVersion: -1,
+        fit: true,
+        counter: -1,
+        counterFrom: now,
+        counterTo: now,
+        doubtedTo: 0,
+        proofs: 0,
+        provenAt: 0,
+      };
+      this.#peers.set(description.brokerId, peer);
+      return peer;
+    }
+    const same = description.brokerEpoch === known.description.brokerEpoch;
+    if (same && description.revision > known.description.revision) known.description = description;
+    return known;
+  }
+
+  /** Takes in what a broker says of itself. False when something later is known. */
+  learn(state: PeerState): boolean {
+    const { brokerEpoch } = state.description;
+    const peer = this.describe(state.description);
+    if (peer.description.brokerEpoch !== brokerEpoch || state.stateVersion <= peer.stateVersion) return false;
+    peer.stateVersion = state.stateVersion;
+    peer.fit = state.fit;
+    return true;
+  }
+
+  /** False when the broker is not known yet: its registration has to be read first. */
+  linkUp({ brokerId, brokerEpoch }: PeerIdentity): boolean {
+    const peer = this.#peers.get(brokerId);
+    if (peer === undefined) return false;
+    if (brokerEpoch < peer.description.brokerEpoch) return true;
+    peer.link = { type: 'up', brokerEpoch, since: this.#now() };
+    peer.proofs = 0;
+    return peer.description.brokerEpoch === brokerEpoch;
+  }
+
+  linkDown(brokerId: number, reason: DownReason): void {
+    const peer = this.#peers.get(brokerId);
+    if (peer === undefined) return;
+    const { link } = peer;
+    if (link.type === 'down' && link.reason === reason) return;
+    // A broker that broke off and is then refused is gone since it broke off.
+    const since = link.type === 'down' ? link.since : this.#now();
+    if (link.type !== 'down') peer.doubtedTo = peer.counter + COUNTER_IN_DOUBT;
+    peer.link = { type: 'down', reason, since };
+  }
+
+  /** Something in the table shows that it did something since we saw it last. */
+  proven(brokerId: number): void {
+    const peer = this.#peers.get(brokerId);
+    if (peer?.link.type === 'down') this.#prove(peer, peer.counter + COUNTER_IN_DOUBT);
+  }
+
+  presence(peer: Peer): Presence {
+    const { description, link } = peer;
+    const stillMs = peer.counterTo - peer.counterFrom;
+    return presenceOf({ state: description.state, brokerEpoch: description.brokerEpoch, link, stillMs }, this.#now());
+  }
+
+  /** When a presence changes next although nothing happens; null when none does. */
+  nextChangeAt(): number | null {
+    let next: number | null = null;
+    for (const { description, link } of this.#peers.values()) {
+      const { state, brokerEpoch } = description;
+      const at = presenceChangesAt({ state, brokerEpoch, link, stillMs: 0 });
+      if (at !== null && at > this.#now() && (next === null || at < next)) next = at;
+    }
+    return next;
+  }
+
+  #prove(peer: Peer, counter: number): void {
+    peer.proofs++;
+    peer.provenAt = this.#now();
+    peer.doubtedTo = counter + 1;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Has the seats of this broker follow the assignments: takes over what it is assigned, with the present leader letting go in
+ * the last moment, and lets go of what it is not assigned any more. An assignment is a wish: who leads is decided by the fence.
+ *
+ *   assigned      leads            nothing to do
+ *   assigned      does not lead    lead(); after a failure again, with growing patience
+ *   not assigned  leads            the next leader asks for it; else let go after a grace period
+ *   not assigned  is taking over   give up
+ */
+import type { TimerHandle } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Seats } from './seats.ts';
+
+/** How long a leader waits for the next one to ask for the journal. */
+export const GRACE_MS = 3_000;
+const PATIENCE_MS = 250;
+const PATIENCE_MS_MAX = 30_000;
+/** Who led for so long has not failed. */
+const GOOD_MS = 10_000;
+
+export interface ReconcilerOptions {
+  readonly seats: Seats;
+  readonly runtime: Runtime;
+  readonly isAssigned: (journal: number) => boolean;
+  /** Asks the present leader to let go. */
+  readonly handOver: (journal: number) => Promise<void>;
+  /** Reads the assignments anew: this broker lost a journal that it was assigned. */
+  readonly refresh: () => Promise<unknown>;
+  /** Journals that this broker leads have changed. */
+  readonly onLed: () => void;
+}
+
+interface Course {
+  attempt: AbortController | null;
+  /** Ends when the store answered who shall lead. */
+  refreshing: boolean;
+  releasing: Promise<void> | null;
+  failures: number;
+  notBefore: number;
+  timer: TimerHandle | null;
+  ledSince: number;
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #courses = new Map<number, Course>();
+  readonly #led = new Map<number, number>();
+  readonly #endWatch: () => void;
+  #halted = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#endWatch = options.seats.whileLeading((journal) => this.#began(journal.id, journal.epoch));
+  }
+
+  /** Journals that this broker leads, and in which epochs. */
+  get led(): ReadonlyMap<number, number> {
+    return this.#led;
+  }
+
+  /** Assignments have changed. */
+  look(): void {
+    if (this.#halted) return;
+    for (let journal = 0; journal < this.#options.seats.count; journal++) this.#step(journal);
+  }
+
+  /** The next leader asks for it. */
+  async relinquish(journal: number): Promise<void> {
+    const course = this.#course(journal);
+    course.attempt?.abort(new Error(`journal ${journal} goes to another broker`));
+    course.releasing ??= this.#options.seats.relinquish(journal).finally(() => {
+      course.releasing = null;
+      this.#step(journal);
+    });
+    await course.releasing;
+  }
+
+  /** Lets go of everything and takes nothing over any more. */
+  async halt(): Promise<void> {
+    this.#halted = true;
+    for (const course of this.#courses.values()) {
+      course.timer?.cancel();
+      course.attempt?.abort(new Error('this broker leads nothing any more'));
+    }
+    await Promise.all([...this.#led.keys()].map((journal) => this.relinquish(journal)));
+    this.#endWatch();
+  }
+
+  /** Stops deciding; what is led stays led until the seats are closed. */
+  stop(): void {
+    this.#halted = true;
+    for (const course of this.#courses.values()) {
+      course.timer?.cancel();
+      course.attempt?.abort(new Error('the broker stops'));
+    }
+    this.#endWatch();
+  }
+
+  #step(journal: number): void {
+    if (this.#halted) return;
+    const course = this.#course(journal);
+    if (this.#options.isAssigned(journal)) this.#pursue(journal, course);
+    else this.#letGo(journal, course);
+  }
+
+  #pursue(journal: number, course: Course): void {
+    if (this.#led.has(journal)) {
+      course.timer?.cancel();
+      course.timer = null;
+      return;
+    }
+    if (course.attempt !== null || course.refreshing || course.releasing !== null) return;
+    const waitMs = course.notBefore - this.#now();
+    if (waitMs > 0) {
+      course.timer?.cancel();
+      course.timer = this.#options.runtime.timers.after(waitMs, () => this.#step(journal));
+      return;
+    }
+    void this.#attempt(journal, course);
+  }
+
+  #letGo(journal: number, course: Course): void {
+    course.attempt?.abort(new Error(`journal ${journal} is assigned to another broker`));
+    course.failures = 0;
+    course.notBefore = 0;
+    if (!this.#led.has(journal)) {
+      course.timer?.cancel();
+      course.timer = null;
+      return;
+    }
+    course.timer ??= this.#options.runtime.timers.after(GRACE_MS, () => {
+      course.timer = null;
+      if (this.#halted || this.#options.isAssigned(journal) || !this.#led.has(journal)) return;
+      void this.relinquish(journal);
+    });
+  }
+
+  async #attempt(journal: number, course: Course): Promise<void> {
+    const { seats, handOver, runtime } = this.#options;
+    const attempt = new AbortController();
+    course.attempt = attempt;
+    try {
+      await seats.lead(journal, { handOver: () => handOver(journal), signal: attempt.signal });
+    } catch (cause) {
+      if (!attempt.signal.aborted) {
+        this.#failed(course);
+        const fields = { journal, reason: String(cause), failures: course.failures };
+        runtime.logger.error(fields, 'a journal could not be taken over; another attempt follows');
+      }
+    } finally {
+      course.attempt = null;
+      this.#step(journal);
+    }
+  }
+
+  #began(journal: number, epoch: number): () => void {
+    const course = this.#course(journal);
+    course.ledSince = this.#now();
+    this.#led.set(journal, epoch);
+    this.#options.onLed();
+    this.#step(journal);
+    return () => {
+      this.#led.delete(journal);
+      course.timer?.cancel();
+      course.timer = null;
+      this.#options.onLed();
+      if (course.releasing === null && !this.#halted) void this.#deposed(journal, course);
+    };
+  }
+
+  /** Another broker took the journal over: it was assigned to that one, and we have not heard; or both want it. */
+  async #deposed(journal: number, course: Course): Promise<void> {
+    if (this.#now() - course.ledSince > GOOD_MS) course.failures = 0;
+    this.#failed(course);
+    course.refreshing = true;
+    try {
+      await this.#options.refresh();
+    } finally {
+      course.refreshing = false;
+      this.#step(journal);
+    }
+  }
+
+  #failed(course: Course): void {
+    const patienceMs = Math.min(PATIENCE_MS_MAX, PATIENCE_MS * 2 ** course.failures);
+    course.failures++;
+    course.notBefore = this.#now() + patienceMs;
+  }
+
+  #course(journal: number): Course {
+    const known = this.#courses.get(journal);
+    if (known) return known;
+    const course: Course = {
+      attempt: null,
+      refreshing: false,
+      releasing: null,
+      failures: 0,
+      notBefore: 0,
+      timer: null,
+      ledSince: 0,
+    };
+    this.#courses.set(journal, course);
+    return course;
+  }
+
+  #now(): number {
+    return this.#options.runtime.clock.monotonic();
+  }
+}
