@@ -10,7 +10,7 @@ import { aloneLeaders, aloneMembers } from './cluster/alone.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
 import { JournalReport } from './cluster/journal-report.ts';
 import { Placements } from './cluster/placements.ts';
-import { agreeOnJournals, registerBroker } from './cluster/registration.ts';
+import { agreeOnFormat, agreeOnJournals, type NewBroker, registerBroker } from './cluster/registration.ts';
 import { StoreClock } from './cluster/store-clock.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
 import { type Address, type Config, parseAddress } from './config.ts';
@@ -62,8 +62,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const { objects, metadata } = stores;
   const clusterId = config.cluster;
   const brokerId = config['broker.id'];
-  const addresses = { kafka: config.kafka, http: config.http, internal: config.internal, zone: config.zone };
-  const { brokerEpoch } = await registerBroker(metadata, clusterId, brokerId, addresses, runtime);
+  await agreeOnFormat(metadata, clusterId, VERSION);
+  const { brokerEpoch } = await registerBroker({ metadata, clusterId, broker: describeBroker(config), runtime });
   const count = await agreeOnJournals(metadata, clusterId, config.journals, runtime);
   const journals: OpenedJournal[] = [];
   const close = async () => {
@@ -128,6 +128,17 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     throw cause;
   }
 }
+
+/** As it is configured: what is bound is known later. */
+const describeBroker = (config: Config): NewBroker => ({
+  brokerId: config['broker.id'],
+  kafka: parseAddress(config.kafka),
+  kafkaByZone: {},
+  http: parseAddress(config.http),
+  internal: parseAddress(config.internal),
+  zone: config.zone,
+  version: VERSION,
+});
 
 /** One damaged journal does not keep the others from working; with none left there is no broker. */
 function reportUnopened(opened: readonly PromiseSettledResult<Journal>[], { logger }: Runtime): void {

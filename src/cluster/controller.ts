@@ -59,7 +59,10 @@ export class Controller {
   #balancedAt = Number.NEGATIVE_INFINITY;
   #failures = 0;
   /** Since when a journal has waited for the broker it was given to, and how often another one was tried. */
-  readonly #waiting = new Map<number, { readonly brokerId: number; readonly since: number; readonly attempts: number }>();
+  readonly #waiting = new Map<
+    number,
+    { readonly brokerId: number; readonly since: number; readonly attempts: number }
+  >();
 
   constructor(options: ControllerOptions) {
     this.#options = options;

@@ -78,7 +78,9 @@ function assignOrphans(assigned: number[], takers: readonly number[], leaderOf: 
 function moveOne(assigned: number[], takers: readonly number[], pinned: Readonly<Record<number, number>>): void {
   const counts = countsOf(assigned, takers);
   const to = leastLoaded(counts);
-  const givers = [...counts].filter(([, count]) => count > counts.get(to)! + 1).sort(([a, m], [b, n]) => n - m || a - b);
+  const givers = [...counts]
+    .filter(([, count]) => count > counts.get(to)! + 1)
+    .sort(([a, m], [b, n]) => n - m || a - b);
   for (const [from] of givers) {
     const journal = assigned.findLastIndex((broker, index) => broker === from && pinned[index] === undefined);
     if (journal === -1) continue;

@@ -6,7 +6,7 @@
 import { StorageRefusedError, StorageThrottledError, StorageUnavailableError } from '../errors.ts';
 import { sleep, type TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { whenEquals, type MetadataStore } from '../storage/metadata-store.ts';
+import { type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
 import { type BrokerItem, type ClusterItems, encodeBroker, readClusterItems } from './cluster-items.ts';
 
 export const HEARTBEAT_INTERVAL_MS = 10_000;
@@ -153,7 +153,10 @@ export class Heartbeats {
     this.#stop.signal.addEventListener('abort', stop, { once: true });
     const late = new StorageUnavailableError(`the table did not answer within ${BEAT_MS_MAX} ms`);
     try {
-      return await Promise.race([act(limit.signal), sleep(runtime.timers, BEAT_MS_MAX, limit.signal).then(() => fail(late))]);
+      return await Promise.race([
+        act(limit.signal),
+        sleep(runtime.timers, BEAT_MS_MAX, limit.signal).then(() => fail(late)),
+      ]);
     } catch (cause) {
       if (this.#stop.signal.aborted) return false;
       if (!(cause instanceof StorageUnavailableError)) throw cause;
@@ -175,6 +178,7 @@ function fail(cause: Error): never {
 
 function adviceFor(cause: StorageUnavailableError): string {
   if (cause instanceof StorageThrottledError) return 'the table throttles heartbeats; going on with what is known';
-  if (cause instanceof StorageRefusedError) return 'the table refuses heartbeats: rights lost, or the table is gone; going on with what is known';
+  if (cause instanceof StorageRefusedError)
+    return 'the table refuses heartbeats: rights lost, or the table is gone; going on with what is known';
   return 'the table does not answer heartbeats; going on with what is known';
 }

@@ -271,7 +271,8 @@ export class MembershipService implements Members {
       return { version: this.controller.item?.version ?? 0 };
     });
     registry.handle(RELINQUISH, async ({ journal, version }) => {
-      if (seats.get(journal) === undefined) throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
+      if (seats.get(journal) === undefined)
+        throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
       if (version > (this.controller.item?.version ?? 0)) await this.heartbeats.refresh();
       if (this.#assignedTo(journal) === this.#own.brokerId && version <= (this.controller.item?.version ?? 0)) {
         return { released: false };
@@ -422,7 +423,11 @@ export class MembershipService implements Members {
     const now = runtime.clock.monotonic();
     const wanted = [...this.#table.all()].filter((peer) => this.#isWanted(peer));
     links.want(
-      wanted.map(({ description: { brokerId, brokerEpoch, internal } }) => ({ brokerId, brokerEpoch, address: internal })),
+      wanted.map(({ description: { brokerId, brokerEpoch, internal } }) => ({
+        brokerId,
+        brokerEpoch,
+        address: internal,
+      })),
     );
     const present = this.#assignable()
       .map(({ brokerId, eligible }) => `${brokerId}:${this.#epochOf(brokerId)}:${eligible}`)

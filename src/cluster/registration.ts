@@ -7,7 +7,13 @@ import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { brokerKey, formatKey, journalsKey } from '../storage/keys.ts';
 import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
-import { type BrokerDescription, type BrokerItem, CLUSTER_FORMAT, decodeBroker, encodeBroker } from './cluster-items.ts';
+import {
+  type BrokerDescription,
+  type BrokerItem,
+  CLUSTER_FORMAT,
+  decodeBroker,
+  encodeBroker,
+} from './cluster-items.ts';
 import type { Probe } from './links.ts';
 
 const OPTIONS = { cause: 'startup' } as const;

@@ -54,5 +54,10 @@ test('a broker that leaves has given its journals to others before it says goodb
   expect(cluster.counts()).toEqual({ 2: 3, 3: 3 });
   await cluster.time.advance(500);
   expect(cluster.brokers.get(3)!.membership.controllerId).toBe(2);
-  expect(cluster.brokers.get(3)!.membership.live().map(({ brokerId }) => brokerId)).toEqual([2, 3]);
+  expect(
+    cluster.brokers
+      .get(3)!
+      .membership.live()
+      .map(({ brokerId }) => brokerId),
+  ).toEqual([2, 3]);
 });

@@ -213,4 +213,5 @@ export class Cluster {
   }
 }
 
-export const rightsLost = () => new StorageRefusedError('AccessDeniedException: not authorized to perform dynamodb:PutItem');
+export const rightsLost = () =>
+  new StorageRefusedError('AccessDeniedException: not authorized to perform dynamodb:PutItem');

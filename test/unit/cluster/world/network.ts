@@ -3,9 +3,9 @@
  * direction or both, processes that are killed, frozen and thawed.
  */
 import type { DownReason, Links, WantedPeer } from '../../../../src/cluster/links.ts';
+import type { Address } from '../../../../src/config.ts';
 import type { PeerIdentity, RpcHandler, RpcMethod, RpcRegistry } from '../../../../src/rpc/method.ts';
 import { type CallOptions, type Peers, PeerUnavailableError } from '../../../../src/rpc/peers.ts';
-import type { Address } from '../../../../src/config.ts';
 import type { Runtime } from '../../../../src/runtime/runtime.ts';
 
 const PING_MS = 500;

@@ -133,4 +133,3 @@ export class FakeSeats {
 }
 
 export const asSeats = (seats: FakeSeats): Seats => seats as unknown as Seats;
-
