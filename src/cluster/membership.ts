@@ -31,17 +31,15 @@ import type {
   ControllerItem,
   ImageVersions,
 } from './cluster-items.ts';
-import { Controller, type Surroundings } from './controller.ts';
-import type { AssignableBroker } from './decide-assignments.ts';
-import type { ControllerStanding } from './decide-controller.ts';
+import { ClusterView } from './cluster-view.ts';
+import { Controller } from './controller.ts';
 import { decodePing, encodePing, StateExchange } from './exchange.ts';
 import { Heartbeats } from './heartbeat.ts';
 import { LeaderTable } from './leader-table.ts';
 import type { DownReason, Links } from './links.ts';
 import type { Leaders, Member, Members } from './members.ts';
 import { EXCHANGE_STATES, type PeerState, RELINQUISH, TELL_ASSIGNMENTS } from './membership-methods.ts';
-import { type Peer, PeerTable } from './peer-table.ts';
-import { HEARTBEAT_SILENCE_MS } from './presence.ts';
+import { PeerTable } from './peer-table.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Seats } from './seats.ts';
 
@@ -83,6 +81,7 @@ export class MembershipService implements Members {
   readonly heartbeats: Heartbeats;
   readonly #options: MembershipOptions;
   readonly #table: PeerTable;
+  readonly #view: ClusterView;
   readonly #leaderTable: LeaderTable;
   readonly #reconciler: Reconciler;
   readonly #exchange: StateExchange;
@@ -95,10 +94,8 @@ export class MembershipService implements Members {
   #stopped = false;
   #timer: TimerHandle | null = null;
   #live: readonly Member[] = [];
-  #present = '';
-  #stableSince = 0;
-  #standing: { readonly key: string; readonly since: number } = { key: '', since: 0 };
   #changing = false;
+  #told = '';
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -110,9 +107,21 @@ export class MembershipService implements Members {
     this.failed = promise;
     this.#fail = resolve;
     this.#table = new PeerTable(brokerId, () => runtime.clock.monotonic());
+    this.#view = new ClusterView(
+      () => ({
+        description: this.#own,
+        fit: this.#fit,
+        started: this.#started,
+        stopped: this.#stopped,
+        controller: this.controller.item,
+        journals: seats.count,
+      }),
+      this.#table,
+      () => runtime.clock.monotonic(),
+    );
     this.#leaderTable = new LeaderTable({
-      assignedTo: (journal) => this.#assignedTo(journal),
-      isThere: (id) => this.#isThere(id),
+      assignedTo: (journal) => this.#view.assignedTo(journal),
+      isThere: (id) => this.#view.isThere(id),
     });
     this.leaders = this.#leaderTable;
     this.controller = new Controller({
@@ -121,7 +130,7 @@ export class MembershipService implements Members {
       brokerEpoch,
       metadata,
       runtime,
-      surroundings: (item) => this.#surroundings(item),
+      surroundings: (item) => this.#view.surroundings(item, this.#leaderTable),
       onItem: (item, own) => this.#onItem(item, own),
     });
     this.heartbeats = new Heartbeats({
@@ -145,7 +154,7 @@ export class MembershipService implements Members {
     this.#reconciler = new Reconciler({
       seats,
       runtime,
-      isAssigned: (journal) => this.#fit && this.#assignedTo(journal) === brokerId,
+      isAssigned: (journal) => this.#fit && this.#view.assignedTo(journal) === brokerId,
       handOver: (journal) => this.#handOver(journal),
       refresh: () => this.heartbeats.refresh(),
       onLed: () => {
@@ -162,12 +171,12 @@ export class MembershipService implements Members {
   }
 
   get self(): Member {
-    return memberOf(this.#own, this.#isDraining(this.#own));
+    return this.#view.self;
   }
 
   get controllerId(): number | null {
     const item = this.controller.item;
-    return item !== null && this.#isThere(item.brokerId) ? item.brokerId : null;
+    return item !== null && this.#view.isThere(item.brokerId) ? item.brokerId : null;
   }
 
   live(): readonly Member[] {
@@ -239,7 +248,7 @@ export class MembershipService implements Members {
     await this.#reconciler.halt();
     this.#describe({ state: 'stopped' });
     this.controller.stop();
-    await Promise.all([this.heartbeats.write(), ...this.#up().map((id) => this.#exchange.with(id))]);
+    await Promise.all([this.heartbeats.write(), ...this.#view.connected().map((id) => this.#exchange.with(id))]);
     this.close();
   }
 
@@ -274,7 +283,7 @@ export class MembershipService implements Members {
       if (seats.get(journal) === undefined)
         throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
       if (version > (this.controller.item?.version ?? 0)) await this.heartbeats.refresh();
-      if (this.#assignedTo(journal) === this.#own.brokerId && version <= (this.controller.item?.version ?? 0)) {
+      if (this.#view.assignedTo(journal) === this.#own.brokerId && version <= (this.controller.item?.version ?? 0)) {
         return { released: false };
       }
       await this.#reconciler.relinquish(journal);
@@ -329,7 +338,7 @@ export class MembershipService implements Members {
     this.#changed();
     if (!own) return;
     const { peers } = this.#options;
-    for (const brokerId of this.#up()) {
+    for (const brokerId of this.#view.connected()) {
       peers.call(brokerId, TELL_ASSIGNMENTS, item, { timeoutMs: TELL_MS }).catch(() => {
         // Its next ping or heartbeat brings it.
       });
@@ -382,7 +391,7 @@ export class MembershipService implements Members {
 
   #changedOwn(): void {
     this.#stateVersion++;
-    if (this.#started && !this.#stopped) for (const id of this.#up()) void this.#exchange.with(id);
+    if (this.#started && !this.#stopped) for (const id of this.#view.connected()) void this.#exchange.with(id);
     this.#changed();
   }
 
@@ -397,13 +406,9 @@ export class MembershipService implements Members {
   async #untilEmpty(): Promise<void> {
     const { timers, clock } = this.#options.runtime;
     const until = clock.monotonic() + LEAVE_MS_MAX;
-    while (this.#reconciler.led.size > 0 && clock.monotonic() < until && this.#hasHeirs()) {
+    while (this.#reconciler.led.size > 0 && clock.monotonic() < until && this.#view.hasHeirs()) {
       await sleep(timers, READY_LOOK_MS);
     }
-  }
-
-  #hasHeirs(): boolean {
-    return [...this.#table.all()].some((peer) => this.#table.presence(peer) === 'live' && this.#mayLead(peer));
   }
 
   // What follows from all of it.
@@ -421,21 +426,8 @@ export class MembershipService implements Members {
   #settle(): void {
     const { runtime, links, seats } = this.#options;
     const now = runtime.clock.monotonic();
-    const wanted = [...this.#table.all()].filter((peer) => this.#isWanted(peer));
-    links.want(
-      wanted.map(({ description: { brokerId, brokerEpoch, internal } }) => ({
-        brokerId,
-        brokerEpoch,
-        address: internal,
-      })),
-    );
-    const present = this.#assignable()
-      .map(({ brokerId, eligible }) => `${brokerId}:${this.#epochOf(brokerId)}:${eligible}`)
-      .join();
-    if (present !== this.#present) {
-      this.#present = present;
-      this.#stableSince = now;
-    }
+    links.want(this.#view.wanted());
+    this.#view.settle();
     this.#reconciler.look();
     this.controller.look();
     this.#leaderTable.tell(seats.count);
@@ -446,111 +438,13 @@ export class MembershipService implements Members {
   }
 
   #tellMembers(): void {
-    const members = [...this.#table.all()]
-      .filter((peer) => this.#table.presence(peer) === 'live' && peer.description.state !== 'starting')
-      .map(({ description }) => memberOf(description, this.#isDraining(description)));
-    const live = [...members, this.self].sort((a, b) => a.brokerId - b.brokerId);
+    const live = this.#view.members();
     const told = JSON.stringify([live, this.controllerId]);
     if (told === this.#told) return;
     this.#told = told;
     this.#live = live;
     for (const listener of [...this.#listeners]) listener();
   }
-  #told = '';
-
-  /** Those that crashed long ago are not: they come back with another epoch. */
-  #isWanted({ description: { state, internal }, link, counterFrom, counterTo }: Peer): boolean {
-    if (state === 'stopped' || internal.port === 0) return false;
-    return link.type === 'up' || counterTo - counterFrom <= HEARTBEAT_SILENCE_MS;
-  }
-
-  #up(): number[] {
-    return [...this.#table.all()]
-      .filter(({ link }) => link.type === 'up')
-      .map(({ description }) => description.brokerId);
-  }
-
-  #epochOf(brokerId: number): number | undefined {
-    if (brokerId === this.#own.brokerId) return this.#own.brokerEpoch;
-    return this.#table.get(brokerId)?.description.brokerEpoch;
-  }
-
-  #isThere(brokerId: number): boolean {
-    if (brokerId === this.#own.brokerId) return !this.#stopped;
-    const peer = this.#table.get(brokerId);
-    return peer !== undefined && this.#table.presence(peer) !== 'gone';
-  }
-
-  #isDraining({ brokerId, brokerEpoch, state }: BrokerDescription): boolean {
-    return state === 'draining' || this.controller.item?.drained[brokerId] === brokerEpoch;
-  }
-
-  #assignedTo(journal: number): number | null {
-    const brokerId = this.controller.item?.assigned[journal] ?? -1;
-    return brokerId === -1 ? null : brokerId;
-  }
-
-  #mayLead({ description, fit }: Pick<Peer, 'description' | 'fit'>): boolean {
-    return fit && !this.#isDraining(description) && description.state !== 'stopped';
-  }
-
-  #assignable(): AssignableBroker[] {
-    const others = [...this.#table.all()]
-      .filter((peer) => this.#table.presence(peer) === 'live')
-      .map((peer) => ({ brokerId: peer.description.brokerId, eligible: this.#mayLead(peer) }));
-    const self = { brokerId: this.#own.brokerId, eligible: this.#mayLead({ description: this.#own, fit: this.#fit }) };
-    return [...others, self].sort((a, b) => a.brokerId - b.brokerId);
-  }
-
-  #surroundings(item: ControllerItem | null): Surroundings {
-    const brokers = this.#assignable();
-    const eligible = brokers.filter((broker) => broker.eligible);
-    const candidates = eligible.length > 0 ? eligible : brokers;
-    const rank = candidates.findIndex(({ brokerId }) => brokerId === this.#own.brokerId);
-    const doubtful = [...this.#table.all()].filter((peer) => this.#isDoubtful(peer)).length;
-    const standing = this.#standingOf(item);
-    const key = `${standing.type} ${item?.brokerId} ${item?.brokerEpoch}`;
-    if (key !== this.#standing.key) this.#standing = { key, since: this.#options.runtime.clock.monotonic() };
-    return {
-      standing,
-      rank: rank === -1 || !this.#started ? null : rank,
-      seen: brokers.length,
-      expected: brokers.length + doubtful,
-      since: this.#standing.since,
-      journals: this.#options.seats.count,
-      brokers,
-      leaderOf: (journal) => this.#leaderTable.claimedBy(journal)?.brokerId ?? null,
-      stableSince: this.#stableSince,
-    };
-  }
-
-  /** Not seen, and not known to be gone either: it may see others. */
-  #isDoubtful(peer: Peer): boolean {
-    const { description, link } = peer;
-    if (description.state === 'stopped' || this.#table.presence(peer) === 'live') return false;
-    if (peer.counterTo - peer.counterFrom > HEARTBEAT_SILENCE_MS) return false;
-    return !(link.type === 'down' && link.reason === 'refused');
-  }
-
-  #standingOf(item: ControllerItem | null): ControllerStanding {
-    if (item === null) return { type: 'vacant' };
-    if (item.brokerId === this.#own.brokerId) {
-      return item.brokerEpoch === this.#own.brokerEpoch ? { type: 'self' } : { type: 'vacant' };
-    }
-    const peer = this.#table.get(item.brokerId);
-    if (peer === undefined || !peer.fit) return { type: 'vacant' };
-    const { description, link, proofs, provenAt } = peer;
-    if (description.brokerEpoch > item.brokerEpoch || description.state === 'stopped') return { type: 'vacant' };
-    const presence = this.#table.presence(peer);
-    if (presence !== 'gone') return { type: presence };
-    const reason = link.type === 'down' ? link.reason : 'silent';
-    return { type: 'gone', reason, since: link.since, proofs, provenAt };
-  }
 }
 
 export const openMembership = (options: MembershipOptions): MembershipService => new MembershipService(options);
-
-const memberOf = (description: BrokerDescription, draining: boolean): Member => {
-  const { session: _session, state: _state, revision: _revision, ...member } = description;
-  return { ...member, draining };
-};
