@@ -56,6 +56,12 @@ export const APPEND_PATIENCE_AT_CLOSE_MS = 3_000;
 /** Batches of one append: bounds what its refusals and duplicates can add to an entry. Ingest flushes earlier. */
 export const APPEND_BATCHES_MAX = 10_000;
 
+/** What is read for a sequential reader before it asks, at most: several answers, and less than the cache keeps. */
+export const READ_AHEAD_BYTES_MAX = 16 * MIB;
+/** Extents of which a leader tells another broker at once: some 40 bytes each. A fetch of more is answered with less. */
+export const EXTENTS_TOLD_MAX = 4_096;
+export const EXTENTS_TOLD_PER_PARTITION_MAX = 256;
+
 /** RecordBatch v2 header up to and including the record count. */
 export const BATCH_HEADER_BYTES = 61;
 /** Kafka: 249 characters, so that `<topic>-<partition>` fits a file name. */

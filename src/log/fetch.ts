@@ -1,6 +1,6 @@
 /**
- * Fetch = locate + wait + read (design §5). Locating is one look at the durable state; waiting is the purgatory's; reading
- * goes to memory first and to the stores for the rest.
+ * Fetch = locate + wait + read (design §5). Locating is one look at the durable state, here or where the leader is; waiting is
+ * the purgatory's; reading goes to memory first, then to brokers near by, and to the stores for the rest.
  */
 import type { Config } from '../config.ts';
 import { abortedWithin } from '../journal/transactions.ts';
@@ -9,25 +9,18 @@ import { AnswerCutter } from './answer.ts';
 import type { FetchMetrics } from './fetch-metrics.ts';
 import type { Gatherer, Target } from './gather.ts';
 import type { Leases } from './lease.ts';
-import {
-  availableBytes,
-  type Located,
-  type Locator,
-  notConfirmed,
-  outOfRange,
-  readableEnd,
-  unknownPartition,
-} from './locate.ts';
+import { availableIn, currentState, epochOf, outOfRange, readEnd, unknownPartition } from './locate.ts';
+import type { FoundOrError, LocateElsewhere } from './locate-elsewhere.ts';
+import type { LocateHere, LocateQuestion } from './locate-here.ts';
 import type { FetchAnswer, FetchedPartition, FetchPartition, FetchRequest, Isolation } from './log.ts';
-import type { Purgatory } from './purgatory.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
 export interface FetcherOptions {
   readonly config: Config;
   readonly runtime: Runtime;
-  readonly locator: Locator;
+  readonly here: LocateHere;
+  readonly elsewhere: LocateElsewhere;
   readonly gatherer: Gatherer;
-  readonly purgatory: Purgatory;
   readonly readAhead: ReadAhead;
   readonly leases: Leases;
   readonly metrics: FetchMetrics;
@@ -53,69 +46,39 @@ export class Fetcher {
   /** See `Log.fetch`. Rejects only when aborted. */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
     const { clock } = this.#options.runtime;
-    const startedAt = clock.monotonic();
-    let located = await this.#locate(request);
-    if (this.#mustWait(request, located)) {
-      await this.#wait(request, located, signal);
-      signal.throwIfAborted();
-      located = await this.#locate(request);
-    }
-    const leftMs = request.maxWaitMs - (clock.monotonic() - startedAt);
+    const endMs = clock.monotonic() + request.maxWaitMs;
+    const located = await this.#locate(request, endMs, signal);
+    const leftMs = endMs - clock.monotonic();
     return this.#answer(request, located, Math.max(MEMORY_WAIT_MS_MIN, leftMs), signal);
   }
 
-  /** Confirms leadership before it tells anybody that an offset is out of range. */
-  async #locate({ partitions }: FetchRequest): Promise<Located[]> {
-    const { locator } = this.#options;
-    const located = partitions.map((wanted) => locator.forFetch(wanted));
-    if (!located.some(({ type }) => type === 'outside')) return located;
-    return Promise.all(
-      located.map(async (found, index) => {
-        if (found.type !== 'outside') return found;
-        if (!(await found.journal.confirmLeadership())) return notConfirmed(found);
-        const wanted = partitions[index]!;
-        const again = locator.forFetch(wanted);
-        return again.type === 'outside' ? outOfRange(again, wanted.fetchOffset) : again;
-      }),
-    );
+  /** All partitions, and enough of them unless it takes longer than until `endMs`. */
+  async #locate(request: FetchRequest, endMs: number, signal: AbortSignal): Promise<readonly FoundOrError[]> {
+    const { here, elsewhere, runtime } = this.#options;
+    const { partitions, isolation } = request;
+    const question: LocateQuestion = { partitions, isolation, minBytes: this.#enough(request) };
+    let located = await here.locate(partitions);
+    const waitMs = endMs - runtime.clock.monotonic();
+    if (waitMs > 0 && here.mustWait(question, located)) {
+      await here.wait(question, located, waitMs, signal);
+      signal.throwIfAborted();
+      located = await here.locate(partitions);
+    }
+    if (!located.some(({ type }) => type === 'elsewhere')) return located as readonly FoundOrError[];
+    return elsewhere.locate(question, located, endMs, signal);
+  }
+
+  #enough(request: FetchRequest): number {
+    return Math.min(request.minBytes, this.#limit(request));
   }
 
   #limit({ maxBytes }: FetchRequest): number {
     return Math.max(0, Math.min(maxBytes, this.#bytesMax));
   }
 
-  #mustWait(request: FetchRequest, located: readonly Located[]): boolean {
-    if (request.maxWaitMs <= 0 || request.partitions.length === 0) return false;
-    if (located.some(({ type }) => type !== 'found')) return false;
-    return this.#available(request, located) < Math.min(request.minBytes, this.#limit(request));
-  }
-
-  #available({ partitions, isolation }: FetchRequest, located: readonly Located[]): number {
-    let bytes = 0;
-    for (const [index, found] of located.entries()) bytes += availableIn(partitions[index]!, found, isolation);
-    return bytes;
-  }
-
-  #wait(request: FetchRequest, located: readonly Located[], signal: AbortSignal): Promise<void> {
-    const { locator, purgatory } = this.#options;
-    const { partitions, maxWaitMs, isolation } = request;
-    const bytes = located.map((found, index) => availableIn(partitions[index]!, found, isolation));
-    let total = bytes.reduce((sum, each) => sum + each, 0);
-    const enough = Math.min(request.minBytes, this.#limit(request));
-    const satisfied = (index: number): boolean => {
-      const found = locator.forFetch(partitions[index]!);
-      if (found.type !== 'found') return true;
-      const now = availableIn(partitions[index]!, found, isolation);
-      total += now - bytes[index]!;
-      bytes[index] = now;
-      return total >= enough;
-    };
-    return purgatory.wait({ partitions, maxWaitMs, signal, satisfied });
-  }
-
   async #answer(
     request: FetchRequest,
-    located: readonly Located[],
+    located: readonly FoundOrError[],
     waitMs: number,
     signal: AbortSignal,
   ): Promise<FetchAnswer> {
@@ -151,7 +114,7 @@ export class Fetcher {
 
   #finish(
     request: FetchRequest,
-    located: readonly Located[],
+    located: readonly FoundOrError[],
     targets: readonly (Target | null)[],
     bytesMax: number,
     release: () => void,
@@ -167,13 +130,12 @@ export class Fetcher {
 
   #partition(
     wanted: FetchPartition,
-    found: Located,
+    found: FoundOrError,
     target: Target | null,
     isolation: Isolation,
     cutter: AnswerCutter,
   ): FetchedPartition {
-    const { topicId, partition } = wanted;
-    if (found.type === 'found' && found.journal.state.partition(topicId, partition) === undefined) {
+    if (found.type === 'found' && currentState(found) === undefined) {
       // Deleted while its records were read: where it ended is not known any more.
       return this.#partition(wanted, unknownPartition(wanted), null, isolation, cutter);
     }
@@ -185,7 +147,7 @@ export class Fetcher {
     }
     const led = target?.led ?? found;
     const { state } = led;
-    const { records, bytes, nextOffset } = cutter.cut(wanted, target?.runs ?? [], readableEnd(state, isolation));
+    const { records, bytes, nextOffset } = cutter.cut(wanted, target?.runs ?? [], readEnd(led, isolation));
     if (target?.runs.some(({ source }) => source !== 'tail')) this.#options.readAhead.ended(wanted, nextOffset);
     // From the state whose end was read to: a later one may have forgotten what was deleted meanwhile.
     const abortedTransactions =
@@ -194,15 +156,10 @@ export class Fetcher {
   }
 }
 
-function availableIn({ fetchOffset, maxBytes }: FetchPartition, found: Located, isolation: Isolation): number {
-  if (found.type !== 'found') return 0;
-  return availableBytes(found.state, fetchOffset, readableEnd(found.state, isolation), Math.max(1, maxBytes));
-}
-
 /** How much each partition may bring, in the order of the request; null for those with nothing to read. */
 function targetsOf(
   { partitions, isolation }: FetchRequest,
-  located: readonly Located[],
+  located: readonly FoundOrError[],
   bytesMax: number,
 ): (Target | null)[] {
   let left = bytesMax;
@@ -222,13 +179,6 @@ function targetsOf(
 /** From the state of this moment: records were read after the partition was located, and none lies beyond it. */
 function watermarksOf(led: Target['led'] | null) {
   if (led === null) return { highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, leaderEpoch: -1 };
-  const { journal, state } = led;
-  const current = journal.state.partition(state.topicId, state.partition) ?? state;
-  const { nextOffset, lastStableOffset, logStartOffset } = current;
-  return {
-    highWatermark: nextOffset,
-    lastStableOffset,
-    logStartOffset,
-    leaderEpoch: journal.epoch,
-  };
+  const { nextOffset, lastStableOffset, logStartOffset } = currentState(led) ?? led.state;
+  return { highWatermark: nextOffset, lastStableOffset, logStartOffset, leaderEpoch: epochOf(led) };
 }

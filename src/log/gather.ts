@@ -10,7 +10,8 @@ import type { FoundRun } from './answer.ts';
 import { sourceId } from './block.ts';
 import type { BlockReader, BlockResult, WantedBlock } from './block-reader.ts';
 import type { Lease } from './lease.ts';
-import { type Led, type LocatedError, type Locator, readableEnd } from './locate.ts';
+import { type Led, type LocatedError, readEnd } from './locate.ts';
+import type { FoundOrError } from './locate-elsewhere.ts';
 import type { FetchPartition, Isolation } from './log.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import { type Memory, planReads, type ReadPlan } from './read-plan.ts';
@@ -31,7 +32,8 @@ export interface GathererOptions {
   readonly memory: Memory;
   readonly reader: BlockReader;
   readonly indexes: SegmentIndexes;
-  readonly locator: Locator;
+  /** Looks the partition up again, here or where its leader is. */
+  readonly relocate: (wanted: FetchPartition, isolation: Isolation) => Promise<FoundOrError>;
   readonly readAhead: ReadAhead;
 }
 
@@ -73,7 +75,7 @@ export class Gatherer {
   #plan(target: Target, lease: Lease): ReadPlan | null {
     const { wanted, led, bytesMax, isolation } = target;
     try {
-      const end = readableEnd(led.state, isolation);
+      const end = readEnd(led, isolation);
       const plan = planReads(this.#options.memory, led.state, wanted.fetchOffset, end, bytesMax);
       for (const piece of plan.pieces) if (piece.type !== 'missing') lease.hold(piece.run.chunk);
       return plan;
@@ -105,7 +107,7 @@ export class Gatherer {
     for (const { target, plan } of planned) {
       const ofTarget = results.slice(next, next + plan.missing);
       next += plan.missing;
-      if (!this.#fill(target, plan, ofTarget) && !this.#giveUp(target, plan, last)) again.push(target);
+      if (!this.#fill(target, plan, ofTarget) && !(await this.#giveUp(target, plan, last))) again.push(target);
     }
     return again;
   }
@@ -115,7 +117,7 @@ export class Gatherer {
     const needed: Promise<unknown>[] = [];
     for (const { target, plan } of planned) {
       if (plan.needsIndex === null) continue;
-      const loading = this.#options.indexes.load(plan.needsIndex, target.led.journal).then((result) => {
+      const loading = this.#options.indexes.load(plan.needsIndex, target.led).then((result) => {
         if (result.type === 'failed' && plan.pieces.length === 0) this.#fail(target, result.cause);
       });
       if (plan.pieces.length === 0) needed.push(loading);
@@ -145,8 +147,8 @@ export class Gatherer {
   }
 
   /** Looks the partition up again, or fails it after the last attempt. True when it is done. */
-  #giveUp(target: Target, plan: ReadPlan, last: boolean): boolean {
-    const located = this.#options.locator.forFetch(target.wanted);
+  async #giveUp(target: Target, plan: ReadPlan, last: boolean): Promise<boolean> {
+    const located = await this.#options.relocate(target.wanted, target.isolation);
     if (located.type === 'error') {
       target.failure = located;
       return true;

@@ -7,12 +7,24 @@ import { type ErrorName, KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { Extent, PartitionState } from '../journal/partition-state.ts';
+import type { SegmentReference } from '../segment/footer.ts';
 import type { FetchPartition, Isolation, PartitionId } from './log.ts';
 
-/** A partition that this broker leads. */
+/** A partition as its leader has it: this broker, or another one that told it. */
 export interface Led {
   readonly journal: Journal;
   readonly state: PartitionState;
+  /** Null when this broker leads it; else `state` holds the part that was asked for, and does not grow. */
+  readonly told: Told | null;
+}
+
+/** What else the leader told. */
+export interface Told {
+  readonly epoch: number;
+  /** Extents and aborted transactions are told up to here; infinite when all were. */
+  readonly toldEnd: number;
+  /** Of the segments whose footers a reader needs. */
+  readonly references: ReadonlyMap<string, SegmentReference>;
 }
 
 export interface LocatedError {
@@ -23,11 +35,23 @@ export interface LocatedError {
   readonly led?: Led;
 }
 
+/** Another broker leads it, or nobody. */
+export interface Elsewhere {
+  readonly type: 'elsewhere';
+  readonly journal: Journal;
+}
+
 export type Located =
   | (Led & { readonly type: 'found' })
   | LocatedError
   /** The offset is outside of what this broker knows. It may know less than there is: confirm leadership first. */
-  | (Led & { readonly type: 'outside' });
+  | (Led & { readonly type: 'outside' })
+  | Elsewhere;
+
+/** `journal` is given by brokers that ask its leader, which need not know the topic yet. */
+export interface WantedPartition extends FetchPartition {
+  readonly journal?: number;
+}
 
 export class Locator {
   readonly #topics: Topics;
@@ -38,26 +62,27 @@ export class Locator {
     this.#journals = journals;
   }
 
-  /** The partition, if it exists and this broker leads it. */
-  lead({ topicId, partition }: PartitionId): Led | LocatedError {
-    const placement = this.#topics.byId(topicId)?.partitions[partition];
-    if (placement === undefined) return unknownPartition({ topicId, partition });
-    const journal = this.#journals.get(placement.journal);
-    if (journal === undefined || journal.role !== 'leading') {
-      return error('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${placement.journal}`);
-    }
+  /** The partition, if it exists, where this broker leads it. */
+  lead(id: PartitionId & { readonly journal?: number }): Led | LocatedError | Elsewhere {
+    const { topicId, partition } = id;
+    const journalId = id.journal ?? this.#topics.byId(topicId)?.partitions[partition]?.journal;
+    if (journalId === undefined) return unknownPartition(id);
+    const journal = this.#journals.get(journalId);
+    if (journal === undefined) return notLed(journalId);
+    if (journal.role !== 'leading') return { type: 'elsewhere', journal };
     const state = journal.state.partition(topicId, partition);
-    return state === undefined ? unknownPartition({ topicId, partition }) : { journal, state };
+    return state === undefined ? unknownPartition(id) : { journal, state, told: null };
   }
 
-  /** As `lead`, and throws what a client is told. */
-  mustLead(id: PartitionId): Led {
+  /** As `lead`, and throws what a client is told, NOT_LEADER_OR_FOLLOWER unless this broker leads it. */
+  mustLead(id: PartitionId & { readonly journal?: number }): Led {
     const led = this.lead(id);
     if ('state' in led) return led;
-    throw new KafkaError(led.error, led.message);
+    const { error, message } = led.type === 'error' ? led : notLed(led.journal.id);
+    throw new KafkaError(error, message);
   }
 
-  forFetch(wanted: FetchPartition): Located {
+  forFetch(wanted: WantedPartition): Located {
     const led = this.lead(wanted);
     if (!('state' in led)) return led;
     const { currentLeaderEpoch, fetchOffset } = wanted;
@@ -65,10 +90,10 @@ export class Locator {
     if (currentLeaderEpoch >= 0 && currentLeaderEpoch !== journal.epoch) {
       const older = currentLeaderEpoch < journal.epoch;
       const name = older ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH';
-      return { ...error(name, `leader epoch ${currentLeaderEpoch}, this broker leads in ${journal.epoch}`), led };
+      return { ...error(name, `leader epoch ${currentLeaderEpoch}, it is led in ${journal.epoch}`), led };
     }
     const outside = fetchOffset < state.logStartOffset || fetchOffset > state.nextOffset;
-    return { type: outside ? 'outside' : 'found', journal, state };
+    return { type: outside ? 'outside' : 'found', journal, state, told: null };
   }
 }
 
@@ -83,6 +108,9 @@ export const outOfRange = (led: Led, offset: number): LocatedError => ({
 export const notConfirmed = (led: Led): LocatedError =>
   error('NOT_LEADER_OR_FOLLOWER', `this broker could not confirm that it leads journal ${led.journal.id}`);
 
+export const notLed = (journal: number): LocatedError =>
+  error('NOT_LEADER_OR_FOLLOWER', `no leader of journal ${journal} answers`);
+
 function error(name: ErrorName, message: string): LocatedError {
   return { type: 'error', error: name, message };
 }
@@ -90,9 +118,26 @@ function error(name: ErrorName, message: string): LocatedError {
 export const unknownPartition = ({ topicId, partition }: PartitionId): LocatedError =>
   error('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
 
-/** Where reading ends: the high watermark, or the last stable offset. */
+export const epochOf = ({ journal, told }: Led): number => told?.epoch ?? journal.epoch;
+
+/** The partition as it is now, as far as this broker can tell; undefined when it was deleted. */
+export function currentState({ journal, state, told }: Led): PartitionState | undefined {
+  if (told !== null || journal.role !== 'leading') return state;
+  return journal.state.partition(state.topicId, state.partition);
+}
+
+/** Undefined when nothing points into the segment any more. */
+export function referenceOf({ journal, told }: Led, segmentId: string): SegmentReference | undefined {
+  return told === null ? journal.state.segment(segmentId) : told.references.get(segmentId);
+}
+
+/** The high watermark, or the last stable offset. */
 export const readableEnd = (state: PartitionState, isolation: Isolation): number =>
   isolation === 'read_committed' ? state.lastStableOffset : state.nextOffset;
+
+/** Where reading ends. */
+export const readEnd = ({ state, told }: Led, isolation: Isolation): number =>
+  Math.min(readableEnd(state, isolation), told?.toldEnd ?? Number.POSITIVE_INFINITY);
 
 /** Bytes from `offset` to `end`, `bytesMax` at most; whole extents, so a little more than there is. */
 export function availableBytes(state: PartitionState, offset: number, end: number, bytesMax: number): number {
@@ -104,4 +149,10 @@ export function availableBytes(state: PartitionState, offset: number, end: numbe
     bytes += extent.length;
   }
   return Math.min(bytes, bytesMax);
+}
+
+/** What one partition may bring to a fetch. */
+export function availableIn({ fetchOffset, maxBytes }: FetchPartition, found: Located, isolation: Isolation): number {
+  if (found.type !== 'found') return 0;
+  return availableBytes(found.state, fetchOffset, readEnd(found, isolation), Math.max(1, maxBytes));
 }

@@ -110,7 +110,7 @@ export class Offsets {
       const extent = nextExtent(state, from, wanted);
       if (extent === undefined) return NOT_FOUND;
       from = Math.max(from, extent.baseOffset, await this.#blockStart(led, extent, from, wanted));
-      const look = await this.#look({ journal: led.journal, state }, from, wanted);
+      const look = await this.#look({ ...led, state }, from, wanted);
       if (look.type === 'found') return look.offset;
       // Records may have been deleted meanwhile, also those that were looked at.
       const before = from;
@@ -121,13 +121,13 @@ export class Offsets {
   }
 
   /** In a long extent, where the first block begins that may hold what is wanted; -1 when that is not known. */
-  async #blockStart({ state, journal }: Led, extent: Extent, from: number, { mayHold }: Wanted): Promise<number> {
+  async #blockStart(led: Led, extent: Extent, from: number, { mayHold }: Wanted): Promise<number> {
     if (!isCut(extent)) return -1;
     const { indexes } = this.#options;
-    let blocks = indexes.blocks(state, extent);
+    let blocks = indexes.blocks(led.state, extent);
     if (blocks === undefined) {
-      await indexes.load(extent, journal);
-      blocks = indexes.blocks(state, extent);
+      await indexes.load(extent, led);
+      blocks = indexes.blocks(led.state, extent);
     }
     const block = blocks?.find(({ endOffset, maxTimestamp }) => endOffset > from && mayHold(maxTimestamp));
     return block?.baseOffset ?? -1;

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import type { Applied, Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
+import { READ_AHEAD_BYTES_MAX } from '../limits.ts';
 import type { RpcRegistry } from '../rpc/method.ts';
 import { type Peers, PeerUnavailableError } from '../rpc/peers.ts';
 import { assert } from '../runtime/assert.ts';
@@ -27,7 +28,10 @@ import { IngestMetrics } from './ingest-metrics.ts';
 import { LeaderCalls } from './leader-calls.ts';
 import { Leases } from './lease.ts';
 import { Locator } from './locate.ts';
-import type { Log } from './log.ts';
+import { LocateElsewhere } from './locate-elsewhere.ts';
+import { LocateHere } from './locate-here.ts';
+import { answerLocate } from './locate-service.ts';
+import type { FetchPartition, Isolation, Log } from './log.ts';
 import { epochEnd, Offsets } from './offsets.ts';
 import { OpenTransactions } from './open-transactions.ts';
 import { IngestPressure } from './pressure.ts';
@@ -85,8 +89,6 @@ const HOOKS_MAX = 1_000_000;
 const IDLE_BYTES_MAX = 32 * 1024 * 1024;
 /** Footers of segments with long extents. */
 const INDEX_BYTES_MAX = 8 * 1024 * 1024;
-/** What is read for a sequential reader before it asks, at most: several answers, and less than the cache keeps. */
-const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Where a read is free, the kernel's cache of the files is as good as ours. */
 const cacheBytesDefault = ({ read }: ObjectPricing): number => (read > 0 ? 64 : 32) * 1024 * 1024;
@@ -147,13 +149,19 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   });
   const readAheadBytesMax = Math.min(READ_AHEAD_BYTES_MAX, cacheBytesMax / 4);
   const readAhead = new ReadAhead({ memory, reader, metrics: fetchMetrics, bytesMax: readAheadBytesMax });
-  const gatherer = new Gatherer({ runtime, memory, reader, indexes, locator, readAhead });
+  const here = new LocateHere(locator, purgatory);
+  const elsewhere = new LocateElsewhere({ brokerId, here, calls, leaders, clock });
+  const relocate = async (wanted: FetchPartition, isolation: Isolation) => {
+    const [found] = await here.locate([wanted]);
+    return found!.type === 'elsewhere' ? elsewhere.locateOne(wanted, found!.journal, isolation) : found!;
+  };
+  const gatherer = new Gatherer({ runtime, memory, reader, indexes, relocate, readAhead });
   const fetcher = new Fetcher({
     config,
     runtime,
-    locator,
+    here,
+    elsewhere,
     gatherer,
-    purgatory,
     readAhead,
     leases,
     metrics: fetchMetrics,
@@ -174,7 +182,11 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     cadence.setJournals(journals.count, clock.monotonic());
     return journal.subscribe((applied) => onApplied(journal, applied));
   });
-  if (cluster !== undefined) transactions.answerTo(cluster.registry);
+  const stopLeading = journals.whileLeading(() => () => purgatory.allChanged());
+  if (cluster !== undefined) {
+    transactions.answerTo(cluster.registry);
+    answerLocate(cluster.registry, here);
+  }
 
   return {
     pressure,
@@ -212,6 +224,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       await ingest.close();
       departures.close();
       stopFollowing();
+      stopLeading();
       abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
       tail.clear();
       cache.clear();

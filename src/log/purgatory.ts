@@ -92,6 +92,17 @@ export class Purgatory {
     }
   }
 
+  /** Who leads what has changed: every waiter looks at all that it waits for. */
+  allChanged(): void {
+    for (const waiter of this.#waiters) {
+      if (waiter.changed.length === 0) {
+        if (this.#marked.length === 0) this.#options.timers.soon(() => this.#look());
+        this.#marked.push(waiter);
+      }
+      waiter.changed = waiter.wait.partitions.map((_, index) => index);
+    }
+  }
+
   /** Ends every wait. */
   close(): void {
     this.#closed = true;

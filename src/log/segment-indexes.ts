@@ -1,9 +1,9 @@
 import { KafkaError, StorageCorruptError } from '../errors.ts';
-import type { Journal } from '../journal/journal.ts';
 import type { Extent } from '../journal/partition-state.ts';
 import type { SegmentReference } from '../segment/footer.ts';
 import { readFooter } from '../segment/read.ts';
 import type { BlockReader } from './block-reader.ts';
+import { type Led, referenceOf } from './locate.ts';
 import type { PartitionId } from './log.ts';
 import { type IndexedBlock, SegmentIndex } from './segment-index.ts';
 
@@ -38,12 +38,12 @@ export class SegmentIndexes {
   }
 
   /** Reads the footer of the segment that the extent lies in. Never rejects. */
-  load(extent: Extent, journal: Journal): Promise<IndexResult> {
+  load(extent: Extent, led: Led): Promise<IndexResult> {
     if (extent.source.type !== 'segment') return Promise.resolve({ type: 'gone' });
     const { segmentId } = extent.source;
     const known = this.#loading.get(segmentId);
     if (known !== undefined) return known;
-    const reference = journal.state.segment(segmentId);
+    const reference = referenceOf(led, segmentId);
     if (reference === undefined) return Promise.resolve({ type: 'gone' });
     const loading = this.#read(reference)
       .catch((cause: unknown): IndexResult => ({ type: 'failed', cause }))

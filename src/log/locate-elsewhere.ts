@@ -1,0 +1,219 @@
+/**
+ * Locates partitions that other brokers lead. Of each leader everything is asked in one call. Where one leader has all
+ * partitions of a fetch, that call is the long poll; else all are asked first, and when that is not enough each waits for
+ * its own, as this broker does for what it leads: the first that has enough ends the others.
+ *
+ * A leader that is away holds up what it leads, not the others: its partitions are asked for again when another broker
+ * takes over, and fail retriably when the fetch has waited for as long as it may.
+ */
+
+import type { Leaders } from '../cluster/members.ts';
+import { toKafkaError } from '../errors.ts';
+import { SharedExtentList } from '../journal/extent-list.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { PartitionState } from '../journal/partition-state.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { isLeaderAway, LEADER_CALL_TIMEOUT_MS, type LeaderCalls } from './leader-calls.ts';
+import { availableIn, type Elsewhere, type Led, type Located, notLed, type WantedPartition } from './locate.ts';
+import { LOCATE, type ToldPartition } from './locate-codec.ts';
+import { available, type LocateHere, type LocateQuestion } from './locate-here.ts';
+import type { Isolation, Watermarks } from './log.ts';
+
+export interface LocateElsewhereOptions {
+  readonly brokerId: number;
+  readonly here: LocateHere;
+  readonly calls: LeaderCalls;
+  readonly leaders: Leaders;
+  readonly clock: Clock;
+}
+
+/** A leader that is away is asked again after this, if nothing else is heard. */
+const AGAIN_MS = 200;
+
+/** The partitions of a question that one broker leads, by their places in it. */
+type Groups = Map<number, number[]>;
+
+export type FoundOrError = Exclude<Located, Elsewhere>;
+
+export class LocateElsewhere {
+  readonly #options: LocateElsewhereOptions;
+
+  constructor(options: LocateElsewhereOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Completes `located`, of which something is elsewhere, and waits until `endMs` of the monotonic clock for enough. Rejects
+   * when aborted.
+   */
+  async locate(
+    question: LocateQuestion,
+    located: readonly Located[],
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<FoundOrError[]> {
+    const { here, clock } = this.#options;
+    let result = [...located];
+    for (;;) {
+      const asked = this.#group(result, (found) => found.type === 'elsewhere');
+      const leftMs = Math.max(0, endMs - clock.monotonic());
+      const isAlone = asked.size === 1 && asked.values().next().value!.length === result.length;
+      await this.#askEach(question, result, asked, isAlone ? leftMs : 0, signal);
+      if (this.#isDone(question, result, endMs)) return result.map(failedIfElsewhere);
+      await this.#waitForAny(question, result, endMs, signal);
+      const again = await here.locate(question.partitions);
+      result = result.map((found, index) =>
+        isKnown(found) && again[index]!.type === 'elsewhere' ? found : again[index]!,
+      );
+      if (this.#isDone(question, result, endMs)) return result.map(failedIfElsewhere);
+    }
+  }
+
+  /** One partition, without waiting for records. */
+  async locateOne(wanted: WantedPartition, journal: Journal, isolation: Isolation): Promise<FoundOrError> {
+    const question: LocateQuestion = { partitions: [wanted], minBytes: 0, isolation };
+    const never = new AbortController().signal;
+    const endMs = this.#options.clock.monotonic();
+    const [found] = await this.locate(question, [{ type: 'elsewhere', journal }], endMs, never);
+    return found!;
+  }
+
+  #isDone(question: LocateQuestion, result: readonly Located[], endMs: number): boolean {
+    if (this.#options.clock.monotonic() >= endMs) return true;
+    if (result.some(({ type }) => type === 'error')) return true;
+    const bytes = available(question, result);
+    return bytes >= question.minBytes || (bytes > 0 && result.some(({ type }) => type === 'elsewhere'));
+  }
+
+  #group(result: readonly Located[], choose: (found: Located) => boolean): Groups {
+    const { leaders, brokerId } = this.#options;
+    const groups: Groups = new Map();
+    for (const [index, found] of result.entries()) {
+      if (!choose(found) || found.type === 'error') continue;
+      const leader = leaders.of(found.journal.id)?.brokerId ?? brokerId;
+      // This broker is believed to lead and does not: whoever does will be heard of.
+      if (leader === brokerId) continue;
+      const known = groups.get(leader);
+      if (known === undefined) groups.set(leader, [index]);
+      else known.push(index);
+    }
+    return groups;
+  }
+
+  async #askEach(
+    question: LocateQuestion,
+    result: Located[],
+    groups: Groups,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asking = [...groups].map(([brokerId, indexes]) =>
+      this.#ask(question, result, brokerId, indexes, question.minBytes, waitMs, signal),
+    );
+    await Promise.all(asking);
+  }
+
+  /** Puts what the leader tells into `result`; one that is away leaves its partitions elsewhere. */
+  async #ask(
+    { partitions, isolation }: LocateQuestion,
+    result: Located[],
+    brokerId: number,
+    indexes: readonly number[],
+    minBytes: number,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asked = indexes.map((index) => ({ ...partitions[index]!, journal: journalOf(result[index]!).id }));
+    const request = { minBytes, maxWaitMs: waitMs, isolation, partitions: asked };
+    try {
+      const told = await this.#options.calls.call(brokerId, LOCATE, request, signal, waitMs + LEADER_CALL_TIMEOUT_MS);
+      for (const [at, index] of indexes.entries()) {
+        result[index] = locatedBy(told[at]!, journalOf(result[index]!), partitions[index]!);
+      }
+    } catch (cause) {
+      signal.throwIfAborted();
+      const error = toKafkaError(cause);
+      if (error === null) throw cause;
+      for (const index of indexes) {
+        const journal = journalOf(result[index]!);
+        if (isLeaderAway(cause)) result[index] = { type: 'elsewhere', journal };
+        else result[index] = { type: 'error', error: error.error, message: error.message };
+      }
+    }
+  }
+
+  /** Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. */
+  async #waitForAny(question: LocateQuestion, result: Located[], endMs: number, signal: AbortSignal): Promise<void> {
+    const { here, calls, clock } = this.#options;
+    const { partitions, isolation, minBytes } = question;
+    const leftMs = Math.max(0, endMs - clock.monotonic());
+    const ended = new AbortController();
+    const either = AbortSignal.any([signal, ended.signal]);
+    const total = available(question, result);
+    const waits: Promise<unknown>[] = [];
+    for (const [brokerId, indexes] of this.#group(result, isTold)) {
+      let own = 0;
+      for (const index of indexes) own += availableIn(partitions[index]!, result[index]!, isolation);
+      const enough = Math.max(1, minBytes - (total - own));
+      waits.push(this.#ask(question, result, brokerId, indexes, enough, leftMs, either));
+    }
+    if (result.some((found) => found.type === 'found' && !isTold(found))) {
+      waits.push(here.wait(question, result, leftMs, either));
+    }
+    const away = result.flatMap((found) => (found.type === 'elsewhere' ? [found.journal.id] : []));
+    if (away.length > 0) waits.push(calls.leaderChange(away, Math.min(AGAIN_MS, leftMs), either));
+    const first = Promise.race(waits);
+    try {
+      await first;
+    } finally {
+      ended.abort();
+      await Promise.allSettled(waits);
+    }
+    signal.throwIfAborted();
+  }
+}
+
+const isTold = (found: Located): boolean => found.type === 'found' && found.told !== null;
+
+/** Something that its leader said. */
+const isKnown = (found: Located): boolean => found.type === 'error' || isTold(found);
+
+function journalOf(found: Located): Journal {
+  if (found.type === 'error') throw new TypeError('an error has no journal');
+  return found.journal;
+}
+
+const failedIfElsewhere = (found: Located): FoundOrError =>
+  found.type === 'elsewhere' ? notLed(found.journal.id) : found;
+
+function locatedBy(told: ToldPartition, journal: Journal, wanted: WantedPartition): Located {
+  if (told.type === 'error') {
+    const { error, message, watermarks } = told;
+    if (error === 'NOT_LEADER_OR_FOLLOWER') return { type: 'elsewhere', journal };
+    return { type: 'error', error, message, ...(watermarks && { led: ledBy(journal, wanted, watermarks) }) };
+  }
+  const { extents, aborted, toldEnd } = told;
+  const { state } = ledBy(journal, wanted, told);
+  const references = new Map(told.references.map((reference) => [reference.id, reference]));
+  return {
+    type: 'found',
+    journal,
+    state: { ...state, extents: SharedExtentList.of(extents), abortedTransactions: aborted },
+    told: { epoch: told.leaderEpoch, toldEnd, references },
+  };
+}
+
+/** A partition of which no more than its watermarks is known. */
+function ledBy(journal: Journal, { topicId, partition }: WantedPartition, watermarks: Watermarks): Led {
+  const { logStartOffset, highWatermark, lastStableOffset, leaderEpoch } = watermarks;
+  const state: PartitionState = {
+    ...{ topicId, partition, logStartOffset, lastStableOffset },
+    nextOffset: highWatermark,
+    unstable: [],
+    abortedTransactions: [],
+    extents: SharedExtentList.empty,
+    bytes: 0,
+    epochs: [],
+  };
+  return { journal, state, told: { epoch: leaderEpoch, toldEnd: Number.POSITIVE_INFINITY, references: new Map() } };
+}
