@@ -22,6 +22,8 @@ interface Setting {
   /** Of a text, and what it says in words. */
   readonly pattern?: RegExp;
   readonly form?: string;
+  /** Never shown: neither in errors nor to those who ask for the configuration. */
+  readonly secret?: true;
 }
 
 const milliseconds = (value: number, doc: string) => ({ type: 'integer', default: value, min: 1, doc }) as const;
@@ -76,6 +78,14 @@ export const SETTINGS = {
     default: 'millrace',
     flag: '--cluster',
     doc: 'Cluster id; every key in both stores starts with it.',
+  },
+  'cluster.secret': {
+    type: 'string',
+    default: '',
+    secret: true,
+    pattern: /^(?:.{16,})?$/s,
+    form: 'at least 16 characters, for example what `openssl rand -base64 32` prints',
+    doc: 'What brokers of a cluster prove to each other that they know; needed when `--internal` is beyond loopback.',
   },
   zone: { type: 'string', default: '', flag: '--zone', doc: 'Availability zone, reported as the rack of this broker.' },
   'insecure.listen': {
@@ -411,8 +421,9 @@ export function parseConfig(given: Given, environment: Readonly<Record<string, s
 }
 
 function parseSetting(name: SettingName, setting: Setting, raw: string | boolean): string | number | boolean {
+  const value = setting.secret ? `${String(raw).length} characters` : JSON.stringify(raw);
   const refuse = (why: string) =>
-    new StartupError(`${setting.flag ?? name} (${environmentName(name)}) is ${JSON.stringify(raw)}: ${why}`);
+    new StartupError(`${setting.flag ?? name} (${environmentName(name)}) is ${value}: ${why}`);
   switch (setting.type) {
     case 'boolean':
       if (typeof raw === 'boolean') return raw;
@@ -453,6 +464,9 @@ export function parseAddress(
 
 /** As `parseAddress` reads it. */
 export const formatAddress = ({ host, port }: Address): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 
 function checkTogether(config: Config): void {
   if (config.store !== '' && !/^s3:\/\/[^/]+(\/.*)?$/.test(config.store)) {

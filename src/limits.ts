@@ -113,3 +113,10 @@ export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 
 /** Offsets, timestamps and producer ids are JavaScript numbers; all of Kafka's fit. */
 export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
+
+/** One message between brokers: the largest record batch, and room for what else is said. */
+export const RPC_FRAME_BYTES_MAX = 96 * MIB;
+/** Questions to one broker that are not answered, long polls included; and questions of one broker in work. */
+export const RPC_CALLS_IN_FLIGHT_MAX = 8_192;
+/** Bytes for one broker that the kernel has not taken: a network that is slower than that for a second is no network. */
+export const RPC_WAITING_BYTES_MAX = 128 * MIB;

@@ -13,7 +13,7 @@ import { Placements } from './cluster/placements.ts';
 import { agreeOnFormat, agreeOnJournals, type NewBroker, registerBroker } from './cluster/registration.ts';
 import { StoreClock } from './cluster/store-clock.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
-import { type Address, type Config, parseAddress } from './config.ts';
+import { type Address, type Config, isLoopback, parseAddress } from './config.ts';
 import { type Coordinators, openCoordinators } from './coordinator/coordinators.ts';
 import { StartupError, StorageCorruptError } from './errors.ts';
 import type { HttpServer } from './http/server.ts';
@@ -232,9 +232,6 @@ function ownHost(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   return addresses.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
 }
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 
 function readiness(journals: readonly Journal[]) {
   const idle = journals.find(({ role }) => role !== 'leading');

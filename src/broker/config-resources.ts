@@ -26,11 +26,12 @@ export const CONFIG_SOURCE = {
 } as const;
 
 /** Kafka's ConfigEntry.ConfigType as numbered on the wire. */
-const CONFIG_TYPE = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, DOUBLE: 6, LIST: 7 } as const;
+const CONFIG_TYPE = { BOOLEAN: 1, STRING: 2, INT: 3, LONG: 5, DOUBLE: 6, LIST: 7, PASSWORD: 9 } as const;
 
 interface Synonym {
   readonly name: string;
-  readonly value: string;
+  /** Null where it is a secret. */
+  readonly value: string | null;
   readonly source: number;
 }
 
@@ -167,9 +168,19 @@ function settingSynonyms(setting: SettingName, config: Config): Synonym[] {
 
 const SETTING_TYPE = { boolean: 'BOOLEAN', integer: 'LONG', address: 'STRING', string: 'STRING' } as const;
 
+/** That it is set may be known, not to what. */
+const hidden = (config: DescribedConfig): DescribedConfig => ({
+  ...config,
+  value: null,
+  isSensitive: true,
+  synonyms: config.synonyms.map((synonym) => ({ ...synonym, value: null })),
+  configType: CONFIG_TYPE.PASSWORD,
+});
+
 function describeSetting(setting: SettingName, config: Config): DescribedConfig {
   const { type, doc } = SETTINGS[setting];
   const synonyms = settingSynonyms(setting, config);
   const definition = { type: SETTING_TYPE[type], default: '', doc };
-  return { ...described(kafkaName(setting), definition, synonyms, ''), readOnly: true };
+  const shown = { ...described(kafkaName(setting), definition, synonyms, ''), readOnly: true };
+  return 'secret' in SETTINGS[setting] ? hidden(shown) : shown;
 }

@@ -11,13 +11,13 @@
 import type { Socket } from 'node:net';
 import type { Address } from '../config.ts';
 import type { Clock, TimerHandle, Timers } from '../runtime/clock.ts';
+import type { LogLimiter } from '../runtime/log-limiter.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
 import type { ByteGate, Gate } from './byte-gate.ts';
 import { FrameAssembler, FrameError } from './frame-assembler.ts';
 import type { FrameMemory } from './frame-memory.ts';
 import type { Turn } from './handler.ts';
-import type { LogLimiter } from './log-limiter.ts';
 import { type OutgoingResponse, ResponseWriter } from './response-writer.ts';
 import type { Outcome, Peer, Router } from './router.ts';
 import { type SocketReads, takeSocket } from './socket-reads.ts';

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Address } from '../config.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
+import { LogLimiter } from '../runtime/log-limiter.ts';
 import { BrokerMetrics } from './broker-metrics.ts';
 import { ByteGate } from './byte-gate.ts';
 import { Connection, type ConnectionHost, peerHost } from './connection.ts';
@@ -12,7 +13,6 @@ import { hasOthers } from './draining.ts';
 import { Entrance } from './entrance.ts';
 import { FrameMemory } from './frame-memory.ts';
 import type { Broker } from './handler.ts';
-import { LogLimiter } from './log-limiter.ts';
 import { ConnectionLimits } from './quotas/connection-limits.ts';
 import { Router } from './router.ts';
 import { HANDLERS } from './served.ts';

@@ -70,7 +70,7 @@ function knock(from: Station & { readonly transport: Transport }) {
       outcome = 'connected';
     },
     (cause) => {
-      outcome = cause.code ?? cause.message;
+      outcome = cause.problem;
     },
   );
   return { connecting, aborter, outcome: () => outcome };
@@ -174,12 +174,12 @@ describe('connecting', () => {
     const near = station(1);
     const nobody = knock(near);
     await elapse(5);
-    expect(nobody.outcome()).toBe('ECONNREFUSED');
+    expect(nobody.outcome()).toBe('refused');
     const { far } = await meet();
     far.gate.kill();
     const dead = knock(near);
     await elapse(5);
-    expect(dead.outcome()).toBe('ECONNREFUSED');
+    expect(dead.outcome()).toBe('refused');
   });
 
   test('to a frozen process hangs until it thaws', async () => {
@@ -200,7 +200,7 @@ describe('connecting', () => {
     await elapse(100);
     aborter.abort(new Error('given up'));
     await elapse(1);
-    expect(outcome()).toBe('given up');
+    expect(outcome()).toBe('failed');
     far.gate.thaw();
     await elapse(10);
     expect(accepted[1]!.closedBecause).not.toBeNull();

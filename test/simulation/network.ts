@@ -11,7 +11,7 @@
  */
 import type { Address } from '../../src/config.ts';
 import { StartupError } from '../../src/errors.ts';
-import type { Channel, Transport, TransportListener } from '../../src/rpc/transport.ts';
+import { type Channel, ConnectError, type Transport, type TransportListener } from '../../src/rpc/transport.ts';
 import type { Gate } from './gate.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedTime } from './simulated-time.ts';
@@ -169,8 +169,8 @@ export class SimulatedNetwork {
   #connect(station: Station, address: Address, signal: AbortSignal): Promise<Channel> {
     const key = addressKey(address);
     return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const onAbort = () => reject(signal.reason);
+      const onAbort = () => reject(new ConnectError('failed', `${key} does not answer`, { cause: signal.reason }));
+      if (signal.aborted) return onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
       const settled = () => signal.removeEventListener('abort', onAbort);
       this.#knock({
@@ -204,7 +204,7 @@ export class SimulatedNetwork {
       const found = this.#listening.get(key);
       const backMs = this.#latency(place, station.place);
       if (found === undefined) {
-        const refused = Object.assign(new Error(`connect ECONNREFUSED ${key}`), { code: 'ECONNREFUSED' });
+        const refused = new ConnectError('refused', `nobody listens on ${key}`);
         time.after(backMs, () => station.gate.enter(() => reject(refused)));
         return;
       }
@@ -260,6 +260,7 @@ type Parcel =
 class ChannelEnd implements Channel {
   onFrame: (frame: Buffer) => void = () => {};
   onClose: (why: string) => void = () => {};
+  receivedBytes = 0;
   readonly #network: SimulatedNetwork;
   readonly #options: NetworkOptions;
   readonly #station: Station;
@@ -285,6 +286,10 @@ class ChannelEnd implements Channel {
     return this.#station.place;
   }
 
+  get remote(): string {
+    return this.#other!.#station.name;
+  }
+
   get waitingBytes(): number {
     return Math.max(0, this.#unreadBytes - KERNEL_BUFFER_BYTES);
   }
@@ -297,9 +302,10 @@ class ChannelEnd implements Channel {
     this.#station.gate.onDeath(() => this.#died());
   }
 
-  send(parts: readonly Uint8Array[]): void {
-    if (!this.#open) return;
-    const bytes = Buffer.concat(parts);
+  send(parts: readonly Uint8Array[], onTaken?: () => void): void {
+    const bytes = this.#open ? Buffer.concat(parts) : null;
+    onTaken?.();
+    if (bytes === null) return;
     this.#unreadBytes += bytes.length;
     this.#push({ type: 'frame', bytes, at: this.#arrival() });
   }
@@ -386,6 +392,7 @@ class ChannelEnd implements Channel {
       this.#unreadBytes -= parcel.bytes.length;
       if (!other.#open) return;
       this.#network.countFrame();
+      other.receivedBytes += parcel.bytes.length;
       other.onFrame(parcel.bytes);
     } else if (other.#open) {
       other.#ends();

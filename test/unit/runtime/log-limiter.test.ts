@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LogLimiter } from '../../../src/broker/log-limiter.ts';
+import { LogLimiter } from '../../../src/runtime/log-limiter.ts';
 import { type LogFields, silentLogger } from '../../../src/runtime/logger.ts';
 
 test('a kind of warning is written once a second, with the number of those left out', () => {

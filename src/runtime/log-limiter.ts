@@ -1,5 +1,5 @@
-import type { Clock } from '../runtime/clock.ts';
-import type { LogFields, Logger } from '../runtime/logger.ts';
+import type { Clock } from './clock.ts';
+import type { LogFields, Logger } from './logger.ts';
 
 const INTERVAL_MS = 1_000;
 

@@ -1,0 +1,107 @@
+/**
+ * How two brokers meet: the opener of a connection says hello, the other end says hello or why not. Both look at the
+ * other's hello and tell it in a sentence when they cannot work together.
+ */
+import type { TimerHandle, Timers } from '../runtime/clock.ts';
+import type { Channel } from './transport.ts';
+import { KIND, worded } from './wire.ts';
+
+/** How long either end waits for the other's hello. */
+export const HELLO_MS = 3_000;
+
+export interface Hello {
+  readonly format: number;
+  readonly minor: number;
+  readonly clusterId: string;
+  /** Of both stores. */
+  readonly incarnation: string;
+  readonly brokerId: number;
+  /** 0 while the broker is not registered yet. */
+  readonly brokerEpoch: number;
+  /** Of the program, as `package.json` has it. */
+  readonly version: string;
+}
+
+/** The opener's hello says more. */
+export interface OpeningHello extends Hello {
+  /** Whom it wants to meet: an older instance of that broker learns so that it was succeeded. */
+  readonly to: { readonly brokerId: number; readonly brokerEpoch: number } | null;
+  /** It only wants to know who answers. */
+  readonly probe: boolean;
+}
+
+/** Throws Error when these bytes are no hello. Unknown fields are those of a later minor. */
+export function readHello(frame: Buffer): OpeningHello {
+  const hello = JSON.parse(frame.toString('utf8', 1)) as Partial<OpeningHello>;
+  const numbers = [hello.format, hello.minor, hello.brokerId, hello.brokerEpoch];
+  const texts = [hello.clusterId, hello.incarnation, hello.version];
+  if (!numbers.every(Number.isSafeInteger) || !texts.every((text) => typeof text === 'string')) {
+    throw new Error('a hello lacks what belongs to it');
+  }
+  return { ...(hello as Hello), to: hello.to ?? null, probe: hello.probe === true };
+}
+
+/** Why `own` cannot work with `other`, for people at both ends; null when it can. A later minor is fine. */
+export function mismatch(own: Hello, other: Hello): string | null {
+  const us = `broker ${own.brokerId}`;
+  const them = `broker ${other.brokerId}`;
+  if (own.format !== other.format) {
+    return `${them} (version ${other.version}) speaks format ${other.format} of the internal protocol, ${us} (version ${own.version}) format ${own.format}: stop one of them, and run versions in one cluster that share a format`;
+  }
+  if (own.clusterId !== other.clusterId) {
+    return `${them} belongs to cluster ${other.clusterId}, ${us} to cluster ${own.clusterId}: give both the same --cluster, or --internal addresses that are not each other's`;
+  }
+  if (own.incarnation !== other.incarnation) {
+    return `${them} works on stores of incarnation ${other.incarnation}, ${us} on ${own.incarnation}, and both say that they are cluster ${own.clusterId}: give both the same --store and --table`;
+  }
+  return null;
+}
+
+export const helloFrame = (hello: Hello | OpeningHello): Buffer => worded(KIND.hello, JSON.stringify(hello));
+
+/** Ends a connection with a sentence for the people at the other end. */
+export function refuse(channel: Channel, sentence: string): void {
+  channel.send([worded(KIND.refused, sentence)]);
+  channel.close(sentence);
+}
+
+/** `told`: the other end said why not. `mismatch`: this end did. `lost`: nobody said anything. */
+export type MeetingProblem = 'told' | 'mismatch' | 'lost';
+
+export interface Meeting {
+  onMet(other: Hello): void;
+  onFailed(problem: MeetingProblem, why: string): void;
+}
+
+/** The opener's part. One of the callbacks is called, once; the channel's callbacks are free to be set then. */
+export function meet(channel: Channel, own: OpeningHello, timers: Timers, { onMet, onFailed }: Meeting): void {
+  let timer: TimerHandle | null = null;
+  let over = false;
+  const end = (problem: MeetingProblem, why: string) => {
+    if (over) return;
+    over = true;
+    timer?.cancel();
+    if (problem === 'mismatch') refuse(channel, why);
+    else channel.close(why);
+    onFailed(problem, why);
+  };
+  channel.onClose = (why) => end('lost', why);
+  channel.onFrame = (frame) => {
+    if (over) return;
+    if (frame[0] === KIND.refused) return end('told', frame.toString('utf8', 1));
+    let other: Hello;
+    try {
+      if (frame[0] !== KIND.hello) throw new Error(`frame of kind ${frame[0]} instead of a hello`);
+      other = readHello(frame);
+    } catch (cause) {
+      return end('lost', `${channel.remote} speaks no hello: ${cause instanceof Error ? cause.message : cause}`);
+    }
+    const problem = own.probe ? null : mismatch(own, other);
+    if (problem !== null) return end('mismatch', problem);
+    over = true;
+    timer?.cancel();
+    onMet(other);
+  };
+  timer = timers.after(HELLO_MS, () => end('lost', `${channel.remote} does not say hello`));
+  channel.send([helloFrame(own)]);
+}

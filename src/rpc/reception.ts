@@ -1,0 +1,131 @@
+/**
+ * Connections that other brokers opened: each says hello, and is served when it may work with this one. A broker has one
+ * connection here, the last that it opened; of two instances with one id the newer stays.
+ */
+import type { TimerHandle } from '../runtime/clock.ts';
+import type { LogLimiter } from '../runtime/log-limiter.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { HELLO_MS, type Hello, helloFrame, mismatch, type OpeningHello, readHello, refuse } from './hello.ts';
+import type { PeerEvents } from './peer-events.ts';
+import type { RpcMetrics } from './rpc-metrics.ts';
+import { type Served, ServingConnection } from './serving.ts';
+import type { Channel } from './transport.ts';
+import { KIND } from './wire.ts';
+
+/** Who opened a connection closes it itself when it hears nothing; after so long this end does. */
+const SILENCE_MS = 3_000;
+
+export interface ReceptionHost {
+  readonly runtime: Runtime;
+  readonly metrics: RpcMetrics;
+  readonly limited: LogLimiter;
+  readonly handlers: ReadonlyMap<number, Served>;
+  /** Null until this broker is registered. */
+  readonly events: PeerEvents | null;
+  hello(): Hello;
+}
+
+export class Reception {
+  readonly #host: ReceptionHost;
+  readonly #strangers = new Set<Channel>();
+  readonly #serving = new Map<number, ServingConnection>();
+  #closed = false;
+
+  constructor(host: ReceptionHost) {
+    this.#host = host;
+  }
+
+  accept(channel: Channel): void {
+    if (this.#closed) {
+      refuse(channel, 'the broker stops');
+      return;
+    }
+    let timer: TimerHandle | null = null;
+    const leave = () => {
+      timer?.cancel();
+      this.#strangers.delete(channel);
+    };
+    this.#strangers.add(channel);
+    channel.onClose = leave;
+    channel.onFrame = (frame) => {
+      leave();
+      channel.onClose = () => {};
+      channel.onFrame = () => {};
+      let hello: OpeningHello;
+      try {
+        if (frame[0] !== KIND.hello) throw new Error(`frame of kind ${frame[0]} instead of a hello`);
+        hello = readHello(frame);
+      } catch (cause) {
+        channel.close(`${channel.remote} speaks no hello: ${cause instanceof Error ? cause.message : cause}`);
+        return;
+      }
+      this.#greet(channel, hello);
+    };
+    timer = this.#host.runtime.timers.after(HELLO_MS, () => channel.close(`${channel.remote} does not say hello`));
+  }
+
+  watch(now: number): void {
+    for (const serving of [...this.#serving.values()]) {
+      const silentMs = serving.silentMs(now);
+      if (silentMs > SILENCE_MS) serving.close(`no word for ${Math.round(silentMs)} ms`, false);
+    }
+  }
+
+  forgive(ms: number): void {
+    for (const serving of this.#serving.values()) serving.forgive(ms);
+  }
+
+  close(why: string): void {
+    this.#closed = true;
+    for (const channel of [...this.#strangers]) channel.close(why);
+    for (const serving of [...this.#serving.values()]) serving.close(why, true);
+  }
+
+  #greet(channel: Channel, hello: OpeningHello): void {
+    const own = this.#host.hello();
+    if (hello.probe) {
+      channel.send([helloFrame(own)]);
+      channel.close('that was a probe');
+      return;
+    }
+    const { events } = this.#host;
+    const why = mismatch(own, hello) ?? this.#unwelcome(own, hello);
+    if (why !== null || events === null) {
+      if (events !== null) this.#host.limited.warn('a broker was refused', { remote: channel.remote, why });
+      refuse(channel, why ?? `broker ${own.brokerId} is starting`);
+      return;
+    }
+    const { brokerId, brokerEpoch } = hello;
+    this.#serving.get(brokerId)?.close('the broker opened another connection', false);
+    const { runtime, metrics, handlers } = this.#host;
+    const serving = new ServingConnection(channel, hello, {
+      runtime,
+      metrics,
+      handlers,
+      onPing: (from, payload) => events.onPing(from, payload),
+      onClosed: (cause) => {
+        if (this.#serving.get(brokerId) === serving) this.#serving.delete(brokerId);
+        runtime.logger.debug({ broker: brokerId, epoch: brokerEpoch, why: cause }, 'a connection of a broker ended');
+      },
+    });
+    this.#serving.set(brokerId, serving);
+    channel.send([helloFrame(own)]);
+  }
+
+  /** Why this instance of a broker is not served, although it belongs to the cluster. */
+  #unwelcome(own: Hello, { brokerId, brokerEpoch, to }: OpeningHello): string | null {
+    const { events } = this.#host;
+    if (brokerId === own.brokerId) {
+      if (own.brokerEpoch > 0 && brokerEpoch > own.brokerEpoch) events?.onSuperseded(brokerEpoch);
+      return `epoch ${brokerEpoch} and epoch ${own.brokerEpoch} of broker ${brokerId} run at once: give each broker an id of its own`;
+    }
+    if (events === null || brokerEpoch === 0) return null;
+    if (to?.brokerId === own.brokerId && to.brokerEpoch > own.brokerEpoch) {
+      events.onSuperseded(to.brokerEpoch);
+      return `this is epoch ${own.brokerEpoch} of broker ${own.brokerId}, which epoch ${to.brokerEpoch} succeeded`;
+    }
+    const known = this.#serving.get(brokerId)?.other.brokerEpoch ?? 0;
+    if (known <= brokerEpoch) return null;
+    return `epoch ${brokerEpoch} of broker ${brokerId} was succeeded by epoch ${known}: stop it, or give it an id of its own`;
+  }
+}

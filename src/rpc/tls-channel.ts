@@ -1,0 +1,79 @@
+import type { TLSSocket } from 'node:tls';
+import { RPC_FRAME_BYTES_MAX } from '../limits.ts';
+import type { TimerHandle, Timers } from '../runtime/clock.ts';
+import { FrameReader } from './frame-reader.ts';
+import { FrameWriter } from './frame-writer.ts';
+import type { Channel } from './transport.ts';
+
+/** How long `close` waits for the other end to take what was sent before. */
+const LINGER_MS = 500;
+
+export class TlsChannel implements Channel {
+  readonly remote: string;
+  onFrame: (frame: Buffer) => void = () => {};
+  onClose: (why: string) => void = () => {};
+  receivedBytes = 0;
+  readonly #socket: TLSSocket;
+  readonly #timers: Timers;
+  readonly #reader: FrameReader;
+  readonly #writer: FrameWriter;
+  #lingerTimer: TimerHandle | null = null;
+  #closed = false;
+
+  /** Of a socket that is through with its handshake. */
+  constructor(socket: TLSSocket, timers: Timers) {
+    this.#socket = socket;
+    this.#timers = timers;
+    this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#reader = new FrameReader(RPC_FRAME_BYTES_MAX, (frame) => {
+      if (!this.#closed) this.onFrame(frame);
+    });
+    this.#writer = new FrameWriter(socket, timers);
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('error', (cause) => this.#end(cause.message));
+    socket.on('end', () => this.#end('the other end closed the connection'));
+    socket.on('close', () => {
+      this.#end('the connection was cut');
+      this.#lingerTimer?.cancel();
+      this.#writer.close();
+    });
+  }
+
+  get waitingBytes(): number {
+    return this.#writer.waitingBytes;
+  }
+
+  send(parts: readonly Uint8Array[], onTaken: (() => void) | null = null): void {
+    if (this.#closed) onTaken?.();
+    else this.#writer.send(parts, onTaken);
+  }
+
+  close(why: string): void {
+    if (this.#closed) return;
+    this.#writer.drain(() => this.#socket.end());
+    this.#lingerTimer = this.#timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
+    this.#finish(why);
+  }
+
+  #take(chunk: Buffer): void {
+    this.receivedBytes += chunk.length;
+    if (this.#closed) return;
+    try {
+      this.#reader.feed(chunk);
+    } catch (cause) {
+      this.#end(cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  /** Ends at once: nobody is there any more, or nothing that it says can be understood. */
+  #end(why: string): void {
+    this.#socket.destroy();
+    if (!this.#closed) this.#finish(why);
+  }
+
+  #finish(why: string): void {
+    this.#closed = true;
+    this.onClose(why);
+  }
+}

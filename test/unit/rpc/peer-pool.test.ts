@@ -1,0 +1,332 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { KafkaError } from '../../../src/errors.ts';
+import { PeerUnavailableError } from '../../../src/rpc/peers.ts';
+import { ECHO, TestCluster, WAIT } from './brokers.ts';
+
+let cluster: TestCluster;
+beforeEach(() => {
+  cluster = new TestCluster();
+});
+
+const LONG = { timeoutMs: 60_000 };
+
+/** Settles time until the promise is, too. */
+async function outcome(promise: Promise<unknown>): Promise<unknown> {
+  const settled = promise.catch((cause: unknown) => cause);
+  await cluster.runtime.advance(10);
+  return settled;
+}
+
+describe('calls', () => {
+  test('are answered, both ways', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    expect(await outcome(a.pool.call(2, ECHO, 'to b', LONG))).toBe('to b');
+    expect(await outcome(b.pool.call(1, ECHO, 'to a', LONG))).toBe('to a');
+  });
+
+  test('a broker may call itself', async () => {
+    const a = await cluster.broker(1);
+    expect(await outcome(a.pool.call(1, ECHO, 'me', LONG))).toBe('me');
+  });
+
+  test('reach their handlers in the order in which they were made', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    const came: string[] = [];
+    b.pool.handle(WAIT, async (text) => {
+      came.push(text);
+      return '';
+    });
+    await cluster.meet(a, b);
+    const wanted = Array.from({ length: 100 }, (_, at) => `call ${at}`);
+    await outcome(Promise.all(wanted.map((text) => a.pool.call(2, WAIT, text, LONG))));
+    expect(came).toEqual(wanted);
+  });
+
+  test('tell the handler who calls', async () => {
+    const [a, b] = [await cluster.broker(1, { brokerEpoch: 7 }), await cluster.broker(2)];
+    b.pool.handle(WAIT, (_, { from }) => JSON.stringify(from));
+    await cluster.meet(a, b);
+    expect(await outcome(a.pool.call(2, WAIT, '', LONG))).toBe('{"brokerId":1,"brokerEpoch":7}');
+  });
+
+  test.each([
+    true,
+    false,
+  ])('an error of the handler arrives with its name, message and noSideEffects %s', async (noSideEffects) => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    b.pool.handle(WAIT, () => {
+      throw new KafkaError('INVALID_TXN_STATE', 'not now', { noSideEffects });
+    });
+    await cluster.meet(a, b);
+    const error = await outcome(a.pool.call(2, WAIT, '', LONG));
+    expect(error).toBeInstanceOf(KafkaError);
+    expect(error).toMatchObject({ error: 'INVALID_TXN_STATE', message: 'not now', noSideEffects });
+  });
+
+  test('a bug of the handler is UNKNOWN_SERVER_ERROR, and tells nothing', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    b.pool.handle(WAIT, async () => {
+      throw new TypeError('x is undefined');
+    });
+    await cluster.meet(a, b);
+    const error = await outcome(a.pool.call(2, WAIT, '', LONG));
+    expect(error).toMatchObject({ error: 'UNKNOWN_SERVER_ERROR', message: 'test.wait failed', noSideEffects: false });
+  });
+
+  test('a handler that has no connection to a third broker says so as such', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    b.pool.handle(WAIT, () => b.pool.call(3, ECHO, '', LONG));
+    await cluster.meet(a, b);
+    const error = await outcome(a.pool.call(2, WAIT, '', LONG));
+    expect(error).toBeInstanceOf(PeerUnavailableError);
+    expect(error).toMatchObject({ sent: false });
+  });
+
+  test('a method that the other end does not know is UNSUPPORTED_VERSION', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    const error = await outcome(a.pool.call(2, WAIT, '', LONG));
+    expect(error).toMatchObject({ error: 'UNSUPPORTED_VERSION', noSideEffects: true });
+  });
+
+  test('to a broker that is not connected are refused at once, unsent', async () => {
+    const a = await cluster.broker(1);
+    a.pool.want([{ brokerId: 2, address: { host: 'b', port: 1 } }]);
+    await expect(a.pool.call(2, ECHO, '', LONG)).rejects.toMatchObject({
+      error: 'NOT_LEADER_OR_FOLLOWER',
+      sent: false,
+    });
+    await expect(a.pool.call(3, ECHO, '', LONG)).rejects.toMatchObject({
+      error: 'NOT_LEADER_OR_FOLLOWER',
+      sent: false,
+    });
+  });
+
+  test('that take too long are given up, and the handler is told', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    let signal: AbortSignal | undefined;
+    b.pool.handle(WAIT, (_, call) => {
+      signal = call.signal;
+      return new Promise(() => {});
+    });
+    await cluster.meet(a, b);
+    const error = a.pool.call(2, WAIT, '', { timeoutMs: 300 }).catch((cause: unknown) => cause);
+    await cluster.runtime.advance(299);
+    expect(signal?.aborted).toBe(false);
+    await cluster.runtime.advance(10);
+    expect(await error).toBeInstanceOf(PeerUnavailableError);
+    expect(await error).toMatchObject({ sent: true, message: 'broker 2 did not answer test.wait in 300 ms' });
+    expect(signal?.aborted).toBe(true);
+  });
+
+  test('each has its own deadline, whatever the order', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    b.pool.handle(WAIT, () => new Promise(() => {}));
+    await cluster.meet(a, b);
+    const gone: number[] = [];
+    for (const timeoutMs of [400, 200, 300, 100]) {
+      a.pool.call(2, WAIT, '', { timeoutMs }).catch(() => gone.push(timeoutMs));
+    }
+    await cluster.runtime.advance(250);
+    expect(gone).toEqual([100, 200]);
+    await cluster.runtime.advance(250);
+    expect(gone).toEqual([100, 200, 300, 400]);
+  });
+
+  test('that are aborted reject with the reason, and the handler is told', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    let signal: AbortSignal | undefined;
+    b.pool.handle(WAIT, (_, call) => {
+      signal = call.signal;
+      return new Promise(() => {});
+    });
+    await cluster.meet(a, b);
+    const abort = new AbortController();
+    const error = a.pool.call(2, WAIT, '', { ...LONG, signal: abort.signal }).catch((cause: unknown) => cause);
+    await cluster.runtime.advance(10);
+    const reason = new Error('enough');
+    abort.abort(reason);
+    expect(await error).toBe(reason);
+    await cluster.runtime.advance(10);
+    expect(signal?.aborted).toBe(true);
+    await expect(a.pool.call(2, ECHO, '', { ...LONG, signal: abort.signal })).rejects.toBe(reason);
+  });
+});
+
+describe('connections', () => {
+  test('pings carry what each wants to tell, at once and every 500 ms', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    a.events.payload = 'from a';
+    b.events.payload = 'from b';
+    await cluster.meet(a, b);
+    expect(b.events.pings).toEqual([{ from: { brokerId: 1, brokerEpoch: 1 }, payload: 'from a' }]);
+    expect(a.events.pings).toEqual([{ from: { brokerId: 2, brokerEpoch: 1 }, payload: 'from b' }]);
+    expect(a.events.freshPings).toEqual([2]);
+    await cluster.runtime.advance(5_000);
+    expect(b.events.pings).toHaveLength(11);
+    expect(a.events.freshPings).toEqual([2]);
+  });
+
+  test('what changed is announced without waiting for the next ping', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    a.events.payload = 'news';
+    a.pool.announce();
+    await cluster.runtime.advance(1);
+    expect(b.events.pings.at(-1)?.payload).toBe('news');
+  });
+
+  test('a broker that is killed is known to be gone within milliseconds, and its calls are rejected', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    b.pool.handle(WAIT, () => new Promise(() => {}));
+    await cluster.meet(a, b);
+    const error = a.pool.call(2, WAIT, '', LONG).catch((cause: unknown) => cause);
+    await cluster.runtime.advance(1);
+    cluster.network.kill('b');
+    await cluster.runtime.advance(5);
+    expect(await error).toMatchObject({ sent: true });
+    expect(a.events.down).toMatchObject([{ brokerId: 2, why: 'refused' }]);
+  });
+
+  test('a broker that becomes silent is known to be after 1.5 s', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    cluster.network.cut('b', 'a');
+    await cluster.runtime.advance(1_400);
+    expect(a.events.down).toEqual([]);
+    await cluster.runtime.advance(700);
+    expect(a.events.down).toMatchObject([{ brokerId: 2, why: 'silent' }]);
+  });
+
+  test('a broker that never answered is silent after 1.5 s', async () => {
+    const a = await cluster.broker(1);
+    cluster.network.cut('a', 'b');
+    a.pool.want([{ brokerId: 2, address: { host: 'b', port: 1 } }]);
+    await cluster.runtime.advance(1_400);
+    expect(a.events.down).toEqual([]);
+    await cluster.runtime.advance(400);
+    expect(a.events.down).toMatchObject([{ brokerId: 2, why: 'silent' }]);
+  });
+
+  test('a connection that is cut and made again is no death', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    cluster.network.reset();
+    await cluster.runtime.advance(10);
+    expect(a.events.down).toEqual([]);
+    expect(a.events.up).toHaveLength(2);
+    expect(a.events.freshPings).toEqual([2, 2]);
+    expect(await outcome(a.pool.call(2, ECHO, 'again', LONG))).toBe('again');
+  });
+
+  test('a broker that stops in order says goodbye', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    await b.pool.close();
+    await cluster.runtime.advance(5);
+    expect(a.events.down).toMatchObject([{ brokerId: 2, why: 'closed', sentence: 'broker 2 stops' }]);
+    await cluster.runtime.advance(100);
+    expect(a.events.down.at(-1)).toMatchObject({ why: 'refused' });
+  });
+
+  test('a process that did not run for a while blames nobody', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    cluster.runtime.stall(10_000);
+    await cluster.runtime.advance(2_000);
+    expect(a.events.down).toEqual([]);
+    expect(b.events.down).toEqual([]);
+  });
+
+  test('a new instance at the same address is met, also when it was not known', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    cluster.network.kill('b');
+    await cluster.runtime.advance(5);
+    await cluster.broker(2, { brokerEpoch: 2, port: b.address.port });
+    await cluster.runtime.advance(1_000);
+    expect(a.events.up.map(({ brokerEpoch }) => brokerEpoch)).toEqual([1, 2]);
+    expect(a.pool.connected(2)).toMatchObject({ brokerEpoch: 2 });
+  });
+
+  test('another broker at the address of one is not that one', async () => {
+    const [a, c] = [await cluster.broker(1), await cluster.broker(3)];
+    a.pool.want([{ brokerId: 2, address: c.address }]);
+    await cluster.runtime.advance(10);
+    expect(a.events.up).toEqual([]);
+    expect(a.events.down).toMatchObject([{ brokerId: 2, why: 'refused' }]);
+    expect(a.events.down[0]?.sentence).toContain('is epoch 1 of broker 3, not epoch 0 of broker 2');
+  });
+
+  test('an old instance learns from others that it was succeeded', async () => {
+    const [a, old] = [await cluster.broker(1), await cluster.broker(2)];
+    a.pool.want([{ brokerId: 2, brokerEpoch: 2, address: old.address }]);
+    await cluster.runtime.advance(10);
+    expect(old.events.superseded).toEqual([2]);
+    expect(a.events.up).toEqual([]);
+  });
+
+  test('of two instances with one id the newer is served', async () => {
+    const [a, first] = [await cluster.broker(1), await cluster.broker(2)];
+    const second = await cluster.broker(2, { brokerEpoch: 2, name: 'x' });
+    await cluster.meet(a, first);
+    second.pool.want([a]);
+    await cluster.runtime.advance(10);
+    expect(second.events.up).toHaveLength(1);
+    await cluster.runtime.advance(3_000);
+    expect(second.pool.connected(1)).not.toBeNull();
+    expect(first.pool.connected(1)).toBeNull();
+    expect(first.events.down.at(-1)?.sentence).toContain('epoch 1 of broker 2 was succeeded by epoch 2');
+  });
+
+  test('who is not wanted any more is left alone', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    a.pool.want([]);
+    await cluster.runtime.advance(3_000);
+    expect(a.events.down).toEqual([]);
+    expect(a.pool.connected(2)).toBeNull();
+    await expect(a.pool.call(2, ECHO, '', LONG)).rejects.toMatchObject({ sent: false });
+  });
+});
+
+describe('meeting', () => {
+  test.each([
+    [
+      { format: 2 },
+      'broker 2 (version 0.1.0) speaks format 2 of the internal protocol, broker 1 (version 0.1.0) format 1',
+    ],
+    [{ clusterId: 'other' }, 'broker 2 belongs to cluster other, broker 1 to cluster test'],
+    [{ incarnation: 'second' }, 'broker 2 works on stores of incarnation second, broker 1 on first'],
+  ])('%j is refused in words that both ends hear', async (options, sentence) => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2, options)];
+    b.pool.want([a]);
+    await cluster.runtime.advance(10);
+    expect(b.events.up).toEqual([]);
+    expect(b.events.down).toMatchObject([{ brokerId: 1, why: 'closed' }]);
+    expect(b.events.down[0]?.sentence).toContain(sentence);
+  });
+
+  test('another minor is fine', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2, { minor: 3 })];
+    await cluster.meet(a, b);
+    expect(await outcome(a.pool.call(2, ECHO, 'x', LONG))).toBe('x');
+    expect(await outcome(b.pool.call(1, ECHO, 'y', LONG))).toBe('y');
+    expect(a.pool.connected(2)?.minor).toBe(3);
+  });
+
+  test('a probe learns who is there and leaves no trace', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2, { brokerEpoch: 5, incarnation: 'second' })];
+    expect(await outcome(a.pool.probe(b.address))).toMatchObject({
+      answer: 'hello',
+      hello: { brokerId: 2, brokerEpoch: 5, incarnation: 'second' },
+    });
+    expect(await outcome(a.pool.probe({ host: 'b', port: 999 }))).toMatchObject({ answer: 'nobody' });
+    cluster.network.cut('b', 'a');
+    const silent = a.pool.probe(b.address);
+    await cluster.runtime.advance(1_600);
+    expect(await silent).toMatchObject({ answer: 'silent' });
+    expect(b.events.pings).toEqual([]);
+  });
+});
