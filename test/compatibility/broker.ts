@@ -102,6 +102,10 @@ export class Broker {
     return this.#child!.pid!;
   }
 
+  get isAlive(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   get url(): string {
     return `http://${this.http}`;
   }

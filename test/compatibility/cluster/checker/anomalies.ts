@@ -14,6 +14,9 @@ export const KINDS = {
   cycle: 'G1c: transactions that read each other in a circle',
   'stale-offsets': 'a group was told an offset older than one it had been acknowledged',
   unknown: 'a record that nobody sent',
+  'processed-twice': 'a chain wrote two committed records for one that it read',
+  'never-processed': 'a chain wrote none for one that it should have read',
+  trouble: 'a client was told or did what may not happen',
 } as const;
 
 export type Kind = keyof typeof KINDS;

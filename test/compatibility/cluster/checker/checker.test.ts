@@ -61,6 +61,14 @@ class Script {
     return this.#push({ at: ++this.#at, client: 9, f, type, op, group: 'readers', ...offsets });
   }
 
+  processed(inputs: readonly number[]): this {
+    return this.#push({ at: ++this.#at, client: 9, f: 'processed', inputs });
+  }
+
+  trouble(what: string): this {
+    return this.#push({ at: ++this.#at, client: 9, f: 'trouble', what });
+  }
+
   check(): Verdict {
     const checker = new Checker();
     for (const event of this.events) checker.add(event);
@@ -469,6 +477,31 @@ describe('transactions', () => {
   });
 });
 
+describe('chains', () => {
+  const T = 'txn/0';
+  const both = () =>
+    script()
+      .send(A0, 0, T)
+      .send(A1, 1, T)
+      .poll(
+        9,
+        [
+          [0, A0],
+          [1, A1],
+        ],
+        T,
+      );
+
+  test('what was read and written once is well', () => {
+    expectOnly(both().processed([A0, A1]).check());
+  });
+
+  test('nothing is processed twice, and all of it once', () => {
+    expectOnly(both().processed([A0]).processed([A1, A0]).check(), 'processed-twice');
+    expectOnly(both().processed([A0]).check(), 'never-processed');
+  });
+});
+
 describe('committed offsets', () => {
   const committed = () => script().offsets('commit', 'invoke', 0, 5).offsets('commit', 'ok', 0);
   const told = (begun: Script, offset: number) =>
@@ -502,6 +535,23 @@ describe('committed offsets', () => {
     expectOnly(told(both(), 5));
     expectOnly(told(both(), 7));
   });
+});
+
+test('a commit that certainly failed makes nothing visible', () => {
+  const failed = () => script().send(A0, 0, P, 0).close(1, 0, true, 'invoke').close(1, 0, true, 'fail');
+  expectOnly(failed().check());
+  expectOnly(
+    failed()
+      .poll(9, [[0, A0]])
+      .check(),
+    'aborted-read',
+  );
+});
+
+test('what may not happen to a client is told with its name', () => {
+  const verdict = script().trouble('it was told that its offset does not exist').check();
+  expectOnly(verdict, 'trouble');
+  expect(verdict.anomalies.toString()).toContain('reader 9: it was told');
 });
 
 test('of each kind some are told and all are counted', () => {

@@ -15,11 +15,12 @@ import {
   type HistoryEvent,
   type PartitionName,
   type PollEvent,
+  type ProcessedEvent,
   type SendEvent,
 } from './history.ts';
 import { type Gap, Positions } from './positions.ts';
 import { Transactions } from './transactions.ts';
-import { ACKNOWLEDGED, FAILED, SEEN, SEEN_COMMITTED, SENT, Writes } from './writes.ts';
+import { ACKNOWLEDGED, FAILED, PROCESSED, SEEN, SEEN_COMMITTED, SENT, Writes } from './writes.ts';
 
 interface PartitionLog {
   readonly name: PartitionName;
@@ -54,12 +55,16 @@ export class Checker {
   readonly #logs: PartitionLog[] = [];
   #polled = 0;
   #repeated = 0;
+  /** Whether there were chains. */
+  #processing = false;
 
   add(event: HistoryEvent): void {
     if (event.f === 'client') this.#writes.begin(event);
     else if (event.f === 'send') this.#send(event);
     else if (event.f === 'poll') this.#poll(event);
     else if (event.f === 'end') this.#transactions.end(event);
+    else if (event.f === 'processed') this.#process(event);
+    else if (event.f === 'trouble') this.#anomalies.add('trouble', `${this.#nameOf(event.client)}: ${event.what}`);
     else if (event.f === 'assign') {
       this.#positions.reset(event.client, event.partitions?.map((name) => this.#number(name)) ?? null);
     } else this.#groups.add(event);
@@ -156,11 +161,22 @@ export class Checker {
     }
   }
 
+  #process({ inputs }: ProcessedEvent): void {
+    this.#processing = true;
+    for (const value of inputs) {
+      if (this.#writes.state(value) & PROCESSED) this.#anomalies.add('processed-twice', this.#writes.name(value));
+      this.#writes.mark(value, PROCESSED);
+    }
+  }
+
   #checkWrite(value: number, state: number): void {
     const log = this.#logs[this.#writes.partition(value)]!;
     const transaction = this.#writes.transaction(value);
     if (state & FAILED && state & SEEN) {
       this.#anomalies.add('aborted-read', `${this.#writes.name(value)} failed, and is at ${this.#placeOf(value)}`);
+    }
+    if (this.#processing && log.name.startsWith('txn/') && state & SEEN_COMMITTED && !(state & PROCESSED)) {
+      this.#anomalies.add('never-processed', `${this.#writes.name(value)}, at ${this.#placeOf(value)}`);
     }
     if (!(state & ACKNOWLEDGED) || state & SEEN) return;
     if (!Number.isNaN(transaction) && this.#transactions.isVisible(transaction) !== true) return;

@@ -80,7 +80,27 @@ export interface OffsetsEvent extends Stamped {
   readonly offsets?: Readonly<Record<PartitionName, number>>;
 }
 
-export type HistoryEvent = ClientEvent | SendEvent | PollEvent | AssignEvent | EndEvent | OffsetsEvent;
+/** Values of the topic `txn` that committed records of the topic `out` were made from. */
+export interface ProcessedEvent extends Stamped {
+  readonly f: 'processed';
+  readonly inputs: readonly number[];
+}
+
+/** What may not happen to a client at all. */
+export interface TroubleEvent extends Stamped {
+  readonly f: 'trouble';
+  readonly what: string;
+}
+
+export type HistoryEvent =
+  | ClientEvent
+  | SendEvent
+  | PollEvent
+  | AssignEvent
+  | EndEvent
+  | OffsetsEvent
+  | ProcessedEvent
+  | TroubleEvent;
 
 /** Microseconds of CLOCK_MONOTONIC. */
 export const monotonicMicros = (): number => Number(process.hrtime.bigint() / 1_000n);

@@ -37,7 +37,8 @@ export class Transactions {
   end({ client, txn, type, commit, at }: EndEvent): void {
     const transaction = this.all[this.number(client, txn)]!;
     if (!commit) return;
-    if (type === 'invoke') transaction.commitInvokedAt ??= at;
+    if (type === 'fail') transaction.commitInvokedAt = null;
+    else if (type === 'invoke') transaction.commitInvokedAt ??= at;
     else if (type === 'ok') transaction.committed = true;
   }
 
@@ -80,7 +81,8 @@ export class Transactions {
 
   /** Who reads depends on who wrote. Kafka isolates no writes from each other, so the order of writes says nothing here. */
   #checkCycles(anomalies: Anomalies): void {
-    const edges = this.all.map(({ read }, reader) => {
+    const edges = this.all.map(({ read, committed }, reader) => {
+      if (!committed) return [];
       const writers = new Set(
         read.map((value) => this.#writes.transaction(value)).filter((each) => !Number.isNaN(each)),
       );

@@ -10,6 +10,8 @@ export const FAILED = 4;
 export const SEEN = 8;
 /** By a reader of committed records. */
 export const SEEN_COMMITTED = 16;
+/** A chain made a record of it. */
+export const PROCESSED = 32;
 
 interface ClientWrites {
   readonly partition: Column;
