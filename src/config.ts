@@ -4,7 +4,7 @@
  * a setting with a `flag` can also be given on the command line. The README's table is generated from this file.
  */
 import { StartupError } from './errors.ts';
-import { BATCH_HEADER_BYTES } from './limits.ts';
+import { BATCH_HEADER_BYTES, JOURNALS_MAX } from './limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -106,7 +106,7 @@ export const SETTINGS = {
     type: 'integer',
     default: 1,
     min: 1,
-    max: 8_192,
+    max: JOURNALS_MAX,
     doc: 'Journals of a new cluster; order is spread over them. Kept from the first start.',
   },
 

@@ -18,6 +18,9 @@ export const PARTITION_KEY_BYTES_MAX = 2_048;
 /** DynamoDB Query answers at most this much at once. */
 export const QUERY_PAGE_BYTES_MAX = 1 * MIB;
 
+/** Journals of a cluster. Persisted in the producer ids that were given out: never change. */
+export const JOURNALS_MAX = 8_192;
+
 /** One journal entry: a third of an item, so that a put stays fast and a takeover reads few pages. */
 export const ENTRY_BYTES_MAX = 128 * KIB;
 /** An entry that describes its batches itself ends here: one DynamoDB write unit. */

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { type KafkaListener, listenKafka } from './broker/server.ts';
 import { advertisedAddresses } from './cluster/addresses.ts';
-import { aloneLeaders, aloneMembers } from './cluster/alone.ts';
+import { AloneOperations, aloneLeaders, aloneMembers } from './cluster/alone.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
 import { JournalReport } from './cluster/journal-report.ts';
 import { Placements } from './cluster/placements.ts';
@@ -199,6 +199,17 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     });
     const leaders = aloneLeaders(brokerId, seen);
     const report = new JournalReport({ brokerId, journals: seen, leaders });
+    const stopping = new AbortController().signal;
+    const { metadata } = stores;
+    const cluster = new AloneOperations({
+      config,
+      runtime,
+      metadata,
+      members,
+      leaders,
+      journals: seen,
+      signal: stopping,
+    });
     const identity = { clusterId: config.cluster, brokerId, members, leaders };
     const admin = { configs, report };
     kafka = await listenKafka({ ...shared, ...identity, ...admin, coordinators, address: listening[0]!, advertised });
@@ -207,6 +218,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     http = await listenHttp({
       ...shared,
       coordinators,
+      cluster,
       listen: listening[1]!,
       version: VERSION,
       readiness: () => readiness(journals),

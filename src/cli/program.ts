@@ -47,6 +47,7 @@ function buildProgram(terminal: Terminal, setStatus: SetStatus): Command {
   addProduce(program, terminal, setStatus);
   addConsume(program, terminal, setStatus);
   addGroup(program, terminal);
+  addCluster(program, terminal);
   addSegment(program, terminal);
   addStorage(program, terminal);
   return program;
@@ -182,6 +183,37 @@ function addGroup(program: Command, terminal: Terminal): void {
   add('delete <group>', 'Delete a group without members, and its offsets.')
     .addOption(yesOption())
     .action(async (name, options) => (await commands()).deleteGroup(name, options, terminal));
+}
+
+function addCluster(program: Command, terminal: Terminal): void {
+  const cluster = program.command('cluster').description('Show and move what the brokers of a cluster do.');
+  const add = (parent: Command, usage: string, description: string, timeoutMs = 5_000) =>
+    addClientOptions(parent.command(usage).description(description), terminal, timeoutMs);
+  const commands = () => import('./commands/cluster.ts');
+  const yesOption = () => new Option('-y, --yes', 'do not ask');
+
+  add(cluster, 'info', 'Show the cluster in short.')
+    .addOption(outputOption())
+    .action(async (options) => (await commands()).clusterInfo(options, terminal));
+  add(cluster, 'brokers', 'List the brokers, and what each leads.')
+    .addOption(outputOption())
+    .action(async (options) => (await commands()).listBrokers(options, terminal));
+  const journals = add(cluster, 'journals', 'List the journals and who leads them, or add some.')
+    .enablePositionalOptions()
+    .addOption(outputOption())
+    .action(async (options) => (await commands()).listJournals(options, terminal));
+  add(journals, 'add <count>', 'Add journals: what is created from now on is spread over them, too.', 15_000)
+    .addOption(yesOption())
+    .action(async (count, options) => (await commands()).addJournals(count, options, terminal));
+  add(cluster, 'move <journal> <broker>', 'Have a broker lead a journal.').action(async (journal, broker, options) =>
+    (await commands()).moveJournal(journal, broker, options, terminal),
+  );
+  add(cluster, 'drain <broker>', 'Take a broker out of the work without stopping it.')
+    .addOption(yesOption())
+    .action(async (broker, options) => (await commands()).drainBroker(broker, options, terminal));
+  add(cluster, 'undrain <broker>', 'Give a drained broker its share of the work again.').action(
+    async (broker, options) => (await commands()).undrainBroker(broker, options, terminal),
+  );
 }
 
 function addSegment(program: Command, terminal: Terminal): void {

@@ -14,6 +14,7 @@
  */
 import { systemClock, systemTimers } from '../runtime/clock.ts';
 import { systemRandom } from '../runtime/random.ts';
+import { Cluster } from './cluster.ts';
 import { Groups } from './groups.ts';
 import { type ClientRuntime, type Request, Transport, type TransportOptions } from './transport.ts';
 
@@ -87,12 +88,14 @@ type Json = Readonly<Record<string, any>>;
 export class Client {
   readonly transport: Transport;
   readonly groups: Groups;
+  readonly cluster: Cluster;
 
   /** Throws TypeError when `url` is none. */
   constructor(options: ClientOptions) {
     const runtime = options.runtime ?? { clock: systemClock, timers: systemTimers, random: systemRandom };
     this.transport = new Transport(runtime, options);
     this.groups = new Groups(this.transport);
+    this.cluster = new Cluster(this.transport);
   }
 
   async createTopic(topic: NewTopic): Promise<TopicDescription> {

@@ -24,7 +24,7 @@ export interface ClusterOperations {
   move(journal: number, brokerId: number): Promise<JournalPlace>;
   /**
    * Takes a broker out of the work without stopping it: its journals go to others, clients are told of others. Waits
-   * until it leads nothing, 30 seconds at most. It lasts until `undrain`, or until the broker starts again.
+   * until it leads nothing, 25 seconds at most. It lasts until `undrain`, or until the broker starts again.
    */
   drain(brokerId: number): Promise<Drained>;
   /** Gives a drained broker its share again. Answers before journals have moved back. */

@@ -3,6 +3,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { HttpContext, HttpEnv } from './context.ts';
 import { Api } from './endpoint.ts';
 import { brokerRoutes } from './routes/broker.ts';
+import { clusterRoutes } from './routes/cluster.ts';
 import { groupOffsetRoutes } from './routes/group-offsets.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { openApiRoute } from './routes/openapi.ts';
@@ -24,6 +25,7 @@ export function app(context: HttpContext): OpenAPIHono<HttpEnv> {
   producerRoutes(api);
   groupRoutes(api);
   groupOffsetRoutes(api);
+  clusterRoutes(api);
   brokerRoutes(api);
   openApiRoute(api);
   return api.hono;

@@ -1,4 +1,5 @@
 import type { HttpBindings } from '@hono/node-server';
+import type { ClusterOperations } from '../cluster/operations.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import type { Coordinators } from '../coordinator/coordinators.ts';
@@ -14,6 +15,7 @@ export interface HttpContext {
   >;
   readonly topics: Topics;
   readonly log: Log;
+  readonly cluster: ClusterOperations;
   readonly coordinators: Pick<Coordinators, 'groups' | 'offsets' | 'consumerGroups'>;
   /** Version of the program, for `/openapi.json`. */
   readonly version: string;

@@ -1,13 +1,12 @@
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
+import { JOURNALS_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
 import { isLeaderAway } from './leader-calls.ts';
 
 /** Numbers taken from a journal at once. What is left at a stop is never given out. */
 const BLOCK_COUNT = 1_000;
-/** More journals than a cluster may have. Persisted in the ids that were given out: never change. */
-const JOURNALS_MAX = 8_192;
 
 /**
  * Gives out producer ids that nobody else gives out. Each journal counts by itself, so an id is the journal's number times
