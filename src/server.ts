@@ -106,7 +106,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const shared = { config, runtime, journals: seats, topics, log, placements, groupConfigs };
     const storeClock = new StoreClock(objects, clusterId, runtime);
     const coordinators = openCoordinators({ ...shared, entriesCostMoney, storeClock });
-    const lifecycle = new Lifecycle({ config, runtime, clusterId, journals, objects, topics, segmentIds });
+    const lifecycle = new Lifecycle({ config, runtime, clusterId, journals: seats, objects, topics, segmentIds });
     return {
       brokerId,
       brokerEpoch,

@@ -102,6 +102,24 @@ export const JOURNAL_READ_INLINE: RpcMethod<InlinePart, Buffer | null> = {
 /** As `Journal.requestSnapshot`. */
 export const JOURNAL_REQUEST_SNAPSHOT = jsonMethod<{ readonly journal: number }, null>(24, 'journal.requestSnapshot');
 
+/** Which of the segments the journal refers to: their ids. */
+export const JOURNAL_REFERENCES = jsonMethod<
+  { readonly journal: number; readonly segmentIds: readonly string[] },
+  readonly string[]
+>(25, 'journal.references');
+
+/** How far an asker has heard of the segments that a journal released. */
+interface Cursor {
+  readonly epoch: number;
+  readonly position: number;
+}
+
+/** Segments that reclaim has to look at, a bounded number of them, behind the cursor. */
+export const JOURNAL_RELEASED = jsonMethod<
+  { readonly journal: number; readonly cursor: Cursor },
+  Cursor & { readonly segmentIds: readonly string[] }
+>(26, 'journal.released');
+
 /** An inline part is never empty; an answer with one begins with this. */
 const FOUND = Buffer.of(1);
 const REQUEST_BYTES = 1_024;

@@ -54,30 +54,40 @@ export class RemoteJournals {
 
   /** Appends leave in the order of these calls. */
   append(journal: number, request: AppendRequest): Promise<AppendAnswer> {
-    return this.#ask(journal, JOURNAL_APPEND, { journal, request }, WRITE_TIMEOUT_MS);
+    return this.#call(journal, JOURNAL_APPEND, { journal, request }, WRITE_TIMEOUT_MS);
   }
 
   async skip(journal: number, lane: Lane, number: number): Promise<void> {
-    await this.#ask(journal, JOURNAL_SKIP, { journal, lane, number }, WRITE_TIMEOUT_MS);
+    await this.#call(journal, JOURNAL_SKIP, { journal, lane, number }, WRITE_TIMEOUT_MS);
   }
 
   propose(journal: number, change: Change): Promise<ChangeOutcome> {
-    return this.#ask(journal, JOURNAL_PROPOSE, { journal, change }, WRITE_TIMEOUT_MS);
+    return this.#call(journal, JOURNAL_PROPOSE, { journal, change }, WRITE_TIMEOUT_MS);
   }
 
   async readInline(journal: number, { source, position, length }: ExtentPlace): Promise<Buffer | null> {
     if (source.type !== 'inline') return null;
     const { seq, entryId } = source;
-    return this.#ask(journal, JOURNAL_READ_INLINE, { journal, seq, entryId, position, length }, READ_TIMEOUT_MS);
+    return this.#call(journal, JOURNAL_READ_INLINE, { journal, seq, entryId, position, length }, READ_TIMEOUT_MS);
   }
 
   requestSnapshot(journal: number): void {
     // A hint: who asks does so again.
-    this.#ask(journal, JOURNAL_REQUEST_SNAPSHOT, { journal }, READ_TIMEOUT_MS).catch(() => {});
+    this.#call(journal, JOURNAL_REQUEST_SNAPSHOT, { journal }, READ_TIMEOUT_MS).catch(() => {});
+  }
+
+  /** Anything else that the leader of a journal answers. */
+  ask<Request, Response>(
+    journal: number,
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    timeoutMs = READ_TIMEOUT_MS,
+  ): Promise<Response> {
+    return this.#call(journal, method, request, timeoutMs);
   }
 
   /** Not async: the question is encoded before this returns. */
-  #ask<Request, Response>(
+  #call<Request, Response>(
     journal: number,
     method: RpcMethod<Request, Response>,
     request: Request,

@@ -3,18 +3,23 @@
  * of its own: a pass, a pause, the next pass; a pass that fails is logged and tried again. Key compaction, archive classes
  * and index pages of merged extents will be further passes here.
  */
+import type { RemoteJournals } from '../cluster/remote-journals.ts';
 import { StoreClock } from '../cluster/store-clock.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
-import type { Journal } from '../journal/journal.ts';
+import type { Change, Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
+import type { RpcRegistry } from '../rpc/method.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Gauge } from '../runtime/metrics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { JournalReferences } from './journal-references.ts';
 import { Merger } from './merge.ts';
 import { Pacer } from './pacer.ts';
 import { Reclaimer } from './reclaim.ts';
+import { ReleasedSegments } from './released-segments.ts';
 import { retainedFrom } from './retention.ts';
 
 /** Extents that may wait for company: what they cost is memory and the length of snapshots. */
@@ -27,22 +32,37 @@ export interface LifecycleOptions {
   readonly config: Config;
   readonly runtime: Runtime;
   readonly clusterId: string;
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly objects: ObjectStore;
   readonly topics: Topics;
   readonly segmentIds: SegmentIds;
+  /** Other brokers that may lead journals; none for a broker alone. */
+  readonly remote?: { readonly journals: RemoteJournals; readonly registry: RpcRegistry };
+}
+
+/** What retention wants to drop, and until when it may be said. */
+interface Due {
+  readonly journal: Journal;
+  readonly ended: AbortController;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly logStartOffset: number;
 }
 
 export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #merger: Merger;
   readonly #reclaimer: Reclaimer;
+  readonly #released: ReleasedSegments;
   readonly #storeClock: StoreClock;
+  /** Aborted when the journal is led no longer. */
+  readonly #led = new Map<Journal, AbortController>();
+  readonly #stopWatching: () => void;
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
 
   constructor(options: LifecycleOptions) {
-    const { config, runtime, clusterId, journals, objects, topics, segmentIds } = options;
+    const { config, runtime, clusterId, journals, objects, topics, segmentIds, remote } = options;
     this.#options = options;
     this.#storeClock = new StoreClock(objects, clusterId, runtime);
     const wantedBytes = config['merge.segment.bytes'];
@@ -68,13 +88,25 @@ export class Lifecycle {
         jobPartitionsMax: MERGE_JOB_PARTITIONS_MAX,
       },
     });
+    this.#released = new ReleasedSegments(journals);
+    const references = new JournalReferences({ journals, released: this.#released, remote: remote?.journals ?? null });
+    if (remote) references.answer(remote.registry);
     this.#reclaimer = new Reclaimer({
       clusterId,
       journals,
+      references,
       objects,
       runtime,
       delayMs: config['reclaim.delay.ms'],
       orphanAgeMs: config['reclaim.orphan.age.ms'],
+    });
+    this.#stopWatching = journals.whileLeading((journal) => {
+      const ended = new AbortController();
+      this.#led.set(journal, ended);
+      return () => {
+        this.#led.delete(journal);
+        ended.abort();
+      };
     });
   }
 
@@ -92,6 +124,8 @@ export class Lifecycle {
     await Promise.all(this.#loops);
     this.#merger.close();
     this.#reclaimer.close();
+    this.#released.close();
+    this.#stopWatching();
   }
 
   /** One pass of each kind, also for tests and tools that do not wait for the loops. */
@@ -109,23 +143,23 @@ export class Lifecycle {
       // Throws, and thereby stops retention with a log line and a growing metric.
       await this.#storeClock.check(signal);
       // By the clock as it was found to be right: it may have been set since the first look.
-      for (const { journal, topicId, partition, logStartOffset } of this.#due(clock.now())) {
+      for (const { journal, ended, ...advance } of this.#due(clock.now())) {
         signal.throwIfAborted();
-        await journal.propose({ type: 'advanceLogStart', topicId, partition, logStartOffset });
+        await proposeUnless(ended, journal, { type: 'advanceLogStart', ...advance });
       }
     }
     await this.#expire(clock.now());
   }
 
   #due(now: number) {
-    const due: { journal: Journal; topicId: string; partition: number; logStartOffset: number }[] = [];
-    for (const journal of this.#leading()) {
+    const due: Due[] = [];
+    for (const [journal, ended] of this.#led) {
       for (const state of journal.state.partitions()) {
         const config = this.#options.topics.byId(state.topicId)?.config;
         if (!config?.deletes) continue;
         const logStartOffset = retainedFrom(state, config, now);
         if (logStartOffset <= state.logStartOffset) continue;
-        due.push({ journal, topicId: state.topicId, partition: state.partition, logStartOffset });
+        due.push({ journal, ended, topicId: state.topicId, partition: state.partition, logStartOffset });
       }
     }
     return due;
@@ -135,11 +169,9 @@ export class Lifecycle {
     const { config } = this.#options;
     const before = now - config['producer.id.expiration.ms'];
     const keysBefore = now - config['http.idempotency.window.ms'];
-    for (const journal of this.#leading()) await journal.propose({ type: 'expire', before, keysBefore });
-  }
-
-  #leading(): readonly Journal[] {
-    return this.#options.journals.filter(({ role }) => role === 'leading');
+    for (const [journal, ended] of [...this.#led]) {
+      await proposeUnless(ended, journal, { type: 'expire', before, keysBefore });
+    }
   }
 
   async #loop(name: string, intervalMs: number, pass: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -156,6 +188,19 @@ export class Lifecycle {
         runtime.logger.warn({ task: name, cause: String(cause) }, 'a background pass failed and will be tried again');
       }
     }
+  }
+}
+
+/**
+ * What one state says to be due means nothing for another: a journal that was lost in the middle of a pass, however long
+ * ago that began, is not told through its next leader.
+ */
+async function proposeUnless({ signal: ended }: AbortController, journal: Journal, change: Change): Promise<void> {
+  if (ended.aborted) return;
+  try {
+    await journal.propose(change);
+  } catch (cause) {
+    if (!ended.aborted) throw cause;
   }
 }
 

@@ -1,9 +1,11 @@
 /**
  * Carries out merge jobs: reads the extents, places every batch at its offset, writes one segment and swaps exactly what
- * was read. When the state moved on meanwhile the swap is refused and the new segment is left for reclaim.
+ * was read. When the state moved on meanwhile the swap is refused and the new segment is left for reclaim; so it is when
+ * the journal is led by another broker meanwhile, which plans anew.
  */
 import { StorageCorruptError } from '../errors.ts';
 import type { ExtentSwap, Journal } from '../journal/journal.ts';
+import type { Journals } from '../journal/journals.ts';
 import type { PartitionState } from '../journal/partition-state.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
@@ -33,7 +35,7 @@ const SWAP_EXTENTS_MAX = 1_000;
 
 export interface MergeOptions {
   readonly clusterId: string;
-  readonly journals: readonly Journal[];
+  readonly journals: Journals;
   readonly objects: ObjectStore;
   readonly runtime: Runtime;
   readonly segmentIds: SegmentIds;
@@ -43,28 +45,30 @@ export interface MergeOptions {
   readonly limits: MergeLimits;
 }
 
-/** Candidates of one journal: only partitions that changed since the last pass are looked at again. */
+/** Candidates of one journal that is led here: only partitions that changed since the last pass are looked at again. */
 interface Watch {
   readonly journal: Journal;
+  /** Aborted when the journal is led no longer. */
+  readonly ended: AbortController;
   readonly changed: Map<string, { readonly topicId: string; readonly partition: number }>;
   readonly inline: Map<string, { readonly state: PartitionState; readonly summary: PartitionSummary }>;
-  readonly stop: () => void;
 }
 
 export class Merger {
   readonly #options: MergeOptions;
-  readonly #watches: readonly Watch[];
+  readonly #watches = new Set<Watch>();
+  readonly #stop: () => void;
   /** Partitions with damaged data: named once in the log, never rewritten. */
   readonly #damaged = new Set<string>();
   readonly #arena = new ReadArena(ARENA_BLOCK_BYTES);
 
   constructor(options: MergeOptions) {
     this.#options = options;
-    this.#watches = options.journals.map(watch);
+    this.#stop = options.journals.whileLeading((journal) => this.#watch(journal));
   }
 
   close(): void {
-    for (const { stop } of this.#watches) stop();
+    this.#stop();
   }
 
   /**
@@ -74,20 +78,41 @@ export class Merger {
   async pass(signal: AbortSignal): Promise<void> {
     const { pacer } = this.#options;
     let calm = 0;
-    for (const watched of this.#watches) {
-      if (watched.journal.role !== 'leading') continue;
-      for (const job of this.#plan(watched)) {
-        signal.throwIfAborted();
-        if (job.urgent) {
-          await this.#carryOut(watched, job, signal);
-        } else if (pacer.hasBudget) {
-          calm++;
-          pacer.charge((2 * job.bytes) / haste(watched.journal));
-          await this.#carryOut(watched, job, signal);
+    for (const watched of [...this.#watches]) {
+      const { journal, ended } = watched;
+      const whileLed = AbortSignal.any([signal, ended.signal]);
+      try {
+        for (const job of whileLed.aborted ? [] : this.#plan(watched)) {
+          whileLed.throwIfAborted();
+          if (job.urgent) {
+            await this.#carryOut(watched, job, whileLed);
+          } else if (pacer.hasBudget) {
+            calm++;
+            pacer.charge((2 * job.bytes) / haste(journal));
+            await this.#carryOut(watched, job, whileLed);
+          }
         }
+      } catch (cause) {
+        // What is half done is dropped: its new segment, if there is one already, is an orphan.
+        if (signal.aborted || !ended.signal.aborted) throw cause;
       }
     }
     if (calm === 0) this.#arena.forget();
+  }
+
+  #watch(journal: Journal): () => void {
+    const changed: Watch['changed'] = new Map();
+    for (const state of journal.state.partitions()) changed.set(keyOf(state), state);
+    const stop = journal.subscribe(({ partitions }) => {
+      for (const partition of partitions) changed.set(keyOf(partition), partition);
+    });
+    const watched: Watch = { journal, ended: new AbortController(), changed, inline: new Map() };
+    this.#watches.add(watched);
+    return () => {
+      stop();
+      this.#watches.delete(watched);
+      watched.ended.abort(new Error(`journal ${journal.id} is led no longer`));
+    };
   }
 
   #plan(watched: Watch): MergeJob[] {
@@ -139,6 +164,7 @@ export class Merger {
     arena.reset();
     if (!written) return;
     for (const swaps of batchesOf(written.swaps)) {
+      signal.throwIfAborted();
       const outcome = await journal.propose({ type: 'merge', segments: [written.segment], swaps });
       if (outcome.type !== 'refused') continue;
       runtime.logger.debug(
@@ -166,15 +192,6 @@ function haste({ state }: Journal): number {
 
 const keyOf = ({ topicId, partition }: { readonly topicId: string; readonly partition: number }): string =>
   `${topicId}/${partition}`;
-
-function watch(journal: Journal): Watch {
-  const changed: Watch['changed'] = new Map();
-  for (const state of journal.state.partitions()) changed.set(keyOf(state), state);
-  const stop = journal.subscribe(({ partitions }) => {
-    for (const partition of partitions) changed.set(keyOf(partition), partition);
-  });
-  return { journal, changed, inline: new Map(), stop };
-}
 
 /** Splits swaps so that each proposal names a bounded number of extents. */
 function batchesOf(swaps: readonly ExtentSwap[]): ExtentSwap[][] {

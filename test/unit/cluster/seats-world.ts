@@ -5,7 +5,9 @@ import type { JournalLeader, Leaders } from '../../../src/cluster/members.ts';
 import { answerJournalCalls, RemoteJournals } from '../../../src/cluster/remote-journals.ts';
 import type { Runtime } from '../../../src/runtime/runtime.ts';
 import { Faults, faultyMetadataStore, faultyObjectStore } from '../../../src/storage/faulty.ts';
-import { memoryStores, testRuntime } from '../journal/harness.ts';
+import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
+import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
+import { testRuntime } from '../journal/harness.ts';
 import { LocalNetwork } from '../rpc/local-peers.ts';
 
 export class KnownLeaders implements Leaders {
@@ -33,17 +35,21 @@ export interface SeatedBroker {
   readonly seats: JournalSeats;
   readonly faults: Faults;
   readonly runtime: Runtime;
+  readonly remote: RemoteJournals;
 }
 
 export class SeatsWorld {
-  readonly stores = memoryStores();
+  /** Of this world alone. */
+  readonly id = nextWorld++;
+  readonly stores: { readonly metadata: MemoryMetadataStore; readonly objects: MemoryObjectStore };
   readonly network = new LocalNetwork();
   readonly leaders = new KnownLeaders();
   readonly brokers: SeatedBroker[] = [];
   readonly #count: number;
 
-  constructor(count = 1) {
+  constructor(count = 1, objects = new MemoryObjectStore()) {
     this.#count = count;
+    this.stores = { metadata: new MemoryMetadataStore(), objects };
   }
 
   broker(brokerId: number, { brokerEpoch = 1, runtime = testRuntime() as Runtime } = {}): SeatedBroker {
@@ -61,7 +67,7 @@ export class SeatsWorld {
       count: this.#count,
     });
     answerJournalCalls(this.network.registry(brokerId), seats);
-    const broker = { brokerId, brokerEpoch, seats, faults, runtime };
+    const broker = { brokerId, brokerEpoch, seats, faults, runtime, remote };
     this.brokers.push(broker);
     return broker;
   }
@@ -84,5 +90,7 @@ export class SeatsWorld {
     await Promise.all(this.brokers.map(({ seats }) => seats.close()));
   }
 }
+
+let nextWorld = 0;
 
 export const NEVER = new AbortController().signal;
