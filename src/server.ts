@@ -105,7 +105,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const entriesCostMoney = metadataPricing.writeUnit > 0;
     const shared = { config, runtime, journals: seats, topics, log, placements, groupConfigs };
     const storeClock = new StoreClock(objects, clusterId, runtime);
-    const coordinators = openCoordinators({ ...shared, entriesCostMoney, storeClock });
+    const coordinators = openCoordinators({ ...shared, brokerId, entriesCostMoney, storeClock, cluster: null });
     const lifecycle = new Lifecycle({ config, runtime, clusterId, journals: seats, objects, topics, segmentIds });
     return {
       brokerId,

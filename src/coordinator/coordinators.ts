@@ -19,9 +19,12 @@ import { Groups } from './group/groups.ts';
 import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
 import { ShareGroups } from './group/share/share-groups.ts';
+import { type CoordinatorCluster, LeaderCalls } from './leader-calls.ts';
 import { ShareOffsets } from './share/share-offsets.ts';
 import { SharePartitions } from './share/share-partitions.ts';
 import { Shares } from './share/shares.ts';
+import { ParticipantJournals } from './transaction/participant-journals.ts';
+import { answerTransactionCalls } from './transaction/transaction-calls.ts';
 import { Transactions } from './transaction/transactions.ts';
 
 /** Where entries cost money: at most 20 a second for what share groups write to a journal. */
@@ -35,6 +38,9 @@ export interface CoordinatorsOptions {
   readonly log: Log;
   readonly placements: Placements;
   readonly groupConfigs: GroupConfigs;
+  readonly brokerId: number;
+  /** Null: this broker is alone. */
+  readonly cluster: CoordinatorCluster | null;
   /** Asked before committed offsets expire. */
   readonly storeClock?: StoreClock;
   /** Entries of journals are billed: what can wait a little, does. */
@@ -58,12 +64,15 @@ export interface Coordinators {
   readonly shares: Shares;
   /** Where share groups stand, for administrators. */
   readonly shareOffsets: ShareOffsets;
+  /** The broker that leads the owner's journal (`owner.ts`); null when nobody is known to. Throws what the store says. */
+  whoCoordinates(owner: string): Promise<number | null>;
   /** Answers whoever waits, stops all timers. Journals stay open. */
   close(): Promise<void>;
 }
 
 export function openCoordinators(options: CoordinatorsOptions): Coordinators {
-  const { config, journals, placements, runtime } = options;
+  const { config, journals, placements, runtime, cluster } = options;
+  const calls = new LeaderCalls(cluster);
   const groups = new Groups({
     journals,
     placements,
@@ -102,6 +111,8 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
       assignors,
     },
   });
+  const placeGroup = (groupId: string, client: string | null) => groups.place(groupId, client);
+  const participants = new ParticipantJournals({ ...options, calls, placeGroup });
   const transactions = new Transactions({
     ...options,
     settings: {
@@ -112,8 +123,10 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
       idCountMax: TRANSACTIONAL_ID_COUNT_MAX,
     },
     allocateProducerId: () => options.log.allocateProducerId(),
-    placeGroup: (groupId, client) => groups.place(groupId, client),
+    participants,
+    calls,
   });
+  if (cluster !== null) answerTransactionCalls(cluster.registry, { journals, transactions, participants });
   const expiry = new OffsetExpiry({
     groups,
     topics: options.topics,
@@ -140,6 +153,10 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     shareGroups,
     shares,
     shareOffsets,
+    async whoCoordinates(owner) {
+      const { journal } = await placements.locate(owner);
+      return journal.role === 'leading' ? options.brokerId : (cluster?.leaders.of(journal.id)?.brokerId ?? null);
+    },
     async close() {
       shares.close();
       shareOffsets.close();
@@ -147,6 +164,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
       expiry.close();
       offsets.close();
       groups.close();
+      calls.close();
     },
   };
 }

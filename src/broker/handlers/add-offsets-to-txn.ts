@@ -13,7 +13,7 @@ export const addOffsetsToTxn: Handler<'AddOffsetsToTxn'> = {
   async handle({ transactionalId, producerId, producerEpoch, groupId }, call) {
     if (groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'a group needs an id');
     const { transactions } = call.broker.coordinators;
-    await transactions.addGroup(transactionalId, producerId, producerEpoch, groupId, clientOf(call));
+    await transactions.addGroup(transactionalId, { producerId, producerEpoch }, groupId, clientOf(call));
     return { errorCode: 0 };
   },
   refuse: (_request, { error }, call) => ({

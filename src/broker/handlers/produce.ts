@@ -72,7 +72,13 @@ async function append(
   const { timers } = call.broker.runtime;
   const timeoutMs = Math.max(request.timeoutMs, TIMEOUT_MS_MIN);
   const outcomes = request.acks === 0 ? await settled : await within(timers, timeoutMs, settled);
-  if (outcomes !== null && !(outcomes instanceof KafkaError)) return answer(request, call, refusals, outcomes);
+  if (outcomes !== null && !(outcomes instanceof KafkaError)) {
+    const { transactionalId } = request;
+    if (transactionalId !== null && outcomes.some(({ error }) => error === 'INVALID_TXN_STATE')) {
+      call.broker.coordinators.transactions.mistrust(transactionalId);
+    }
+    return answer(request, call, refusals, outcomes);
+  }
   const why =
     outcomes ?? new KafkaError('REQUEST_TIMED_OUT', `not durable after ${timeoutMs} ms; it may become so later`);
   return refuseAll(request, call, refusals, why);

@@ -41,13 +41,9 @@ export const txnOffsetCommit: Handler<'TxnOffsetCommit'> = {
 async function addGroup(request: TxnOffsetCommitRequest, call: Call): Promise<void> {
   const { transactionalId, producerId, producerEpoch, groupId } = request;
   try {
-    await call.broker.coordinators.transactions.addGroup(
-      transactionalId,
-      producerId,
-      producerEpoch,
-      groupId,
-      clientOf(call),
-    );
+    const producer = { producerId, producerEpoch };
+    const client = clientOf(call);
+    await call.broker.coordinators.transactions.enlistGroup({ transactionalId, producer, groupId, client });
   } catch (cause) {
     const error = toKafkaError(cause);
     if (error?.error === 'PRODUCER_FENCED') throw new KafkaError('INVALID_PRODUCER_EPOCH', error.message, { cause });

@@ -80,10 +80,10 @@ export class Groups implements GroupDirectory {
 
   /**
    * The journal of a group that need not exist yet. Waits for a deletion that is under way. `client` tells whose share of
-   * all groups a new one is. Throws INVALID_GROUP_ID, POLICY_VIOLATION when there are too many groups, NOT_COORDINATOR,
-   * COORDINATOR_NOT_AVAILABLE.
+   * all groups a new one is, null that it does not count. Throws INVALID_GROUP_ID, POLICY_VIOLATION when there are too many
+   * groups, NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
    */
-  async place(groupId: string, client: string): Promise<Journal> {
+  async place(groupId: string, client: string | null): Promise<Journal> {
     const owner = groupOwner(groupId);
     const bytes = Buffer.byteLength(owner);
     if (bytes > OWNER_BYTES_MAX) {
@@ -93,16 +93,22 @@ export class Groups implements GroupDirectory {
     if (this.#closed) throw new KafkaError('NOT_COORDINATOR', 'the broker stops');
     const group = this.#groups.get(groupId);
     if (group) return requireLeading(group.journal);
-    if (this.#groups.size >= this.#options.groupCountMax) {
-      throw new KafkaError('POLICY_VIOLATION', `this broker has ${this.#groups.size} groups, which is all it may have`);
-    }
-    this.#creators.reserve(groupId, client);
+    if (client !== null) this.#reserve(groupId, client);
     try {
       return await this.#options.placements.place(owner);
     } catch (cause) {
-      this.#creators.release(groupId);
+      if (client !== null) this.#creators.release(groupId);
       throw toCoordinatorError(cause);
     }
+  }
+
+  /** Throws POLICY_VIOLATION. */
+  #reserve(groupId: string, client: string): void {
+    const count = this.#groups.size;
+    if (count >= this.#options.groupCountMax) {
+      throw new KafkaError('POLICY_VIOLATION', `this broker has ${count} groups, which is all it may have`);
+    }
+    this.#creators.reserve(groupId, client);
   }
 
   /** Why a group cannot be found: nobody knows its members, or another broker may. */

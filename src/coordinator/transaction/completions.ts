@@ -6,30 +6,17 @@
  *
  * After a start of the broker it begins again with what is prepared: whoever was told before ignores it.
  */
-import type { Placements } from '../../cluster/placements.ts';
-import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import { Backoff } from '../../journal/backoff.ts';
-import type { Journal } from '../../journal/journal.ts';
-import type { Journals } from '../../journal/journals.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { groupOwner } from '../owner.ts';
 import { decideTransaction } from './decide-transaction.ts';
-import {
-  eachPartition,
-  markers,
-  NO_PARTICIPANTS,
-  type Participants,
-  type Place,
-  partitionsOf,
-} from './participants.ts';
+import type { ParticipantJournals } from './participant-journals.ts';
+import { endOf, type Participants, piecesOf } from './participants.ts';
 import type { LiveTransaction, TransactionIndex } from './transaction-index.ts';
-import { isPrepared, type Transaction } from './transaction-state.ts';
+import { isPrepared } from './transaction-state.ts';
 
 export interface CompletionsOptions {
-  readonly journals: Journals;
-  readonly placements: Placements;
-  readonly topics: Topics;
+  readonly participants: ParticipantJournals;
   readonly runtime: Runtime;
   /** Guards that are on their way, so that none of them is told of its transaction after the end. */
   readonly guardsOf: (transactionalId: string) => Promise<unknown>;
@@ -55,17 +42,7 @@ export class Completions {
   /** Starts to tell the participants, unless it is under way. */
   start({ transactionalId }: LiveTransaction): void {
     if (this.#running.has(transactionalId) || this.#abort.signal.aborted) return;
-    // In a microtask: what made it durable is answered first.
-    const run = Promise.resolve()
-      .then(() => this.#run(transactionalId))
-      .catch((cause) => this.#onFailed(transactionalId, cause))
-      .finally(() => {
-        this.#running.delete(transactionalId);
-        // Leadership may have ended and begun again while this was on its way out.
-        const standing = this.#index().find(transactionalId);
-        if (standing && isPrepared(standing.transaction) && standing.journal.role === 'leading') this.start(standing);
-      });
-    this.#running.set(transactionalId, run);
+    this.#running.set(transactionalId, this.#complete(transactionalId));
   }
 
   get count(): number {
@@ -80,6 +57,21 @@ export class Completions {
   /** What is under way ends with its journals. */
   close(): void {
     this.#abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker is stopping'));
+  }
+
+  async #complete(transactionalId: string): Promise<void> {
+    await Promise.resolve(); // What made it durable is answered first.
+    let failed = false;
+    try {
+      await this.#run(transactionalId);
+    } catch (cause) {
+      failed = true;
+      this.#onFailed(transactionalId, cause);
+    }
+    this.#running.delete(transactionalId);
+    // Leadership may have ended and begun again while this was on its way out.
+    const standing = this.#index().find(transactionalId);
+    if (!failed && standing?.journal.role === 'leading' && isPrepared(standing.transaction)) this.start(standing);
   }
 
   async #run(transactionalId: string): Promise<void> {
@@ -105,57 +97,30 @@ export class Completions {
   }
 
   /** True when every participant knows the end. */
-  async #tellAll({ transactionalId, transaction, journal }: LiveTransaction): Promise<boolean> {
+  async #tellAll(live: LiveTransaction): Promise<boolean> {
+    const { transactionalId, transaction, journal } = live;
+    const { epoch } = journal;
     await this.#options.guardsOf(transactionalId);
-    const { found, missing } = await this.#journalsOf(transaction);
-    const results = await Promise.all(
-      [...found].flatMap(([participant, participants]) =>
-        chunks(participants).map((chunk) =>
-          this.#try(
-            participant.coordinate((view) => ({
-              commands: markers(view, transaction, chunk, journal.epoch),
-              answer: null,
-            })),
-          ),
-        ),
-      ),
-    );
-    return !missing && results.every((done) => done);
+    if (journal.role !== 'leading' || journal.epoch !== epoch) return false;
+    const pieces = piecesOf(transaction, TOLD_COUNT_MAX);
+    const results = await Promise.all(pieces.map((piece) => this.#try(this.#tell(live, piece, epoch))));
+    return results.every((done) => done);
   }
 
-  /** Participants by their journals, and whether there are some that cannot be reached now. Who is gone need not be told. */
-  async #journalsOf(
-    transaction: Transaction,
-  ): Promise<{ readonly found: ReadonlyMap<Journal, Participants>; readonly missing: boolean }> {
-    const { journals, placements, topics } = this.#options;
-    const found = new Map<Journal, { places: Place[]; groups: string[] }>();
-    let missing = false;
-    const of = (journal: Journal) => {
-      const known = found.get(journal) ?? { places: [], groups: [] };
-      found.set(journal, known);
-      return known;
-    };
-    for (const place of eachPartition(transaction.partitions)) {
-      const placed = topics.byId(place.topicId)?.partitions[place.partition];
-      if (placed === undefined) continue;
-      const journal = journals.get(placed.journal);
-      if (journal === undefined) missing = true;
-      else of(journal).places.push(place);
-    }
-    for (const groupId of transaction.groups) {
-      try {
-        const { journal } = await placements.locate(groupOwner(groupId));
-        if (journal.role !== 'leading') missing = true;
-        else if (journal.state.records(groupOwner(groupId)).size > 0) of(journal).groups.push(groupId);
-      } catch (cause) {
-        if (toKafkaError(cause) === null) throw cause;
-        missing = true;
-      }
-    }
-    const participants = [...found].map(
-      ([journal, { places, groups }]) => [journal, { partitions: partitionsOf(places), groups }] as const,
+  async #tell({ transactionalId, transaction }: LiveTransaction, piece: Participants, epoch: number): Promise<void> {
+    const { participants } = this.#options;
+    const guardMayCome = piece.groups.some(
+      (groupId) => !this.#index().wasGuarded(transactionalId, transaction.transaction, groupId),
     );
-    return { found: new Map(participants), missing };
+    const common = { ended: endOf(transaction), coordinatorEpoch: epoch, guardMayCome };
+    const byJournal = await participants.byJournal(piece);
+    const wishes = [...byJournal].map(([journal, of]) => ({ journal, participants: of, ...common }));
+    const told = await Promise.allSettled(wishes.map((wish) => participants.mark(wish)));
+    for (const result of told) {
+      if (result.status === 'fulfilled') continue;
+      participants.mistrust(piece.groups);
+      throw result.reason;
+    }
   }
 
   /** False when it is to be tried again. */
@@ -176,15 +141,4 @@ export class Completions {
     const fields = { transactionalId, cause: cause instanceof Error ? cause.stack : String(cause) };
     this.#options.runtime.logger.error(fields, 'a transaction could not be completed by a bug');
   }
-}
-
-/** A group alone, since its offsets may fill an entry. */
-function chunks({ partitions, groups }: Participants): Participants[] {
-  const places = [...eachPartition(partitions)];
-  const told: Participants[] = groups.map((groupId) => ({ ...NO_PARTICIPANTS, groups: [groupId] }));
-  for (let start = 0; start < places.length; start += TOLD_COUNT_MAX) {
-    const chunk = places.slice(start, start + TOLD_COUNT_MAX);
-    told.push({ ...NO_PARTICIPANTS, partitions: partitionsOf(chunk) });
-  }
-  return told;
 }

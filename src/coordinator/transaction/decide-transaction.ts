@@ -14,6 +14,7 @@ import { guardGroup } from '../group/offsets/transactional-offsets.ts';
 import { groupOwner } from '../owner.ts';
 import {
   eachPartition,
+  endOf,
   guards,
   markers,
   NO_PARTICIPANTS,
@@ -96,7 +97,7 @@ function endHere(
   const partitions = splitPartitions(view, prepared.partitions);
   const groups = splitGroups(view, prepared);
   if (Object.keys(partitions.elsewhere).length > 0 || groups.elsewhere.length > 0) return null;
-  const told = markers(view, prepared, { partitions: partitions.here, groups: groups.here }, view.epoch);
+  const told = markers(view, endOf(prepared), { partitions: partitions.here, groups: groups.here }, view.epoch);
   if (!fits(told)) return null;
   const completed = applyEvent(prepared, { type: 'complete', transaction: prepared.transaction }, view.timestamp);
   assert(completed.outcome === 'changed' && completed.transaction !== null, 'a prepared transaction was not completed');

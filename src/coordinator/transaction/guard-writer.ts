@@ -1,27 +1,31 @@
 /**
  * Writes the guards that did not fit the entry of their transaction's record: those of other journals, or too many at once.
- * A guard whose writing failed is asked for again by the client, which was told so.
+ * While another broker takes a journal over, its guards wait a while. One whose writing failed is asked for again by the
+ * client, which was told so.
  */
-import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
-import type { Journal } from '../../journal/journal.ts';
-import type { Journals } from '../../journal/journals.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
-import { eachPartition, guards, type Participants, type Place, partitionsOf } from './participants.ts';
+import { isElsewhere, type Patience, patiently } from '../patience.ts';
+import type { ParticipantJournals } from './participant-journals.ts';
+import { eachPartition, guardedBy, type Participants, piecesOf } from './participants.ts';
 import type { Transaction } from './transaction-state.ts';
 
 /** Guards of one entry: each takes some 60 bytes of it. */
 const GUARD_COUNT_MAX = 1_000;
 
+export interface GuardWriterOptions {
+  readonly participants: ParticipantJournals;
+  /** A takeover of a participant's journal is waited for. */
+  readonly patience: Patience;
+}
+
 export class GuardWriter {
-  readonly #journals: Journals;
-  readonly #topics: Topics;
+  readonly #options: GuardWriterOptions;
   /** Settled once all guards that are on their way have arrived or failed. Never rejects. */
   readonly #under = new Map<string, Promise<unknown>>();
 
-  constructor(journals: Journals, topics: Topics) {
-    this.#journals = journals;
-    this.#topics = topics;
+  constructor(options: GuardWriterOptions) {
+    this.#options = options;
   }
 
   /** Resolves when no guard of the id is on its way. */
@@ -29,58 +33,51 @@ export class GuardWriter {
     await this.#under.get(transactionalId);
   }
 
-  /** Resolves when all are durable. Throws what the first journal says that cannot be written. */
+  /** Resolves when all are durable; `client` as in `Groups.place`. Throws what the first journal says that cannot be written. */
   async write(
     transactionalId: string,
     transaction: Transaction,
     unguarded: Participants,
-    groupJournals: ReadonlyMap<string, Journal>,
+    client: string,
   ): Promise<void> {
-    const writes = [...this.#byJournal(unguarded, groupJournals)].flatMap(([journal, { places, groups }]) =>
-      chunksOf(places, groups).map((chunk) =>
-        journal.coordinate((view) => ({ commands: guards(view, transaction, chunk), answer: null })),
-      ),
+    if (Object.keys(unguarded.partitions).length === 0 && unguarded.groups.length === 0) return;
+    this.#requireKnown(unguarded);
+    const written = Promise.allSettled(
+      piecesOf(unguarded, GUARD_COUNT_MAX).map((piece) => this.#writePiece(transaction, piece, client)),
     );
-    if (writes.length === 0) return;
-    const written = Promise.allSettled(writes);
     const under = Promise.all([this.#under.get(transactionalId), written]);
     this.#under.set(transactionalId, under);
     const results = await written;
     if (this.#under.get(transactionalId) === under) this.#under.delete(transactionalId);
-    for (const result of results) if (result.status === 'rejected') throw toCoordinatorError(result.reason);
+    for (const result of results) if (result.status === 'rejected') throw refusalOf(result.reason);
   }
 
-  #byJournal({ partitions, groups }: Participants, groupJournals: ReadonlyMap<string, Journal>) {
-    const found = new Map<Journal, { readonly places: Place[]; readonly groups: string[] }>();
-    const of = (journal: Journal) => {
-      const known = found.get(journal) ?? { places: [], groups: [] };
-      found.set(journal, known);
-      return known;
-    };
-    for (const place of eachPartition(partitions)) of(this.#journalOf(place)).places.push(place);
-    for (const groupId of groups) {
-      const journal = groupJournals.get(groupId);
-      if (journal) of(journal).groups.push(groupId);
-    }
-    return found;
+  async #writePiece(transaction: Transaction, piece: Participants, client: string): Promise<void> {
+    const { participants, patience } = this.#options;
+    const guarded = guardedBy(transaction);
+    await patiently(
+      patience,
+      async () => {
+        const byJournal = await participants.byJournal(piece);
+        const wishes = [...byJournal].map(([journal, of]) => ({ journal, guarded, participants: of, client }));
+        const results = await Promise.allSettled(wishes.map((wish) => participants.guard(wish)));
+        for (const result of results) if (result.status === 'rejected') throw result.reason;
+      },
+      () => participants.mistrust(piece.groups),
+    );
   }
 
-  #journalOf({ topicId, partition }: Place): Journal {
-    const placed = this.#topics.byId(topicId)?.partitions[partition];
-    if (placed === undefined) {
+  #requireKnown({ partitions }: Participants): void {
+    for (const place of eachPartition(partitions)) {
+      if (this.#options.participants.journalOf(place) !== null) continue;
+      const { topicId, partition } = place;
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
     }
-    const journal = this.#journals.get(placed.journal);
-    if (journal) return journal;
-    throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `journal ${placed.journal} cannot be reached`);
   }
 }
 
-function chunksOf(places: readonly Place[], groups: readonly string[]): Participants[] {
-  const chunks: Participants[] = [];
-  for (let start = 0; start === 0 || start < places.length; start += GUARD_COUNT_MAX) {
-    const partitions = partitionsOf(places.slice(start, start + GUARD_COUNT_MAX));
-    chunks.push({ partitions, groups: start === 0 ? groups : [] });
-  }
-  return chunks;
+/** The client asks this broker again, which is the coordinator still. */
+export function refusalOf(cause: unknown): KafkaError {
+  if (!isElsewhere(cause)) return toCoordinatorError(cause);
+  return new KafkaError('COORDINATOR_NOT_AVAILABLE', toCoordinatorError(cause).message, { cause });
 }

@@ -6,7 +6,7 @@ import type { CoordinatorCommand, DecisionView } from '../../journal/journal.ts'
 import { guardKey } from '../group/offsets/offset-records.ts';
 import { endGroupTransaction, guardGroup } from '../group/offsets/transactional-offsets.ts';
 import { groupOwner } from '../owner.ts';
-import type { Partitions, Transaction } from './transaction-state.ts';
+import type { Partitions, ProducerIdentity, Transaction } from './transaction-state.ts';
 
 export interface Participants {
   readonly partitions: Partitions;
@@ -67,10 +67,31 @@ export function splitGroups(
   return { here, elsewhere };
 }
 
+/** A transaction to its guards. */
+export interface Guarded extends ProducerIdentity {
+  readonly transaction: number;
+}
+
+/** A transaction to its markers. */
+export interface Ended extends Guarded {
+  readonly committed: boolean;
+}
+
+export const guardedBy = ({ producerId, producerEpoch, transaction }: Transaction): Guarded => ({
+  producerId,
+  producerEpoch,
+  transaction,
+});
+
+export const endOf = (prepared: Transaction): Ended => ({
+  ...guardedBy(prepared),
+  committed: prepared.state === 'PrepareCommit',
+});
+
 /** Lets the transaction touch participants of this journal. */
 export function guards(
   view: DecisionView,
-  { producerId, producerEpoch, transaction }: Transaction,
+  { producerId, producerEpoch, transaction }: Guarded,
   { partitions, groups }: Participants,
 ): CoordinatorCommand[] {
   const commands: CoordinatorCommand[] = [];
@@ -84,16 +105,24 @@ export function guards(
 /** Tells participants of this journal how the prepared transaction ends. */
 export function markers(
   view: DecisionView,
-  prepared: Transaction,
+  ended: Ended,
   { partitions, groups }: Participants,
   coordinatorEpoch: number,
 ): CoordinatorCommand[] {
-  const { producerId, producerEpoch, transaction } = prepared;
-  const ended = { producerId, producerEpoch, transaction, committed: prepared.state === 'PrepareCommit' };
   const commands: CoordinatorCommand[] = [];
   for (const place of eachPartition(partitions)) {
     commands.push({ type: 'transactionMarked', ...place, ...ended, coordinatorEpoch });
   }
   for (const groupId of groups) commands.push(...endGroupTransaction(view, groupId, ended));
   return commands;
+}
+
+/** Pieces that fit an entry each. A group alone, since its offsets may fill one. */
+export function piecesOf({ partitions, groups }: Participants, countMax: number): Participants[] {
+  const places = [...eachPartition(partitions)];
+  const pieces: Participants[] = groups.map((groupId) => ({ ...NO_PARTICIPANTS, groups: [groupId] }));
+  for (let start = 0; start < places.length; start += countMax) {
+    pieces.push({ ...NO_PARTICIPANTS, partitions: partitionsOf(places.slice(start, start + countMax)) });
+  }
+  return pieces;
 }

@@ -9,7 +9,7 @@ import type { Journals } from '../../journal/journals.ts';
 import { transactionalIdOf } from '../owner.ts';
 import { eachPartition, type Participants, type Place } from './participants.ts';
 import { readTransaction } from './transaction-records.ts';
-import type { ProducerIdentity, Transaction } from './transaction-state.ts';
+import { isPrepared, type ProducerIdentity, type Transaction } from './transaction-state.ts';
 
 export interface LiveTransaction {
   readonly transactionalId: string;
@@ -22,6 +22,8 @@ interface Known {
   /** Of the transaction that is open. */
   readonly partitions: Map<string, Set<number>>;
   readonly groups: Set<string>;
+  /** Groups of the transaction that is being ended whose guards are known to be durable. */
+  readonly ending: ReadonlySet<string>;
 }
 
 export class TransactionIndex {
@@ -65,6 +67,12 @@ export class TransactionIndex {
     return isOf(known, producer) && known.groups.has(groupId);
   }
 
+  /** Whether a group's guard was durable before the end of the transaction was prepared, as far as is known here. */
+  wasGuarded(transactionalId: string, transaction: number, groupId: string): boolean {
+    const known = this.#known.get(transactionalId);
+    return known?.live.transaction.transaction === transaction && known.ending.has(groupId);
+  }
+
   /** Durable guards of one transaction; nothing is remembered once it has ended. */
   addGuarded(transactionalId: string, transaction: number, { partitions, groups }: Participants): void {
     const known = this.#known.get(transactionalId);
@@ -97,12 +105,17 @@ export class TransactionIndex {
     }
     const live = { transactionalId, journal, transaction };
     const known = this.#known.get(transactionalId);
-    const goesOn = known?.live.transaction.transaction === transaction.transaction && transaction.state === 'Ongoing';
-    if (goesOn) known.live = live;
-    else this.#known.set(transactionalId, { live, partitions: new Map(), groups: new Set() });
+    const isSame = known?.live.transaction.transaction === transaction.transaction;
+    if (isSame && transaction.state === 'Ongoing') known.live = live;
+    else {
+      const ending = isSame && isPrepared(transaction) ? known.groups : NONE;
+      this.#known.set(transactionalId, { live, partitions: new Map(), groups: new Set(), ending });
+    }
     this.#onChanged(live);
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 const isOf = (known: Known | undefined, { producerId, producerEpoch }: ProducerIdentity): known is Known =>
   known?.live.transaction.producerId === producerId && known.live.transaction.producerEpoch === producerEpoch;

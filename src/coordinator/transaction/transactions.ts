@@ -9,21 +9,31 @@
  * request that would find the end of the last transaction incomplete waits for it a while before CONCURRENT_TRANSACTIONS.
  */
 import type { Located, Placements } from '../../cluster/placements.ts';
-import type { TopicPartition, Topics } from '../../cluster/topics.ts';
+import type { TopicPartition } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { DecisionView, Journal } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
+import type { LeaderCalls } from '../leader-calls.ts';
 import { transactionOwner } from '../owner.ts';
+import { type Patience, patiently } from '../patience.ts';
 import { Completions } from './completions.ts';
 import { Deadlines } from './deadlines.ts';
 import { decideTransaction, type TransactionAnswer } from './decide-transaction.ts';
+import { type Enlistment, Enlistments } from './enlistments.ts';
 import { type ForcedMarker, forceMarker } from './forced-marker.ts';
-import { GuardWriter } from './guard-writer.ts';
+import { GuardWriter, refusalOf as participantRefusal } from './guard-writer.ts';
+import type { ParticipantJournals } from './participant-journals.ts';
 import { NO_PARTICIPANTS, type Participants, type Place, partitionsOf } from './participants.ts';
 import { type LiveTransaction, TransactionIndex } from './transaction-index.ts';
+import {
+  type JoinGroupWish,
+  TRANSACTIONS_ADD_GROUP,
+  TRANSACTIONS_ADD_PARTITIONS,
+  TRANSACTIONS_FORCE_MARKER,
+} from './transaction-methods.ts';
 import { transactionMetrics } from './transaction-metrics.ts';
 import {
   identityOf,
@@ -41,12 +51,11 @@ export interface TransactionsOptions {
   readonly runtime: Runtime;
   readonly journals: Journals;
   readonly placements: Placements;
-  readonly topics: Topics;
   readonly settings: TransactionSettings;
   /** A new producer id, unique in the cluster. */
   readonly allocateProducerId: () => Promise<number>;
-  /** The journal of a group that need not exist yet; `client` is whose share of all groups it is. */
-  readonly placeGroup: (groupId: string, client: string) => Promise<Journal>;
+  readonly participants: ParticipantJournals;
+  readonly calls: LeaderCalls;
 }
 
 export interface TransactionSettings {
@@ -75,18 +84,13 @@ export interface EndRequest {
   readonly bumpsEpoch: boolean;
 }
 
-export type Enlistment =
-  /** Batches go on when it resolves. */
-  | { readonly type: 'held'; readonly until: Promise<void> }
-  /** Batches of this transaction go on at once: their guards are ahead of them. They count when it resolves. */
-  | { readonly type: 'joining'; readonly transaction: number; readonly joined: Promise<void> };
-
 /** How long a request waits for the end of the last transaction before its client is told to come again. */
 const COMPLETION_WAIT_MS_MAX = 1_000;
 /** Their guards fit one entry with any record. */
 const JOINING_AHEAD_COUNT_MAX = 200;
-/** Copies of batches whose partitions are joining their transactions. */
-const HELD_BYTES_MAX = 64 * 1024 * 1024;
+/** A takeover of another journal is waited for about as long as it takes. */
+const PATIENCE_MS = 3_000;
+const TIMEOUT_MS = 10_000;
 
 export class Transactions {
   readonly #options: TransactionsOptions;
@@ -96,16 +100,22 @@ export class Transactions {
   readonly #deadlines: Deadlines;
   /** Ids that are being initialized or forgotten; whoever is second waits. Never rejects. */
   readonly #turns = new Map<string, Promise<unknown>>();
-  /** The last batches of an id that are held. Never rejects. */
-  readonly #enlisting = new Map<string, Promise<void>>();
-  #heldBytes = 0;
+  readonly #enlistments: Enlistments;
+  readonly #abort = new AbortController();
+  readonly #patience: Patience;
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
-    const { journals, placements, topics, runtime, settings } = options;
-    this.#guards = new GuardWriter(journals, topics);
+    const { journals, runtime, settings, participants, calls } = options;
+    this.#patience = { runtime, patienceMs: calls.isAlone ? 0 : PATIENCE_MS, signal: this.#abort.signal };
+    this.#guards = new GuardWriter({ participants, patience: this.#patience });
     const guardsOf = (transactionalId: string) => this.#guards.under(transactionalId);
-    this.#completions = new Completions({ journals, placements, topics, runtime, guardsOf }, () => this.#index);
+    this.#completions = new Completions({ participants, runtime, guardsOf }, () => this.#index);
+    this.#enlistments = new Enlistments({
+      isGuarded: (...asked) => this.#index.isGuarded(...asked),
+      joinAhead: (...asked) => this.#joinAhead(...asked),
+      join: (...asked) => this.#join(...asked),
+    });
     const timedOut = transactionMetrics(runtime.metrics, {
       ids: () => this.#index.count,
       open: () => count(this.list(), ({ transaction }) => transaction.state === 'Ongoing'),
@@ -142,31 +152,35 @@ export class Transactions {
     });
   }
 
-  /** AddPartitionsToTxn, and what Produce does since v12. Resolves when batches may follow. */
-  async addPartitions(transactionalId: string, producer: ProducerIdentity, partitions: Partitions): Promise<void> {
+  /** AddPartitionsToTxn. Resolves with the number of the transaction when batches may follow. */
+  async addPartitions(transactionalId: string, producer: ProducerIdentity, partitions: Partitions): Promise<number> {
     const journal = await this.#find(transactionalId);
-    await this.#add(transactionalId, journal, { ...NO_PARTICIPANTS, producer, partitions }, new Map());
+    return this.#add(transactionalId, journal, { ...NO_PARTICIPANTS, producer, partitions });
   }
 
-  /** AddOffsetsToTxn, and what TxnOffsetCommit does since v5. `client` as in `Groups.place`. Resolves when offsets may follow. */
-  async addGroup(
-    transactionalId: string,
-    producerId: number,
-    producerEpoch: number,
-    groupId: string,
-    client: string,
-  ): Promise<void> {
-    const producer = { producerId, producerEpoch };
+  /** AddOffsetsToTxn. `client` as in `Groups.place`. Resolves when offsets may follow. */
+  async addGroup(transactionalId: string, producer: ProducerIdentity, groupId: string, client: string): Promise<void> {
     if (this.#index.isGroupGuarded(transactionalId, producer, groupId)) return;
     const journal = await this.#find(transactionalId);
     const known = this.#index.find(transactionalId);
     // A client that may not speak makes no group.
     const refused = known ? refusalOf(known.transaction, producer) : null;
-    if (refused)
-      throw new KafkaError(refused, `producer ${producerId} may not add a group with epoch ${producerEpoch}`);
-    const ofGroup = await this.#options.placeGroup(groupId, client);
-    const participants = { ...NO_PARTICIPANTS, groups: [groupId] };
-    await this.#add(transactionalId, journal, { ...participants, producer }, new Map([[groupId, ofGroup]]));
+    if (refused) {
+      const message = `producer ${producer.producerId} may not add a group with epoch ${producer.producerEpoch}`;
+      throw new KafkaError(refused, message);
+    }
+    await this.#add(transactionalId, journal, { ...NO_PARTICIPANTS, groups: [groupId], producer }, client);
+  }
+
+  /** What TxnOffsetCommit does since v5, at whichever broker coordinates the group: as `addGroup` where it is to be asked. */
+  async enlistGroup(wish: JoinGroupWish): Promise<void> {
+    const { transactionalId, producer, groupId, client } = wish;
+    if (this.#index.isGroupGuarded(transactionalId, producer, groupId)) return;
+    await this.#atCoordinator(
+      transactionalId,
+      () => this.addGroup(transactionalId, producer, groupId, client),
+      (journal) => this.#options.calls.ask(journal, TRANSACTIONS_ADD_GROUP, wish, { timeoutMs: TIMEOUT_MS }),
+    );
   }
 
   /** EndTxn. Answers the identity to go on with. */
@@ -185,43 +199,19 @@ export class Transactions {
     return partitionVerifier(this.#index.find(transactionalId)?.transaction ?? null, producer);
   }
 
-  /**
-   * What Produce does since v12 (KIP-890): partitions join the transaction with their first batch. Null when all have, which
-   * costs a look in memory. Where one journal keeps them all the batches, `bytes` of them, may follow at once; elsewhere
-   * they are held, and so are later ones of the same id, in the order of these calls.
-   */
+  /** What Produce does since v12, at any broker. See `Enlistments.enlist`. */
   enlist(
     transactionalId: string,
     producer: ProducerIdentity,
     places: readonly Place[],
     bytes: number,
   ): Enlistment | null {
-    const before = this.#enlisting.get(transactionalId);
-    const areGuarded = () => places.every((place) => this.#index.isGuarded(transactionalId, producer, place));
-    if (before === undefined) {
-      if (areGuarded()) return null;
-      const joining = this.#joinAhead(transactionalId, producer, places);
-      if (joining) return joining;
-    }
-    if (this.#heldBytes + bytes > HELD_BYTES_MAX) {
-      throw new KafkaError(
-        'CONCURRENT_TRANSACTIONS',
-        'too many batches wait for their partitions to join a transaction',
-      );
-    }
-    this.#heldBytes += bytes;
-    const join = async () => {
-      if (!areGuarded()) await this.addPartitions(transactionalId, producer, partitionsOf(places));
-    };
-    const until = before === undefined ? join() : before.then(join);
-    const settled: Promise<void> = until
-      .catch(() => {})
-      .then(() => {
-        this.#heldBytes -= bytes;
-        if (this.#enlisting.get(transactionalId) === settled) this.#enlisting.delete(transactionalId);
-      });
-    this.#enlisting.set(transactionalId, settled);
-    return { type: 'held', until };
+    return this.#enlistments.enlist(transactionalId, producer, places, bytes);
+  }
+
+  /** A batch that was enlisted was refused with INVALID_TXN_STATE. */
+  mistrust(transactionalId: string): void {
+    this.#enlistments.mistrust(transactionalId);
   }
 
   /** Throws TRANSACTIONAL_ID_NOT_FOUND, NOT_COORDINATOR. */
@@ -242,34 +232,52 @@ export class Transactions {
   }
 
   /** WriteTxnMarkers. Throws as `forceMarker` (forced-marker.ts), NOT_LEADER_OR_FOLLOWER. */
-  async forceMarker(place: TopicPartition, marker: ForcedMarker): Promise<void> {
-    const journal = this.#options.journals.get(place.journal);
-    if (!journal) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker does not lead journal ${place.journal}`);
-    await forceMarker(journal, place, marker);
+  async forceMarker({ journal: id, ...place }: TopicPartition, marker: ForcedMarker): Promise<void> {
+    const journal = this.#options.journals.get(id);
+    if (journal?.role === 'leading') return forceMarker(journal, place, marker);
+    const wish = { journal: id, place, marker };
+    await this.#options.calls.ask(id, TRANSACTIONS_FORCE_MARKER, wish, { timeoutMs: TIMEOUT_MS });
   }
 
   /** Stops timers, and what is told to participants: the next start goes on with it. */
   close(): void {
+    this.#abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker is stopping'));
     this.#deadlines.close();
     this.#completions.close();
     this.#index.close();
   }
 
+  /** `client` as in `Groups.place`, where there is a group. */
   async #add(
     transactionalId: string,
     journal: Journal,
     { producer, partitions, groups }: Participants & { readonly producer: ProducerIdentity },
-    groupJournals: ReadonlyMap<string, Journal>,
-  ): Promise<void> {
-    const groupsHere = groups.filter((groupId) => groupJournals.get(groupId) === journal);
+    client = '',
+  ): Promise<number> {
     const event = { type: 'add', producer, partitions, groups } as const;
+    const groupsHere = groups.length === 0 ? null : () => this.#groupsHere(journal, groups, client);
     const { transaction, unguarded } = await this.#decide(transactionalId, journal, event, groupsHere);
     if (transaction === null) throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', 'the transactional id is gone');
-    await this.#guards.write(transactionalId, transaction, unguarded, groupJournals);
+    await this.#guards.write(transactionalId, transaction, unguarded, client);
     this.#index.addGuarded(transactionalId, transaction.transaction, { partitions, groups });
+    return transaction.transaction;
   }
 
-  /** Null when a guard might come after its batches, or not at all. Proposes before it returns. */
+  /** Which of the groups this journal keeps. All of them are placed, so that no record names one that may not be. */
+  async #groupsHere(journal: Journal, groups: readonly string[], client: string): Promise<readonly string[]> {
+    const here: string[] = [];
+    for (const groupId of groups) {
+      const home = await patiently(
+        this.#patience,
+        () => this.#options.participants.placeGroup(groupId, client),
+        () => this.#options.participants.mistrust([groupId]),
+      ).catch(throwRefusal);
+      if (home === journal.id) here.push(groupId);
+    }
+    return here;
+  }
+
+  /** As `LocalTransactions.joinAhead`. */
   #joinAhead(transactionalId: string, producer: ProducerIdentity, places: readonly Place[]): Enlistment | null {
     const live = this.#index.find(transactionalId);
     if (live === undefined || live.journal.role !== 'leading' || places.length > JOINING_AHEAD_COUNT_MAX) return null;
@@ -278,8 +286,36 @@ export class Transactions {
     if (places.some(({ topicId, partition }) => !journal.state.partition(topicId, partition))) return null;
     const number = transaction.state === 'Ongoing' ? transaction.transaction : transaction.transaction + 1;
     const participants = { ...NO_PARTICIPANTS, partitions: partitionsOf(places) };
-    const joined = this.#add(transactionalId, journal, { ...participants, producer }, new Map());
+    const joined = this.#add(transactionalId, journal, { ...participants, producer }).then(() => {});
     return { type: 'joining', transaction: number, joined };
+  }
+
+  /** As `LocalTransactions.join`. */
+  #join(transactionalId: string, producer: ProducerIdentity, partitions: Partitions): Promise<number | null> {
+    const wish = { transactionalId, producer, partitions };
+    return this.#atCoordinator<number | null>(
+      transactionalId,
+      () => this.addPartitions(transactionalId, producer, partitions).then(nothing),
+      (journal) => this.#options.calls.ask(journal, TRANSACTIONS_ADD_PARTITIONS, wish, { timeoutMs: TIMEOUT_MS }),
+    );
+  }
+
+  /** Here, or at the broker that coordinates the id. */
+  async #atCoordinator<T>(
+    transactionalId: string,
+    here: () => Promise<T>,
+    elsewhere: (journal: number) => Promise<T>,
+  ): Promise<T> {
+    const { placements } = this.#options;
+    const owner = transactionOwner(transactionalId);
+    return patiently(
+      this.#patience,
+      async () => {
+        const journal = await placements.recall(owner);
+        return journal.role === 'leading' ? here() : elsewhere(journal.id);
+      },
+      () => placements.mistrust(owner),
+    ).catch(throwCoordinatorError);
   }
 
   /** As `#decide`, with a fresh producer id when one is needed. */
@@ -301,24 +337,28 @@ export class Transactions {
     transactionalId: string,
     journal: Journal,
     event: TransactionEvent,
-    groupsHere: readonly string[] = [],
+    groupsHere: (() => Promise<readonly string[]>) | null = null,
   ): Promise<Extract<TransactionAnswer, { readonly type: 'done' }>> {
     const answer = await this.#decideWaiting(transactionalId, journal, event, groupsHere);
     if (answer.type === 'done') return answer;
     throw new KafkaError('CONCURRENT_TRANSACTIONS', `a ${event.type} was answered with ${answer.type}`);
   }
 
-  /** Throws CONCURRENT_TRANSACTIONS when the end of the last transaction takes too long. */
+  /**
+   * Throws CONCURRENT_TRANSACTIONS when the end of the last transaction takes too long. `groupsHere` is asked right before
+   * each decision: which of the event's groups the journal keeps.
+   */
   async #decideWaiting(
     transactionalId: string,
     journal: Journal,
     event: TransactionEvent,
-    groupsHere: readonly string[] = [],
+    groupsHere: (() => Promise<readonly string[]>) | null = null,
   ): Promise<Exclude<TransactionAnswer, { readonly type: 'concurrent' }>> {
     const { clock } = this.#options.runtime;
     const until = clock.monotonic() + COMPLETION_WAIT_MS_MAX;
-    const decide = (view: DecisionView) => decideTransaction(view, transactionalId, event, groupsHere);
     for (;;) {
+      const here = groupsHere === null ? [] : await groupsHere();
+      const decide = (view: DecisionView) => decideTransaction(view, transactionalId, event, here);
       const answer = await journal.coordinate(decide).catch(throwCoordinatorError);
       if (answer.type !== 'concurrent') return answer;
       await this.#untilComplete(transactionalId, until - clock.monotonic());
@@ -406,6 +446,12 @@ function count<T>(all: Iterable<T>, matches: (each: T) => boolean): number {
   for (const each of all) if (matches(each)) found++;
   return found;
 }
+
+const nothing = () => null;
+
+const throwRefusal = (cause: unknown): never => {
+  throw participantRefusal(cause);
+};
 
 const throwCoordinatorError = (cause: unknown): never => {
   throw toCoordinatorError(cause);

@@ -152,7 +152,7 @@ class Writer {
       to: transactionCoordinatorOf(this.#transactionalId),
       what: `addOffsets of ${this.#transactionalId}`,
       at: async ({ coordinators: { transactions } }) => {
-        await transactions.addGroup(this.#transactionalId, producerId, producerEpoch, groupId, 'sim');
+        await transactions.addGroup(this.#transactionalId, { producerId, producerEpoch }, groupId, 'sim');
         return true;
       },
     });

@@ -31,7 +31,7 @@ const journal = {
   role: 'leading',
   epoch: 3,
   propose: async () => ({ type: 'done' }),
-  state: { lastSeq: 12, partition: () => ({ bytes: 1_234 }) },
+  state: { lastSeq: 12, partition: () => ({ bytes: 1_234 }), records: () => new Map() },
 } as unknown as Journal;
 
 export function door(given: Given = {}, logger: Logger = silentLogger): Door {
@@ -51,7 +51,7 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
   const log = new MemoryLog();
   // No journal: nothing coordinates here. `test/unit/coordinator/world.ts` has a broker that does.
   configs.brokers.onTopicDefaults((changed) => topics.setDefaults(changed));
-  const placements = new Placements({ clusterId, metadata, journals: fixedJournals([]), runtime });
+  const placements = new Placements({ clusterId, metadata, journals: fixedJournals([journal]), runtime });
   return {
     runtime,
     config,
@@ -65,6 +65,8 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
       log,
       placements,
       groupConfigs: configs.groups,
+      brokerId: config['broker.id'],
+      cluster: null,
     }),
     configs,
     ...alone(config['broker.id'], [journal], 'zone-a'),

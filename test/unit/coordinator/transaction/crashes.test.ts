@@ -22,7 +22,7 @@ async function run(world: World, places: readonly TopicPartition[], committed: b
   const producer = await transactions.initProducerId(ID, { timeoutMs: TIMEOUT_MS, expected: null });
   told.producer = producer;
   await transactions.addPartitions(ID, producer, partitionsOf(...places));
-  await transactions.addGroup(ID, producer.producerId, producer.producerEpoch, GROUP, CLIENT);
+  await transactions.addGroup(ID, producer, GROUP, CLIENT);
   const outcomes = await Promise.all(places.map((place) => world.produce(place, producer, 0)));
   if (outcomes.some(({ error }) => error !== 'NONE')) throw new Error('the process is dead');
   await world.commitOffset(producer, places[0]!, 10);

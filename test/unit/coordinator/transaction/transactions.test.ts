@@ -21,8 +21,7 @@ describe.each([1, 4])('with %i journals', (journals) => {
     world.transactions.initProducerId(ID, { ...first, expected });
   const add = (producer: ProducerIdentity, ...to: readonly TopicPartition[]) =>
     world.transactions.addPartitions(ID, producer, partitionsOf(...to));
-  const addGroup = (producer: ProducerIdentity) =>
-    world.transactions.addGroup(ID, producer.producerId, producer.producerEpoch, GROUP, CLIENT);
+  const addGroup = (producer: ProducerIdentity) => world.transactions.addGroup(ID, producer, GROUP, CLIENT);
   const end = (producer: ProducerIdentity, committed: boolean, bumpsEpoch = true) =>
     world.transactions.end(ID, { producer, committed, bumpsEpoch });
   const next = ({ producerId, producerEpoch }: ProducerIdentity) => ({ producerId, producerEpoch: producerEpoch + 1 });

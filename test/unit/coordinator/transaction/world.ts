@@ -2,6 +2,8 @@
 import { Placements } from '../../../../src/cluster/placements.ts';
 import type { TopicPartition } from '../../../../src/cluster/topics.ts';
 import { type Given, parseConfig } from '../../../../src/config.ts';
+import { LeaderCalls } from '../../../../src/coordinator/leader-calls.ts';
+import { ParticipantJournals } from '../../../../src/coordinator/transaction/participant-journals.ts';
 import type { ProducerIdentity } from '../../../../src/coordinator/transaction/transaction-state.ts';
 import { type TransactionSettings, Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
 import { StorageUnavailableError } from '../../../../src/errors.ts';
@@ -94,14 +96,17 @@ export class World {
     const journals = fixedJournals(this.core.journals);
     const runtime = systemRuntime(silentLogger);
     const settings = { timeoutMaxMs: 900_000, idExpirationMs: 1e9, abortIntervalMs: 1e6, expireIntervalMs: 1e6 };
+    const placements = new Placements({ clusterId: CLUSTER, metadata: this.#metadata, journals, runtime });
+    const calls = new LeaderCalls(null);
+    const placeGroup = (groupId: string, client: string | null) => coordinators.groups.place(groupId, client);
     return new Transactions({
       runtime,
       journals,
-      topics,
-      placements: new Placements({ clusterId: CLUSTER, metadata: this.#metadata, journals, runtime }),
+      placements,
+      calls,
+      participants: new ParticipantJournals({ journals, topics, placements, calls, placeGroup }),
       settings: { ...settings, idCountMax: 1_000, ...limits },
       allocateProducerId: () => log.allocateProducerId(),
-      placeGroup: (groupId, client) => coordinators.groups.place(groupId, client),
     });
   }
 
