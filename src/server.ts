@@ -81,7 +81,14 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     await configs.recover();
     const defaults = configs.brokers.topicDefaults;
     const partitionsDefault = config['num.partitions'];
-    const topics = new TopicRegistry({ clusterId, metadata, journals, runtime, defaults, partitionsDefault });
+    const topics = new TopicRegistry({
+      clusterId,
+      metadata,
+      journals: fixedJournals(journals),
+      runtime,
+      defaults,
+      partitionsDefault,
+    });
     configs.brokers.onTopicDefaults((changed) => topics.setDefaults(changed));
     await topics.recover();
     const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
@@ -117,6 +124,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       configs,
       lifecycle,
       async close() {
+        topics.stop();
         await coordinators.close();
         await lifecycle.stop();
         await log.close();

@@ -41,6 +41,12 @@ export interface Topics {
   /** Image lookups. A topic is listed once all of its partitions exist in their journals. */
   byName(name: string): Topic | undefined;
   byId(topicId: string): Topic | undefined;
+  /**
+   * As `byName` and `byId`, and asks the store when the image has none and others share the store: they may just have made it.
+   * That there is none is remembered for a second. Throws what the store says.
+   */
+  find(name: string): Promise<Topic | undefined>;
+  findById(topicId: string): Promise<Topic | undefined>;
   /** In order of names, those with the prefix strictly after `after`. */
   list(prefix: string, after: string, limit: number): readonly Topic[];
   readonly count: number;

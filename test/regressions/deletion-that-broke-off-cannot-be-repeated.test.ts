@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { TopicRegistry } from '../../src/cluster/topic-registry.ts';
 import { StorageUnavailableError } from '../../src/errors.ts';
+import { fixedJournals } from '../../src/journal/journals.ts';
 import { openJournal } from '../../src/journal/open-journal.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { systemRuntime } from '../../src/runtime/runtime.ts';
@@ -14,7 +15,7 @@ test('a deletion whose answer was lost can be repeated, and frees the name', asy
   const metadata = faultyMetadataStore(new MemoryMetadataStore(), faults);
   const objects = new MemoryObjectStore();
   const journal = await openJournal({ id: 0, clusterId: 'c', brokerId: 1, brokerEpoch: 1, metadata, objects, runtime });
-  const journals = [journal];
+  const journals = fixedJournals([journal]);
   const topics = new TopicRegistry({ clusterId: 'c', metadata, journals, runtime, defaults: {}, partitionsDefault: 1 });
   const { topicId } = await topics.create({ name: 'orders', config: {} });
 
@@ -33,7 +34,7 @@ test('a topic whose deletion broke off is not changed any more', async () => {
   const metadata = faultyMetadataStore(new MemoryMetadataStore(), faults);
   const objects = new MemoryObjectStore();
   const journal = await openJournal({ id: 0, clusterId: 'c', brokerId: 1, brokerEpoch: 1, metadata, objects, runtime });
-  const journals = [journal];
+  const journals = fixedJournals([journal]);
   const topics = new TopicRegistry({ clusterId: 'c', metadata, journals, runtime, defaults: {}, partitionsDefault: 1 });
   await topics.create({ name: 'orders', config: {} });
 

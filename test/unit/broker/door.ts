@@ -43,7 +43,7 @@ export function door(given: Given = {}, logger: Logger = silentLogger): Door {
   const topics = new TopicRegistry({
     clusterId,
     metadata,
-    journals: [journal],
+    journals: fixedJournals([journal]),
     runtime,
     defaults: configs.brokers.topicDefaults,
     partitionsDefault: config['num.partitions'],

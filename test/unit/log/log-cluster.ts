@@ -70,7 +70,7 @@ export async function openLogCluster(options: LogClusterOptions = {}) {
   const topics = new TopicRegistry({
     clusterId: 'c',
     metadata: world.stores.metadata,
-    journals: [...seated[0]!.seats],
+    journals: seated[0]!.seats,
     runtime,
     defaults: {},
     partitionsDefault: 1,

@@ -65,7 +65,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const topics = new TopicRegistry({
     clusterId: CLUSTER,
     metadata,
-    journals,
+    journals: fixedJournals(journals),
     runtime,
     defaults: {},
     partitionsDefault: 1,
