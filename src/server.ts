@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { type KafkaListener, listenKafka } from './broker/server.ts';
+import { type KafkaListener, listenKafka, type ZoneListener } from './broker/server.ts';
 import { advertisedAddresses } from './cluster/addresses.ts';
 import { AloneOperations, aloneLeaders, aloneMembers } from './cluster/alone.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
@@ -13,7 +13,7 @@ import { Placements } from './cluster/placements.ts';
 import { agreeOnFormat, agreeOnJournals, type NewBroker, registerBroker } from './cluster/registration.ts';
 import { StoreClock } from './cluster/store-clock.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
-import { type Address, type Config, isLoopback, parseAddress } from './config.ts';
+import { type Address, type Config, isLoopback, parseAddress, parseZones } from './config.ts';
 import { type Coordinators, openCoordinators } from './coordinator/coordinators.ts';
 import { StartupError, StorageCorruptError } from './errors.ts';
 import type { HttpServer } from './http/server.ts';
@@ -23,6 +23,7 @@ import type { MaintenanceLimits } from './journal/maintenance.ts';
 import { type OpenedJournal, openJournal } from './journal/open-journal.ts';
 import { Lifecycle } from './lifecycle/lifecycle.ts';
 import { type OpenedLog, openLog } from './log/open-log.ts';
+import { requireSecret } from './rpc/secret.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { SegmentIds } from './segment/segment-id.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -178,7 +179,9 @@ export interface StartOptions {
 /** Starts a whole broker. Throws StartupError with one clear sentence when it cannot. */
 export async function startBroker(config: Config, runtime: Runtime, options: StartOptions = {}): Promise<BrokerServer> {
   const listening = [parseAddress(config.kafka), parseAddress(config.http), parseAddress(config.internal)];
-  refuseOpenDoors(config, listening);
+  const zones = zoneListeners(config);
+  refuseOpenDoors(config, [...listening.slice(0, 2), ...Object.values(zones).map(({ address }) => address)]);
+  requireSecret(listening[2]!, config['cluster.secret']);
   const advertised = config['advertise.kafka'] === '' ? null : parseAddress(config['advertise.kafka']);
   const stores = await openStores(config, runtime, options.signal);
   let core: Core | undefined;
@@ -220,7 +223,15 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     });
     const identity = { clusterId: config.cluster, brokerId, members, leaders };
     const admin = { configs, report };
-    kafka = await listenKafka({ ...shared, ...identity, ...admin, coordinators, address: listening[0]!, advertised });
+    kafka = await listenKafka({
+      ...shared,
+      ...identity,
+      ...admin,
+      coordinators,
+      address: listening[0]!,
+      advertised,
+      zones,
+    });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.
     const { listenHttp } = await import('./http/server.ts');
     http = await listenHttp({
@@ -244,6 +255,14 @@ function refuseOpenDoors(config: Config, addresses: readonly Address[]): void {
   if (!open || config['insecure.listen']) return;
   throw new StartupError(
     `nothing authenticates clients yet, so listening on ${open.host} is refused: use 127.0.0.1, or give --insecure-listen to open it to whoever can reach it`,
+  );
+}
+
+function zoneListeners(config: Config): Readonly<Record<string, ZoneListener>> {
+  const advertised = parseZones(config['advertise.kafka.zones'], '--advertise-kafka-zones');
+  const zones = parseZones(config['kafka.zones'], '--kafka-zones');
+  return Object.fromEntries(
+    Object.entries(zones).map(([zone, address]) => [zone, { address, advertised: advertised[zone] ?? null }]),
   );
 }
 

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SERVED } from '../src/broker/served.ts';
-import { environmentName, SETTINGS, type SettingName } from '../src/config.ts';
 import { versionsTable } from '../src/protocol/apis.ts';
+import { environmentName, SETTINGS, type SettingName } from '../src/settings.ts';
 import { CLIENTS, readKeptList } from './compatibility/clients/kept-list.ts';
 
 export const README = join(import.meta.dirname, '..', 'README.md');

@@ -6,8 +6,8 @@ import { GROUP_CONFIGS, groupDefaults } from '../cluster/group-config.ts';
 import { type Overrides, TOPIC_CONFIGS } from '../cluster/topic-config.ts';
 import { topicNameProblem } from '../cluster/topic-name.ts';
 import type { Topic } from '../cluster/topics.ts';
-import { type Config, SETTINGS, type SettingName } from '../config.ts';
 import { KafkaError } from '../errors.ts';
+import { type Config, SETTINGS, type SettingName } from '../settings.ts';
 import type { Broker } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
 

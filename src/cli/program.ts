@@ -3,7 +3,7 @@
  * loads only what it needs: `serve` no client, the others no broker, nobody the AWS SDK unless it is used.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { environmentName, SETTINGS, type SettingName } from '../config.ts';
+import { environmentName, SETTINGS, type SettingName } from '../settings.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-code.ts';
 import { InterruptError } from './interrupt.ts';
 import { OUTPUTS } from './output.ts';

@@ -2,8 +2,8 @@
  * Configurations of brokers as Kafka's administrators see them. Those that are defaults of topics can be changed while
  * brokers run, for one broker or for all; settings are given when a broker starts and can only be read.
  */
-import { type Config, SETTINGS, type SettingName } from '../config.ts';
 import { KafkaError } from '../errors.ts';
+import { type Config, SETTINGS, type SettingName } from '../settings.ts';
 import { alterOverrides, type ConfigDefinition, type ConfigFamily, type Overrides } from './config-definition.ts';
 import { TOPIC_CONFIGS, type TopicConfigName, topicConfigDefinition } from './topic-config.ts';
 import type { ConfigAlteration } from './topics.ts';

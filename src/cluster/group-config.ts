@@ -2,7 +2,7 @@
  * Kafka's configurations of groups: names, types, bounds and documentation, once. Defaults and bounds are settings of the
  * broker (`group.consumer.…`, `group.share.…`). Those of Streams groups are left out, since there are none.
  */
-import type { Config, SettingName } from '../config.ts';
+import type { Config, SettingName } from '../settings.ts';
 import {
   alterOverrides,
   type ConfigDefinition,

@@ -131,15 +131,18 @@ export class MemoryLog implements Log {
   #waitForAppend(maxWaitMs: number, signal: AbortSignal): Promise<void> {
     this.fetchesWaiting++;
     return new Promise<void>((resolve, reject) => {
-      const done = () => {
+      const end = () => {
         clearTimeout(timer);
         this.#appended.delete(done);
         signal.removeEventListener('abort', aborted);
         this.fetchesWaiting--;
+      };
+      const done = () => {
+        end();
         resolve();
       };
       const aborted = () => {
-        done();
+        end();
         reject(signal.reason);
       };
       const timer = setTimeout(done, maxWaitMs);

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { parseConfig, parseZones } from '../../src/config.ts';
+
+describe('zones with listeners of their own', () => {
+  test('are read with their addresses', () => {
+    expect(parseZones('eu-1a=10.0.0.1:9192,eu-1b=[::1]:9193', '--kafka-zones')).toEqual({
+      'eu-1a': { host: '10.0.0.1', port: 9192 },
+      'eu-1b': { host: '::1', port: 9193 },
+    });
+    expect(parseZones('', '--kafka-zones')).toEqual({});
+  });
+
+  test.each([
+    ['eu-1a', 'expected ZONE=HOST:PORT'],
+    ['eu-1a=', 'expected ZONE=HOST:PORT'],
+    ['=10.0.0.1:1', 'expected ZONE=HOST:PORT'],
+    ['a b=10.0.0.1:1', 'expected ZONE=HOST:PORT'],
+    ['eu-1a=10.0.0.1', 'expected HOST:PORT'],
+    ['eu-1a=10.0.0.1:1,', 'expected ZONE=HOST:PORT'],
+    ['eu-1a=10.0.0.1:1,eu-1a=10.0.0.2:1', 'zone eu-1a is there twice'],
+  ])('%j is refused: %s', (text, why) => {
+    expect(() => parseConfig({ 'kafka.zones': text })).toThrow(why);
+    expect(() => parseConfig({ 'kafka.zones': text })).toThrow('--kafka-zones');
+  });
+
+  test('are advertised only where there is a listener', () => {
+    const zones = 'a=127.0.0.1:1';
+    expect(() => parseConfig({ 'kafka.zones': zones, 'advertise.kafka.zones': 'a=x:2' })).not.toThrow();
+    expect(() => parseConfig({ 'kafka.zones': zones, 'advertise.kafka.zones': 'b=x:2' })).toThrow(
+      '--advertise-kafka-zones names zone b, which --kafka-zones has no listener for',
+    );
+  });
+});
+
+test('a zone that a client id cannot name is refused', () => {
+  expect(() => parseConfig({ zone: 'eu-west-1a' })).not.toThrow();
+  expect(() => parseConfig({ zone: 'a,b' })).toThrow('--zone (MILLRACE_ZONE) is "a,b": expected letters, digits');
+});
