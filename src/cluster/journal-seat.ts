@@ -181,9 +181,12 @@ export class JournalSeat implements Journal {
     const { timers } = this.#context.runtime;
     const led = this.#led;
     this.#closing.abort(new Error('the broker stops'));
-    const timeout = new AbortController();
-    await Promise.race([this.relinquish(), sleep(timers, CLOSE_MS_MAX, timeout.signal).catch(ignore)]);
-    timeout.abort();
+    // Alone, nobody waits to lead on: a put under way is given up.
+    if (this.#context.remote !== null) {
+      const timeout = new AbortController();
+      await Promise.race([this.relinquish(), sleep(timers, CLOSE_MS_MAX, timeout.signal).catch(ignore)]);
+      timeout.abort();
+    }
     await led?.close();
     await Promise.all(this.#remains);
   }

@@ -24,7 +24,8 @@ const READ_TIMEOUT_MS = 3_000;
 export interface RemoteJournalsOptions {
   readonly brokerId: number;
   readonly peers: Peers;
-  readonly leaders: Leaders;
+  /** Asked for at the first use: whoever knows the leaders may be made after the seats. */
+  readonly leaders: () => Leaders;
 }
 
 /** Calls under way to the leader of one journal. */
@@ -36,11 +37,11 @@ interface Calls {
 export class RemoteJournals {
   readonly #options: RemoteJournalsOptions;
   readonly #calls = new Map<number, Calls>();
-  readonly #stop: () => void;
+  #leaders: Leaders | null = null;
+  #stop = (): void => {};
 
   constructor(options: RemoteJournalsOptions) {
     this.#options = options;
-    this.#stop = options.leaders.onChanged((journal) => this.#onLeader(journal));
   }
 
   close(): void {
@@ -49,7 +50,7 @@ export class RemoteJournals {
 
   /** As far as this broker was told; -1 when it was not. */
   epochOf(journal: number): number {
-    return this.#options.leaders.of(journal)?.epoch ?? -1;
+    return this.#follow().of(journal)?.epoch ?? -1;
   }
 
   /** Appends leave in the order of these calls. */
@@ -93,13 +94,21 @@ export class RemoteJournals {
     request: Request,
     timeoutMs: number,
   ): Promise<Response> {
-    const { brokerId: self, leaders, peers } = this.#options;
-    const leader = leaders.of(journal);
+    const { brokerId: self, peers } = this.#options;
+    const leader = this.#follow().of(journal);
     if (leader === null || leader.brokerId === self) {
       return Promise.reject(new KafkaError('NOT_LEADER_OR_FOLLOWER', `nobody is known to lead journal ${journal}`));
     }
     const { signal } = this.#callsTo(journal, leader.brokerId).abort;
     return peers.call(leader.brokerId, method, request, { timeoutMs, signal });
+  }
+
+  #follow(): Leaders {
+    if (this.#leaders !== null) return this.#leaders;
+    const leaders = this.#options.leaders();
+    this.#stop = leaders.onChanged((journal) => this.#onLeader(journal));
+    this.#leaders = leaders;
+    return leaders;
   }
 
   #callsTo(journal: number, brokerId: number): Calls {
@@ -112,7 +121,7 @@ export class RemoteJournals {
 
   #onLeader(journal: number): void {
     const calls = this.#calls.get(journal);
-    if (calls === undefined || this.#options.leaders.of(journal)?.brokerId === calls.brokerId) return;
+    if (calls === undefined || this.#follow().of(journal)?.brokerId === calls.brokerId) return;
     this.#calls.delete(journal);
     calls.abort.abort(new PeerUnavailableError(`journal ${journal} is led by another broker now`, true));
   }

@@ -65,11 +65,6 @@ export class PeerLink {
     return this.#connection?.other ?? null;
   }
 
-  /** Of the broker's instances that are known. */
-  get newestEpoch(): number {
-    return Math.max(this.#brokerEpoch, this.#connection?.other.brokerEpoch ?? 0);
-  }
-
   get roundTripMs(): number | null {
     return this.#connection?.roundTripMs ?? null;
   }
@@ -112,10 +107,7 @@ export class PeerLink {
       return;
     }
     const silentMs = connection.silentMs(now);
-    if (silentMs <= SILENCE_MS) {
-      if (connection.keysUsedUp) connection.close('its keys are used up', false);
-      return;
-    }
+    if (silentMs <= SILENCE_MS) return;
     const sentence = `no word for ${Math.round(silentMs)} ms`;
     connection.close(sentence, false);
     this.#report('silent', sentence);
@@ -181,10 +173,8 @@ export class PeerLink {
       onMet: (other) => {
         if (this.#meeting === channel) this.#met(channel, other);
       },
-      onFailed: (problem, { sentence, succeededBy }) => {
-        if (this.#meeting !== channel) return;
-        this.#failed(problem === 'lost' ? 'unclear' : 'told', sentence);
-        if (succeededBy !== undefined) this.#host.events.onSuperseded(succeededBy);
+      onFailed: (problem, why) => {
+        if (this.#meeting === channel) this.#failed(problem === 'lost' ? 'unclear' : 'told', why);
       },
     });
   }
@@ -195,8 +185,7 @@ export class PeerLink {
       const wanted = `epoch ${this.#brokerEpoch} of broker ${this.brokerId}`;
       const sentence = `at ${where} is epoch ${other.brokerEpoch} of broker ${other.brokerId}, not ${wanted}`;
       this.#meeting = null;
-      const succeeded = other.brokerId === this.brokerId;
-      refuse(channel, succeeded ? { sentence, succeededBy: this.#brokerEpoch } : { sentence });
+      refuse(channel, sentence);
       this.#failed('refused', sentence);
       return;
     }

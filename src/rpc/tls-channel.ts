@@ -1,8 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { RPC_FRAME_BYTES_MAX } from '../limits.ts';
-import type { TimerHandle } from '../runtime/clock.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { FrameError, FrameReader } from './frame-reader.ts';
+import type { TimerHandle, Timers } from '../runtime/clock.ts';
+import { FrameReader } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Channel } from './transport.ts';
 
@@ -15,21 +14,21 @@ export class TlsChannel implements Channel {
   onClose: (why: string) => void = () => {};
   receivedBytes = 0;
   readonly #socket: TLSSocket;
-  readonly #runtime: Runtime;
+  readonly #timers: Timers;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   #lingerTimer: TimerHandle | null = null;
   #closed = false;
 
   /** Of a socket that is through with its handshake. */
-  constructor(socket: TLSSocket, runtime: Runtime) {
+  constructor(socket: TLSSocket, timers: Timers) {
     this.#socket = socket;
-    this.#runtime = runtime;
+    this.#timers = timers;
     this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#reader = new FrameReader(RPC_FRAME_BYTES_MAX, (frame) => {
       if (!this.#closed) this.onFrame(frame);
     });
-    this.#writer = new FrameWriter(socket, runtime.timers);
+    this.#writer = new FrameWriter(socket, timers);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', (cause) => this.#end(cause.message));
@@ -45,15 +44,15 @@ export class TlsChannel implements Channel {
     return this.#writer.waitingBytes;
   }
 
-  send(parts: readonly Uint8Array[], onTaken?: () => void, bulk = false): void {
+  send(parts: readonly Uint8Array[], onTaken: (() => void) | null = null): void {
     if (this.#closed) onTaken?.();
-    else this.#writer.send(parts, onTaken ?? null, bulk);
+    else this.#writer.send(parts, onTaken);
   }
 
   close(why: string): void {
     if (this.#closed) return;
     this.#writer.drain(() => this.#socket.end());
-    this.#lingerTimer = this.#runtime.timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
+    this.#lingerTimer = this.#timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
     this.#finish(why);
   }
 
@@ -63,9 +62,6 @@ export class TlsChannel implements Channel {
     try {
       this.#reader.feed(chunk);
     } catch (cause) {
-      if (!(cause instanceof FrameError)) {
-        this.#runtime.logger.error({ remote: this.remote, cause }, 'a bug: handling a frame failed');
-      }
       this.#end(cause instanceof Error ? cause.message : String(cause));
     }
   }

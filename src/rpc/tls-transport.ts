@@ -30,32 +30,23 @@ const SUITE = {
   ciphers: 'TLS_AES_128_GCM_SHA256',
 } as const;
 
-export interface TlsTransportOptions {
-  readonly secret: string;
-  readonly clusterId: string;
-  readonly runtime: Runtime;
-  readonly handshakeMs?: number;
-}
-
 export class TlsTransport implements Transport {
   readonly #secret: string;
   readonly #clusterId: string;
   readonly #runtime: Runtime;
   readonly #limited: LogLimiter;
-  readonly #handshakeMs: number;
 
-  constructor({ secret, clusterId, runtime, handshakeMs = HANDSHAKE_MS }: TlsTransportOptions) {
+  constructor(secret: string, clusterId: string, runtime: Runtime) {
     this.#secret = secret;
     this.#clusterId = clusterId;
     this.#runtime = runtime;
-    this.#handshakeMs = handshakeMs;
     this.#limited = new LogLimiter(runtime.logger, runtime.clock);
   }
 
   async listen(address: Address, onChannel: (channel: Channel) => void): Promise<TransportListener> {
     const options: TlsOptions = {
       ...SUITE,
-      handshakeTimeout: this.#handshakeMs,
+      handshakeTimeout: HANDSHAKE_MS,
       pskCallback: (_socket: unknown, identity: string) => this.#keyOf(identity),
     };
     const server = createServer(options);
@@ -71,7 +62,7 @@ export class TlsTransport implements Transport {
     });
     server.on('secureConnection', (socket) => {
       strangers.delete(rawSocket(socket));
-      onChannel(new TlsChannel(socket, this.#runtime));
+      onChannel(new TlsChannel(socket, this.#runtime.timers));
     });
     server.on('tlsClientError', (cause, socket) => {
       this.#limited.warn('a connection to the internal listener was refused', {
@@ -141,7 +132,7 @@ export class TlsTransport implements Transport {
         if (!provedTheKey(socket))
           return fail(new ConnectError('secret', `${where} did not prove the cluster's secret`));
         settle();
-        resolve(new TlsChannel(socket, this.#runtime));
+        resolve(new TlsChannel(socket, this.#runtime.timers));
       });
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });

@@ -55,7 +55,7 @@ export class SeatsWorld {
   broker(brokerId: number, { brokerEpoch = 1, runtime = testRuntime() as Runtime } = {}): SeatedBroker {
     const faults = new Faults(runtime);
     const peers = this.network.peers({ brokerId, brokerEpoch });
-    const remote = new RemoteJournals({ brokerId, peers, leaders: this.leaders });
+    const remote = new RemoteJournals({ brokerId, peers, leaders: () => this.leaders });
     const seats = new JournalSeats({
       clusterId: 'c',
       brokerId,
