@@ -36,7 +36,8 @@ export interface WorkerOptions {
 
 /** How many clients one program may make in its life. */
 const CLIENTS_EACH = 2_048;
-const KILL_AFTER_MS = 180_000;
+const KILL_AFTER_MS = 150_000;
+const TELL_MS = 1_000;
 
 /** Hands out client numbers and keeps the processes of one history. */
 export class Workers {
@@ -71,14 +72,16 @@ export class Worker {
   /** Rejects when it ended with an error. */
   readonly ended: Promise<void>;
   readonly #child: ChildProcess;
+  readonly #program: Program;
 
   constructor(program: Program, config: object, history: HistoryLog) {
     const [command, ...rest] = COMMANDS[program]();
     const child = spawn(command!, [...rest, JSON.stringify(config)], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child = child;
+    this.#program = program;
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => {
-      stderr = (stderr + chunk).slice(-4_096);
+      stderr = (stderr + chunk).slice(-16_384);
     });
     child.stdin.on('error', () => {}); // It may be gone already.
     const lines = createInterface({ input: child.stdout });
@@ -99,7 +102,10 @@ export class Worker {
 
   async stop(): Promise<void> {
     this.#child.stdin!.end();
-    const timer = setTimeout(this.#killNow, KILL_AFTER_MS);
+    const timer = setTimeout(() => {
+      if (this.#program === 'librdkafka') this.#child.kill('SIGUSR1');
+      setTimeout(this.#killNow, TELL_MS);
+    }, KILL_AFTER_MS);
     try {
       await this.ended;
     } finally {

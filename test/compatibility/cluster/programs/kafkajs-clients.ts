@@ -86,16 +86,21 @@ async function transactional(index: number): Promise<void> {
   }
 }
 
+/**
+ * Reads everything: of two aborted transactions that begin at or before the first record of a fetch KafkaJS 2.2.4 leaves out
+ * only one (`filterAbortedMessages` looks at one a record), so what it takes for committed says nothing.
+ */
 async function group(index: number): Promise<void> {
   const draw = chance(seed + index);
   while (!stopping.aborted) {
-    const client = new WorkerClient('KafkaJS member', { isolation: 'read_committed' });
+    const client = new WorkerClient('KafkaJS member', { isolation: 'read_uncommitted' });
     const consumer = kafka.consumer({
       groupId: 'group-kafkajs',
       sessionTimeout: 10_000,
       rebalanceTimeout: 15_000,
       maxWaitTimeInMs: 200,
       heartbeatInterval: 1_000,
+      readUncommitted: true,
     });
     consumer.on(consumer.events.GROUP_JOIN, () => client.tell({ f: 'assign' }));
     const crashed = new Promise<void>((resolve) => consumer.on(consumer.events.CRASH, () => resolve()));

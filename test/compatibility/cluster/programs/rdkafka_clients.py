@@ -4,13 +4,18 @@ chains that read and write in transactions. Prints an event a line (checker/hist
     rdkafka_clients.py '{"bootstrap": ..., "base": 1000, "topics": {"plain": 4, ...}, "roles": ["idempotent", ...], ...}'
 """
 
+import faulthandler
 import json
 import random
+import signal
 import sys
 import threading
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+# Tells where every thread is, before a worker that does not end is killed.
+faulthandler.register(signal.SIGUSR1)
 
 CONFIG = json.loads(sys.argv[1])
 TOPICS = CONFIG["topics"]
