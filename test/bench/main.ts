@@ -5,12 +5,14 @@
  *   requests  what S3 and DynamoDB would be asked for at 10 MB/s over 100 partitions, against stand-ins (the default)
  *   groups    heartbeats, a large rebalance, offset commits, memory of idle groups (the default)
  *   transactions  a small one, and producers that commit all the time (the default)
+ *   cluster   three brokers: takeover, hand-over, latency, the price of idling
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
  *
  * With --quick a tenth of each load, to see that all of it works; its figures say little.
  * MB is 10^6 bytes. On few cores the client shares them with the broker, so MB per broker CPU-second is the figure to trust.
  */
 import { parseArgs } from 'node:util';
+import { measureCluster } from './cluster.ts';
 import { measureGroups } from './groups.ts';
 import { measureRequests } from './requests.ts';
 import { measureSpeed } from './speed.ts';
@@ -33,6 +35,7 @@ for (const name of wanted) {
   else if (name === 'requests') await measureRequests(share);
   else if (name === 'groups') await measureGroups(share, values.profile);
   else if (name === 'transactions') await measureTransactions(share, values.profile);
+  else if (name === 'cluster') await measureCluster(share);
   else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
-  else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions or steady`);
+  else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions, cluster or steady`);
 }
