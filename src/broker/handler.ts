@@ -9,7 +9,7 @@ import type { ErrorName, KafkaError } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import type { ApiName, RequestOf, ResponseOf } from '../protocol/apis.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { ClusterView } from './cluster-view.ts';
+import type { ClientView } from './client-view.ts';
 
 /** The broker behind the listener. */
 export interface Broker {
@@ -40,7 +40,7 @@ export interface Call {
   /** Of the listener that it came by: it is told of the listeners of that zone. Empty for the plain one. */
   readonly listenerZone: string;
   /** The cluster as this client is told it, now. */
-  readonly view: ClusterView;
+  readonly view: ClientView;
   /** The most that an answer should carry now, going by what clients have not read yet. */
   readonly answerBytesMax: number;
   /** Aborted when the client is gone, or the broker stops: a long poll should answer then. */

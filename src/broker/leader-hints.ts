@@ -4,7 +4,7 @@
  */
 import type { TopicPartition } from '../cluster/topics.ts';
 import type { ErrorName } from '../errors.ts';
-import type { BrokerNode, ClusterView, CurrentLeader } from './cluster-view.ts';
+import type { BrokerNode, ClientView, CurrentLeader } from './client-view.ts';
 import type { Call } from './handler.ts';
 import { nodesOf } from './partitions.ts';
 
@@ -15,7 +15,7 @@ export class LeaderHints {
   readonly #call: Call;
   readonly #told: boolean;
   /** Made with the first hint: most answers have none. */
-  #view: ClusterView | null = null;
+  #view: ClientView | null = null;
   readonly #leaders: CurrentLeader[] = [];
 
   /** `since`: the first version of the API that has them. */

@@ -2,7 +2,7 @@
 import type { Topic, TopicPartition } from '../cluster/topics.ts';
 import { KafkaError } from '../errors.ts';
 import type { PartitionId } from '../log/log.ts';
-import type { BrokerNode, ClusterView, CurrentLeader } from './cluster-view.ts';
+import type { BrokerNode, ClientView, CurrentLeader } from './client-view.ts';
 import type { Broker, Call } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
 
@@ -75,7 +75,7 @@ export function checkReplicas({ members }: Broker, replicas: readonly number[]):
 /** The partitions of a topic, or some of them. One whose journal nobody leads now says so. */
 export function describePartitions(
   call: Call,
-  view: ClusterView,
+  view: ClientView,
   topic: Topic,
   partitions: readonly TopicPartition[] = topic.partitions,
 ): PartitionDescription[] {
@@ -98,7 +98,7 @@ export function describePartitions(
 export const thisNode = ({ broker, view }: Call): BrokerNode => view.nodeOf(broker.members.self);
 
 /** The brokers of these leaders, each once, for answers that send a client there (KIP-951). */
-export function nodesOf(view: ClusterView, leaders: Iterable<CurrentLeader>): BrokerNode[] {
+export function nodesOf(view: ClientView, leaders: Iterable<CurrentLeader>): BrokerNode[] {
   const ids = new Set([...leaders].map(({ leaderId }) => leaderId));
   return [...ids].flatMap((id) => view.node(id) ?? []);
 }

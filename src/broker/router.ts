@@ -11,14 +11,15 @@ import { APIS, type ApiName, advertise } from '../protocol/apis.ts';
 import { decodeRequest, encodeResponse, type RequestHeader, readRequestHeader } from '../protocol/header.ts';
 import type { Infer, Input, Message } from '../protocol/schema.ts';
 import type { BrokerMetrics } from './broker-metrics.ts';
+import { ClientView } from './client-view.ts';
 import { zoneOf } from './client-zone.ts';
-import { ClusterView } from './cluster-view.ts';
 import { hasOthers, refusalOf } from './draining.ts';
 import { featureOf } from './features.ts';
 import type { Broker, Call, Handler, MaybePromise, Turn } from './handler.ts';
 import { type ClientLimit, ClientLimits, type QuotaWindow } from './quotas/client-limits.ts';
 import type { OutgoingResponse } from './response-writer.ts';
 import type { Handlers } from './served.ts';
+import { lookForTopics } from './topic-lookup.ts';
 
 /** What the router knows of the connection that a request came by. */
 export interface Peer {
@@ -100,7 +101,11 @@ export class Router {
     try {
       this.#requireFeature(route);
       this.#requireStaying(route);
-      reply = route.handler.handle(request, call);
+      const looking = lookForTopics(route.name, request, this.#broker.topics);
+      reply =
+        looking === null
+          ? route.handler.handle(request, call)
+          : looking.then(() => this.#handleLater(route, request, call));
     } catch (cause) {
       return this.#fail(route, request, call, cause);
     }
@@ -110,6 +115,14 @@ export class Router {
       (body) => this.#answer(route, request, call.resumeWork(), body),
       (cause) => this.#fail(route, request, call.resumeWork(), cause),
     );
+  }
+
+  #handleLater({ handler }: Route, request: Infer<Message>, call: RequestCall): MaybePromise<Input<Message> | null> {
+    try {
+      return handler.handle(request, call.resumeWork());
+    } finally {
+      call.pauseWork();
+    }
   }
 
   #answer(route: Route, request: Infer<Message>, call: RequestCall, body: Input<Message> | null): Outcome {
@@ -252,8 +265,8 @@ class RequestCall implements Call {
     return this.#peer.listenerZone === '' ? zoneOf(this.header.clientId) : this.#peer.listenerZone;
   }
 
-  get view(): ClusterView {
-    return new ClusterView(this.broker.members, this.broker.leaders, this);
+  get view(): ClientView {
+    return new ClientView(this.broker.members, this.broker.leaders, this);
   }
 
   get answerBytesMax(): number {

@@ -36,11 +36,21 @@ export const aloneLeaders = (brokerId: number, journals: Journals): Leaders => (
     const journal = journals.get(id);
     return journal?.role === 'leading' ? { brokerId, epoch: journal.epoch } : null;
   },
-  onChanged: (listener) =>
-    journals.whileLeading(({ id }) => {
-      listener(id);
-      return () => listener(id);
-    }),
+  onChanged(listener) {
+    let telling = false;
+    const tell = (id: number) => {
+      if (telling) listener(id);
+    };
+    const stop = journals.whileLeading(({ id }) => {
+      tell(id);
+      return () => tell(id);
+    });
+    telling = true;
+    return () => {
+      telling = false;
+      stop();
+    };
+  },
 });
 
 export interface AloneOptions {

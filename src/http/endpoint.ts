@@ -120,14 +120,23 @@ export class Api {
     holding: Holding,
   ): Promise<Asked<P, Q, H, B>> {
     const { params, query, headers, body } = endpoint;
+    const named = (params && check(params, c.req.param(), 'path')) as z.output<P>;
+    await this.#lookForTopic((named as { readonly topic?: unknown } | undefined)?.topic);
     return {
-      params: (params && check(params, c.req.param(), 'path')) as z.output<P>,
+      params: named,
       query: (query && check(query, c.req.query(), 'query')) as z.output<Q>,
       headers: (headers && check(headers, pickHeaders(c, headers), 'header')) as z.output<H>,
       body: (body && (await this.#jsonBody(body, c, holding))) as z.output<B>,
       c,
       holding,
     };
+  }
+
+  /** Another broker may have created it a moment ago; then it is in the image when this resolves. */
+  async #lookForTopic(name: unknown): Promise<void> {
+    const { topics } = this.context;
+    if (typeof name !== 'string' || topics.byName(name) !== undefined) return;
+    await topics.find(name);
   }
 
   async #jsonBody<B extends Schema>(schema: B, c: Context<HttpEnv>, holding: Holding): Promise<z.output<B>> {

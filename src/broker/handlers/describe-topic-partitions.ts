@@ -13,7 +13,7 @@ import type {
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 } from '../../protocol/messages/describe-topic-partitions.ts';
-import type { ClusterView } from '../cluster-view.ts';
+import type { ClientView } from '../client-view.ts';
 import type { Call, Handler } from '../handler.ts';
 import { describePartitions } from '../partitions.ts';
 
@@ -82,7 +82,7 @@ function* allTopicsFrom(cursor: Cursor | null, topics: Call['broker']['topics'])
   }
 }
 
-function describe(topic: Topic, partitions: Topic['partitions'], view: ClusterView, call: Call): TopicResponse {
+function describe(topic: Topic, partitions: Topic['partitions'], view: ClientView, call: Call): TopicResponse {
   const { name, topicId } = topic;
   return {
     errorCode: 0,

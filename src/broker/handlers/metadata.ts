@@ -6,7 +6,7 @@
  * when it exists: Kafka answers at once with an error that makes the client ask again. A name that cannot be a topic's is
  * INVALID_TOPIC_EXCEPTION, an unknown id UNKNOWN_TOPIC_ID. The rack of a broker is its zone.
  *
- * Any broker serves any partition: its leader is the one that this client shall use (`cluster-view.ts`), the leader epoch
+ * Any broker serves any partition: its leader is the one that this client shall use (`client-view.ts`), the leader epoch
  * that of its journal, and LEADER_NOT_AVAILABLE says that nobody leads that now. A topic has as many replicas and in-sync
  * replicas as it was created with, however few brokers there are: some are then named more than once. Whatever a client
  * asks of the controller any broker does.
@@ -19,7 +19,7 @@ import type { Topic } from '../../cluster/topics.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/metadata.ts';
-import type { ClusterView } from '../cluster-view.ts';
+import type { ClientView } from '../client-view.ts';
 import type { Call, Handler } from '../handler.ts';
 import { changeEach, unknownTopic } from '../item-errors.ts';
 import { describePartitions } from '../partitions.ts';
@@ -77,7 +77,7 @@ async function createThenAnswer(requested: readonly RequestedTopic[], missing: r
 
 function answer(
   call: Call,
-  view: ClusterView,
+  view: ClientView,
   requested: RequestedTopic,
   failures: ReadonlyMap<string, KafkaError>,
 ): TopicResponse {
@@ -96,7 +96,7 @@ function answer(
   return failure(call, error, name, ZERO_UUID);
 }
 
-function describe(call: Call, view: ClusterView, topic: Topic): TopicResponse {
+function describe(call: Call, view: ClientView, topic: Topic): TopicResponse {
   const { name, topicId } = topic;
   return { errorCode: 0, name, topicId, isInternal: false, partitions: describePartitions(call, view, topic) };
 }
@@ -110,7 +110,7 @@ const failure = (call: Call, error: KafkaError, name: string | null, topicId: st
   partitions: [],
 });
 
-function respond(call: Call, topicsFor: (view: ClusterView) => readonly TopicResponse[]): MetadataResponse {
+function respond(call: Call, topicsFor: (view: ClientView) => readonly TopicResponse[]): MetadataResponse {
   const { view } = call;
   const { clusterId } = call.broker;
   return { brokers: view.nodes, clusterId, controllerId: view.controllerId, topics: topicsFor(view) };

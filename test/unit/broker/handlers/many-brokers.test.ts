@@ -176,3 +176,11 @@ test('ElectLeaders is not needed when another broker leads the journal', async (
   const answer = await ask(broker, 'ElectLeaders', 2, { topics: [{ name: 'orders', partitions: [0] }] });
   expect(answer.topics[0]!.partitions[0]).toMatchObject({ errorCode: ERRORS.ELECTION_NOT_NEEDED.code });
 });
+
+test('DescribeLogDirs tells of the partitions whose journals the broker leads', async () => {
+  const { broker } = await cluster();
+  const report = { bytesOf: ({ partition }: { partition: number }) => (partition % 3 === 0 ? 100 : null) };
+  const led = { ...broker, report: report as unknown as typeof broker.report };
+  const { results } = await ask(led, 'DescribeLogDirs', 4, { topics: [{ name: 'orders', partitions: [0, 1, 2, 3] }] });
+  expect(results[0]!.topics[0]!.partitions.map(({ index }) => index)).toEqual([0, 3]);
+});

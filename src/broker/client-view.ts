@@ -37,7 +37,7 @@ export interface ViewedBy {
 
 const NOBODY: CurrentLeader = { leaderId: -1, leaderEpoch: -1 };
 
-export class ClusterView {
+export class ClientView {
   /** In order of ids. */
   readonly brokers: readonly Member[];
   readonly #members: Members;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ClusterView } from '../../../src/broker/cluster-view.ts';
+import { ClientView } from '../../../src/broker/client-view.ts';
 import type { Topic, TopicPartition } from '../../../src/cluster/topics.ts';
 import { FakeCluster, memberOf } from '../cluster/cluster-of.ts';
 
@@ -11,9 +11,9 @@ const partitions = (count: number, journal = 0): TopicPartition[] =>
   Array.from({ length: count }, (_, partition) => ({ topicId: 'J8fK2mGqT0aZxB1cD3eF5g', partition, journal }));
 
 const viewOf = (cluster: FakeCluster, { clientZone = '', listenerZone = '' } = {}) =>
-  new ClusterView(cluster, cluster, { clientZone, listenerZone, advertised });
+  new ClientView(cluster, cluster, { clientZone, listenerZone, advertised });
 
-const leadersOf = (view: ClusterView, count = 300) => partitions(count).map((each) => view.leaderOf(each).leaderId);
+const leadersOf = (view: ClientView, count = 300) => partitions(count).map((each) => view.leaderOf(each).leaderId);
 
 describe('the leader of a partition', () => {
   test('is spread over all brokers, whoever leads the journal, with the epoch of that', () => {
