@@ -7,6 +7,7 @@ import type { Placements } from '../cluster/placements.ts';
 import type { StoreClock } from '../cluster/store-clock.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
+import { KafkaError } from '../errors.ts';
 import type { Journals } from '../journal/journals.ts';
 import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
@@ -20,6 +21,9 @@ import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
 import { ShareGroups } from './group/share/share-groups.ts';
 import { type CoordinatorCluster, LeaderCalls } from './leader-calls.ts';
+import { PATIENCE_MS } from './patience.ts';
+import { RoutedShares } from './share/routed-shares.ts';
+import { ShareFronts } from './share/share-fronts.ts';
 import { ShareOffsets } from './share/share-offsets.ts';
 import { SharePartitions } from './share/share-partitions.ts';
 import { Shares } from './share/shares.ts';
@@ -61,7 +65,7 @@ export interface Coordinators {
   /** What members of share groups ask of their coordinator: heartbeats; and their descriptions. */
   readonly shareGroups: ShareGroups;
   /** Records of share groups: fetched, acknowledged. */
-  readonly shares: Shares;
+  readonly shares: RoutedShares;
   /** Where share groups stand, for administrators. */
   readonly shareOffsets: ShareOffsets;
   /** The broker that leads the owner's journal (`owner.ts`); null when nobody is known to. Throws what the store says. */
@@ -136,7 +140,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     guardRetentionMs: config['producer.id.expiration.ms'],
     ...(options.storeClock && { storeClock: options.storeClock }),
   });
-  const { shareGroups, shares, shareOffsets } = openShares(options, groups);
+  const { shareGroups, shares, shareOffsets, closeShares } = openShares(options, groups, calls);
   // Every kind of group registers before groups are loaded.
   groups.register(classicGroups);
   groups.register(shareGroups);
@@ -158,8 +162,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
       return journal.role === 'leading' ? options.brokerId : (cluster?.leaders.of(journal.id)?.brokerId ?? null);
     },
     async close() {
-      shares.close();
-      shareOffsets.close();
+      closeShares();
       transactions.close();
       expiry.close();
       offsets.close();
@@ -169,7 +172,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
   };
 }
 
-function openShares(options: CoordinatorsOptions, groups: Groups) {
+function openShares(options: CoordinatorsOptions, groups: Groups, calls: LeaderCalls) {
   const { config, journals, log, topics, groupConfigs, runtime } = options;
   const sizeMax = config['group.share.max.size'];
   const shareGroups = new ShareGroups({ groups, topics, groupConfigs, runtime, sizeMax });
@@ -182,5 +185,19 @@ function openShares(options: CoordinatorsOptions, groups: Groups) {
     partitions: (isWanted) => new SharePartitions({ ...shared, groups: shareGroups, isWanted }),
   });
   const shareOffsets = new ShareOffsets({ groups: shareGroups, journals, topics, log, runtime });
-  return { shareGroups, shares, shareOffsets };
+  const { brokerId, placements, cluster } = options;
+  const abort = new AbortController();
+  const patience = { runtime, patienceMs: PATIENCE_MS, signal: abort.signal };
+  const fronts = cluster === null ? null : new ShareFronts({ journals, placements, shares, ...cluster });
+  return {
+    shareGroups,
+    shares: new RoutedShares({ brokerId, shares, placements, calls, patience }),
+    shareOffsets,
+    closeShares() {
+      abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker stops'));
+      fronts?.close();
+      shares.close();
+      shareOffsets.close();
+    },
+  };
 }

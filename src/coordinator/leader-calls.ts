@@ -2,7 +2,7 @@
  * Asks the broker that leads a journal, for coordinators: what is decided is decided where the journal is led. A call whose
  * leader has a successor ends at once, so that nobody waits for a broker that is frozen or cut off.
  */
-import type { Leaders } from '../cluster/members.ts';
+import type { Leaders, Members } from '../cluster/members.ts';
 import { KafkaError } from '../errors.ts';
 import type { RpcMethod, RpcRegistry } from '../rpc/method.ts';
 import { type CallOptions, type Peers, PeerUnavailableError } from '../rpc/peers.ts';
@@ -11,6 +11,7 @@ import { type CallOptions, type Peers, PeerUnavailableError } from '../rpc/peers
 export interface CoordinatorCluster {
   readonly brokerId: number;
   readonly leaders: Leaders;
+  readonly members: Members;
   readonly peers: Peers;
   readonly registry: RpcRegistry;
 }

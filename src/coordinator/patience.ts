@@ -3,6 +3,9 @@ import { toKafkaError } from '../errors.ts';
 import { Backoff } from '../journal/backoff.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
+/** About as long as a takeover takes. */
+export const PATIENCE_MS = 3_000;
+
 export interface Patience {
   readonly runtime: Runtime;
   /** 0 where nobody else can come to lead. */

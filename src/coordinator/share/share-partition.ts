@@ -59,8 +59,8 @@ export class SharePartition {
   readonly groupId: string;
   readonly topicId: string;
   readonly partition: number;
-  /** Of the group. */
-  readonly journal: Journal;
+  /** Of the group, whatever the journal of the partition is. */
+  readonly groupJournal: Journal;
   readonly #options: SharePartitionOptions;
   readonly #owner: string;
   readonly #key: string;
@@ -86,7 +86,7 @@ export class SharePartition {
     this.groupId = options.groupId;
     this.topicId = options.topicId;
     this.partition = options.partition;
-    this.journal = options.journal;
+    this.groupJournal = options.journal;
     this.#options = options;
     this.#owner = groupOwner(options.groupId);
     this.#key = shareKey(options.topicId, options.partition);
@@ -101,7 +101,7 @@ export class SharePartition {
 
   /** Nothing of it is given out any more. A successor may be giving it out already, once the journal is not led here. */
   get closed(): boolean {
-    return this.#closed !== null || this.journal.role !== 'leading';
+    return this.#closed !== null || this.groupJournal.role !== 'leading';
   }
 
   /** Nobody has records of it and nothing is being written: it can be made again from its record at any time. */
@@ -214,7 +214,7 @@ export class SharePartition {
     const write: Write = { sealed: null, done: promise };
     this.#write = write;
     this.#options.cadence.join(() => {
-      this.journal
+      this.groupJournal
         .coordinate((view) => this.#decide(view, write))
         .then(
           () => this.#end(write, null),

@@ -85,7 +85,7 @@ export class SharePartitions {
   #letGo(journal: Journal): void {
     for (const ofGroup of this.#partitions.values()) {
       for (const partition of ofGroup.values()) {
-        if (partition.journal === journal) this.#drop(partition, 'another broker leads its journal');
+        if (partition.groupJournal === journal) this.#drop(partition, 'another broker leads its journal');
       }
     }
   }

@@ -1,11 +1,12 @@
 /**
- * The service behind ShareFetch and ShareAcknowledge: sessions, acknowledgements and records of share groups.
+ * The coordinator's part of ShareFetch and ShareAcknowledge: sessions, acknowledgements and records of share groups.
  *
  * Members are not looked up: as in Kafka, whoever names a share group and has a session may fetch and acknowledge, and the
  * lock on each record says who may acknowledge it.
  */
 import type { Topics } from '../../cluster/topics.ts';
 import { type ErrorName, KafkaError, toKafkaError } from '../../errors.ts';
+import type { Journal } from '../../journal/journal.ts';
 import { sleep } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { type AcknowledgementBatch, readAcknowledgements } from './acknowledgements.ts';
@@ -16,6 +17,7 @@ import {
   FINAL_EPOCH,
   INITIAL_EPOCH,
   placeKey,
+  type SessionOwner,
   type SharePlace,
   type ShareSession,
   ShareSessions,
@@ -54,6 +56,18 @@ export interface ShareFetchRequest extends ShareAcknowledgeWish {
   readonly mode: AcquireMode;
 }
 
+/** Who asks, and for how long. */
+export interface ShareClient {
+  /** The broker that it talks to. */
+  readonly front: number;
+  /** Of the group; null where this broker is alone. */
+  readonly journal: Journal | null;
+  /** Ends the session when it is aborted. */
+  readonly connection: AbortSignal;
+  /** Nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
 export interface ShareOutcome {
   readonly error: ErrorName;
   readonly message: string | null;
@@ -79,6 +93,7 @@ export class Shares {
   readonly #options: SharesOptions;
   readonly #sessions: ShareSessions;
   readonly #fetcher: ShareFetcher;
+  readonly #stop: () => void;
   readonly partitions: SharePartitions;
 
   constructor(options: SharesOptions) {
@@ -87,6 +102,7 @@ export class Shares {
     this.partitions = options.partitions((groupId) => this.#sessions.hasAny(groupId));
     const fetcher: ShareFetcherOptions = { ...options, partitions: this.partitions };
     this.#fetcher = new ShareFetcher(fetcher);
+    this.#stop = options.journals.whileLeading((journal) => () => this.#sessions.closeAll(journal));
   }
 
   get sessionCount(): number {
@@ -98,20 +114,20 @@ export class Shares {
   }
 
   close(): void {
+    this.#stop();
     this.#fetcher.close();
     this.partitions.close();
   }
 
   /**
-   * Acknowledges, then waits for records unless the session ends or locks are renewed. `connection` ends the session when
-   * it is aborted. Throws SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, SHARE_SESSION_LIMIT_REACHED,
+   * Acknowledges, then waits for records unless the session ends or locks are renewed. Throws SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH, SHARE_SESSION_LIMIT_REACHED,
    * INVALID_REQUEST; what concerns one partition is in its outcome.
    */
-  async fetch(request: ShareFetchRequest, connection: AbortSignal): Promise<SharesFetched> {
-    const session = await this.#session(request, connection);
+  async fetch(request: ShareFetchRequest, client: ShareClient): Promise<SharesFetched> {
+    const session = await this.#session(request, client);
     const acknowledging = this.#acknowledgeAll(request);
     const isOver = request.epoch === FINAL_EPOCH;
-    const fetching = isOver || request.renews ? null : this.#fetch(request, session, connection);
+    const fetching = isOver || request.renews ? null : this.#fetch(request, session, client.signal);
     // Both are under way: neither may be left alone with an error.
     const [acknowledged, fetched] = await Promise.allSettled([acknowledging, fetching]);
     if (isOver) this.#end(session);
@@ -125,39 +141,37 @@ export class Shares {
   }
 
   /** Throws SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH; what concerns one partition is in its outcome. */
-  async acknowledge(request: ShareAcknowledgeWish): Promise<readonly AcknowledgeOutcome[]> {
+  async acknowledge(request: ShareAcknowledgeWish, front: number): Promise<readonly AcknowledgeOutcome[]> {
     const { groupId, memberId, epoch } = request;
+    const owner = { groupId, memberId, front };
     if (epoch === INITIAL_EPOCH) {
       throw new KafkaError('INVALID_SHARE_SESSION_EPOCH', 'a share session is opened by fetching');
     }
     const isOver = epoch === FINAL_EPOCH;
-    const session = isOver
-      ? this.#sessions.require(groupId, memberId)
-      : this.#sessions.advance(groupId, memberId, epoch);
+    const session = isOver ? this.#sessions.require(owner) : this.#sessions.advance(owner, epoch);
     const outcomes = await this.#acknowledgeAll(request);
     if (isOver) this.#end(session);
     return outcomes;
   }
 
-  async #session(request: ShareFetchRequest, connection: AbortSignal): Promise<ShareSession> {
+  async #session(request: ShareFetchRequest, client: ShareClient): Promise<ShareSession> {
     const { groupId, memberId, epoch, places, forgotten } = request;
-    if (epoch === FINAL_EPOCH) return this.#sessions.require(groupId, memberId);
-    if (epoch !== INITIAL_EPOCH) {
-      return this.#sessions.advance(groupId, memberId, epoch, { add: places, remove: forgotten });
-    }
+    const owner = { groupId, memberId, front: client.front };
+    if (epoch === FINAL_EPOCH) return this.#sessions.require(owner);
+    if (epoch !== INITIAL_EPOCH) return this.#sessions.advance(owner, epoch, { add: places, remove: forgotten });
     if (request.acknowledgements.length > 0) {
       throw new KafkaError('INVALID_REQUEST', 'the request that opens a share session cannot acknowledge anything');
     }
     try {
-      return this.#sessions.open(groupId, memberId, places, connection);
+      return this.#sessions.open({ ...owner, ...client, places });
     } catch (cause) {
       // Clients ask again at once: they are kept for as long as they would wait for records.
-      await sleep(this.#options.runtime.timers, request.maxWaitMs, connection).catch(() => undefined);
+      await sleep(this.#options.runtime.timers, request.maxWaitMs, client.signal).catch(() => undefined);
       throw cause;
     }
   }
 
-  async #fetch(request: ShareFetchRequest, session: ShareSession, connection: AbortSignal) {
+  async #fetch(request: ShareFetchRequest, session: ShareSession, signal: AbortSignal) {
     const known: SharePlace[] = [];
     const unknown: FetchOutcome[] = [];
     for (const place of rotated([...session.places.values()], request.epoch)) {
@@ -167,7 +181,7 @@ export class Shares {
     }
     const { shareIsolationLevel: isolation } = this.#options.groupConfigs.of(request.groupId);
     const answerNow = unknown.length > 0;
-    const answer = await this.#fetcher.fetch({ ...request, places: known, isolation, answerNow }, connection);
+    const answer = await this.#fetcher.fetch({ ...request, places: known, isolation, answerNow }, signal);
     const found = answer.partitions.map((partition) => ({ ...partition, acknowledged: FINE }));
     return { partitions: [...unknown, ...found], release: () => answer.release() };
   }
@@ -210,14 +224,16 @@ export class Shares {
     );
   }
 
-  #end({ groupId, memberId }: ShareSession): void {
-    const session = this.#sessions.close(groupId, memberId);
+  #end(owner: SessionOwner): void {
+    const session = this.#sessions.close(owner);
     if (session) void this.#release(session);
   }
 
   /** What the member still holds is for others. Failures are for the ends of locks. */
-  async #release({ groupId, memberId, places }: ShareSession): Promise<void> {
-    const held = [...places.values()].flatMap((place) => this.partitions.find(groupId, place) ?? []);
+  async #release(session: ShareSession): Promise<void> {
+    const { groupId, memberId, places } = session;
+    const left = [...places.values()].filter((place) => !this.#sessions.hasElsewhere(session, place));
+    const held = left.flatMap((place) => this.partitions.find(groupId, place) ?? []);
     await Promise.allSettled(held.map((partition) => partition.release(memberId)));
     this.partitions.dropIdle(groupId);
   }

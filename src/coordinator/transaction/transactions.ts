@@ -18,7 +18,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import type { LeaderCalls } from '../leader-calls.ts';
 import { transactionOwner } from '../owner.ts';
-import { type Patience, patiently } from '../patience.ts';
+import { PATIENCE_MS, type Patience, patiently } from '../patience.ts';
 import { Completions } from './completions.ts';
 import { Deadlines } from './deadlines.ts';
 import { decideTransaction, type TransactionAnswer } from './decide-transaction.ts';
@@ -88,8 +88,7 @@ export interface EndRequest {
 const COMPLETION_WAIT_MS_MAX = 1_000;
 /** Their guards fit one entry with any record. */
 const JOINING_AHEAD_COUNT_MAX = 200;
-/** A takeover of another journal is waited for about as long as it takes. */
-const PATIENCE_MS = 3_000;
+/** Of calls to other coordinators. */
 const TIMEOUT_MS = 10_000;
 
 export class Transactions {
