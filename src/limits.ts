@@ -123,3 +123,8 @@ export const RPC_FRAME_BYTES_MAX = 96 * MIB;
 export const RPC_CALLS_IN_FLIGHT_MAX = 8_192;
 /** Bytes for one broker that the kernel has not taken: a network that is slower than that for a second is no network. */
 export const RPC_WAITING_BYTES_MAX = 128 * MIB;
+/**
+ * Bytes that one connection between brokers receives before it is made anew: its key is good for 2^24.5 records of 16 KiB
+ * (RFC 8446, 5.5), and Node cannot ask for another one.
+ */
+export const RPC_KEY_BYTES_MAX = 2 ** 38;

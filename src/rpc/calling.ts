@@ -3,7 +3,7 @@
  * Whatever ends the connection rejects what is open: it may have been carried out.
  */
 import { KafkaError } from '../errors.ts';
-import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
+import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_KEY_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Hello } from './hello.ts';
@@ -136,6 +136,10 @@ export class CallingConnection {
     this.heardAt += ms;
   }
 
+  get keysUsedUp(): boolean {
+    return this.#channel.receivedBytes > RPC_KEY_BYTES_MAX;
+  }
+
   /** `goodbye` tells the other end that it is on purpose. */
   close(why: string, goodbye: boolean): void {
     if (goodbye) this.#channel.send([worded(KIND.goodbye, why)]);
@@ -179,8 +183,11 @@ export class CallingConnection {
           break;
       }
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
-      this.#channel.close(`${this.#name()} sent what cannot be understood: ${cause.message}`);
+      this.#host.runtime.logger.error(
+        { broker: this.other.brokerId, cause },
+        'a frame of another broker was not understood',
+      );
+      this.#channel.close(`broker ${this.other.brokerId} sent what was not understood`);
     }
   }
 

@@ -7,6 +7,11 @@ import { FRAME_SIZE_BYTES } from './transport.ts';
 /** Up to here a frame that spans chunks gets all its memory at once; a larger one doubles as bytes arrive. */
 const EAGER_BYTES = 4 * 1024 * 1024;
 
+/** What came cannot be frames. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError';
+}
+
 /** One per channel. After it has thrown the channel is of no use any more. */
 export class FrameReader {
   readonly #frameBytesMax: number;
@@ -23,7 +28,7 @@ export class FrameReader {
     this.#deliver = deliver;
   }
 
-  /** The chunk belongs to the frames from now on. Throws Error for a length that cannot be. */
+  /** The chunk belongs to the frames from now on. Throws FrameError for a length that cannot be. */
   feed(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -57,7 +62,7 @@ export class FrameReader {
       this.#sizeBytes++;
     }
     if (this.#sizeBytes === FRAME_SIZE_BYTES && (this.#size === 0 || this.#size > this.#frameBytesMax)) {
-      throw new Error(`a frame of ${this.#size} bytes; allowed are 1 to ${this.#frameBytesMax}`);
+      throw new FrameError(`a frame of ${this.#size} bytes; allowed are 1 to ${this.#frameBytesMax}`);
     }
     return at;
   }

@@ -11,12 +11,20 @@ import { FRAME_SIZE_BYTES } from './transport.ts';
 const LARGE_BYTES = 32 * 1024;
 /** The buffers that small parts are copied into. */
 const BATCH_BYTES = 64 * 1024;
-const BATCHES_KEPT = 4;
+const BATCHES_KEPT = 2;
+/** Writes that may overtake a bulk frame: else a stream of small frames would hold it up for ever. */
+const OVERTAKINGS_MAX = 32;
 
 interface Write {
   readonly bytes: Uint8Array;
   /** The buffer of ours that nothing is left in after this write. */
   readonly spare: Buffer | null;
+  onTaken: (() => void) | null;
+}
+
+interface Frame {
+  readonly parts: readonly Uint8Array[];
+  readonly size: number;
   readonly onTaken: (() => void) | null;
 }
 
@@ -25,6 +33,9 @@ export class FrameWriter {
   readonly #timers: Timers;
   #queue: Write[] = [];
   #queueAt = 0;
+  /** Frames that wait until nothing else does. */
+  readonly #bulk: Frame[] = [];
+  #overtakings = 0;
   /** What small parts are being copied into: from `batchAt` to `filled` is not in the queue yet. */
   #batch: Buffer | null = null;
   #batchAt = 0;
@@ -45,28 +56,18 @@ export class FrameWriter {
     return this.#waitingBytes;
   }
 
-  send(parts: readonly Uint8Array[], onTaken: (() => void) | null): void {
+  /** Of frames that are `bulk` one is written at a time, and what else there is first. */
+  send(parts: readonly Uint8Array[], onTaken: (() => void) | null, bulk: boolean): void {
     if (this.#closed) {
       onTaken?.();
       return;
     }
     let size = 0;
-    let largest = -1;
-    for (let index = 0; index < parts.length; index++) {
-      const { length } = parts[index]!;
-      size += length;
-      if (length >= LARGE_BYTES) largest = index;
-    }
+    for (let index = 0; index < parts.length; index++) size += parts[index]!.length;
     this.#waitingBytes += FRAME_SIZE_BYTES + size;
-    const batch = this.#room(FRAME_SIZE_BYTES);
-    batch.writeUInt32BE(size, this.#filled);
-    this.#filled += FRAME_SIZE_BYTES;
-    for (let index = 0; index < parts.length; index++) {
-      const part = parts[index]!;
-      if (part.length < LARGE_BYTES) this.#copy(part);
-      else this.#hand(part, index === largest ? onTaken : null);
-    }
-    if (largest < 0) onTaken?.();
+    const frame = { parts, size, onTaken };
+    if (bulk) this.#bulk.push(frame);
+    else this.#append(frame);
     if (this.#scheduled || this.#writing) return;
     this.#scheduled = true;
     this.#timers.soon(this.#start);
@@ -83,7 +84,7 @@ export class FrameWriter {
     if (this.#closed) return;
     this.#closed = true;
     this.#waitingBytes = 0;
-    const dropped = this.#queue.slice(this.#queueAt);
+    const dropped = [...this.#queue.slice(this.#queueAt), ...this.#bulk.splice(0)];
     this.#queue = [];
     this.#queueAt = 0;
     this.#batch = null;
@@ -91,15 +92,29 @@ export class FrameWriter {
     for (const { onTaken } of dropped) onTaken?.();
   }
 
+  #append({ parts, size, onTaken }: Frame): void {
+    const batch = this.#room(FRAME_SIZE_BYTES);
+    batch.writeUInt32BE(size, this.#filled);
+    this.#filled += FRAME_SIZE_BYTES;
+    let large: Write | null = null;
+    for (let index = 0; index < parts.length; index++) {
+      const part = parts[index]!;
+      if (part.length < LARGE_BYTES) {
+        this.#copy(part);
+      } else {
+        this.#queueBatch(false);
+        large = { bytes: part, spare: null, onTaken: null };
+        this.#queue.push(large);
+      }
+    }
+    if (large === null) onTaken?.();
+    else large.onTaken = onTaken;
+  }
+
   #copy(part: Uint8Array): void {
     if (part.length === 0) return;
     this.#room(part.length).set(part, this.#filled);
     this.#filled += part.length;
-  }
-
-  #hand(part: Uint8Array, onTaken: (() => void) | null): void {
-    this.#queueBatch(false);
-    this.#queue.push({ bytes: part, spare: null, onTaken });
   }
 
   /** A batch with room for `bytes` more from `filled` on. */
@@ -124,6 +139,16 @@ export class FrameWriter {
     if (last) this.#batch = null;
   }
 
+  #fillQueue(): void {
+    if (this.#bulk.length > 0) this.#overtakings++;
+    const filled = this.#filled > this.#batchAt;
+    if (filled && this.#overtakings <= OVERTAKINGS_MAX) this.#queueBatch(true);
+    if (this.#queue.length > 0 || this.#bulk.length === 0) return;
+    this.#overtakings = 0;
+    this.#append(this.#bulk.shift()!);
+    this.#queueBatch(false);
+  }
+
   readonly #start = (): void => {
     this.#scheduled = false;
     if (!this.#writing) this.#writeNext();
@@ -134,7 +159,7 @@ export class FrameWriter {
     if (this.#queueAt === this.#queue.length) {
       this.#queue = [];
       this.#queueAt = 0;
-      this.#queueBatch(true);
+      this.#fillQueue();
       if (this.#queue.length === 0) {
         this.#onDrained?.();
         return;

@@ -31,7 +31,7 @@ export interface OpeningHello extends Hello {
 }
 
 /** Throws Error when these bytes are no hello. Unknown fields are those of a later minor. */
-export function readHello(frame: Buffer): OpeningHello {
+function readHello(frame: Buffer): OpeningHello {
   const hello = JSON.parse(frame.toString('utf8', 1)) as Partial<OpeningHello>;
   const numbers = [hello.format, hello.minor, hello.brokerId, hello.brokerEpoch];
   const texts = [hello.clusterId, hello.incarnation, hello.version];
@@ -39,6 +39,11 @@ export function readHello(frame: Buffer): OpeningHello {
     throw new Error('a hello lacks what belongs to it');
   }
   return { ...(hello as Hello), to: hello.to ?? null, probe: hello.probe === true };
+}
+
+function readRefusal(frame: Buffer): Refusal {
+  const { sentence, succeededBy } = JSON.parse(frame.toString('utf8', 1)) as Partial<Refusal>;
+  return { sentence: String(sentence), ...(Number.isSafeInteger(succeededBy) && { succeededBy: succeededBy! }) };
 }
 
 /** Why `own` cannot work with `other`, for people at both ends; null when it can. A later minor is fine. */
@@ -59,10 +64,16 @@ export function mismatch(own: Hello, other: Hello): string | null {
 
 export const helloFrame = (hello: Hello | OpeningHello): Buffer => worded(KIND.hello, JSON.stringify(hello));
 
-/** Ends a connection with a sentence for the people at the other end. */
-export function refuse(channel: Channel, sentence: string): void {
-  channel.send([worded(KIND.refused, sentence)]);
-  channel.close(sentence);
+export interface Refusal {
+  /** For the people at the other end. */
+  readonly sentence: string;
+  /** The epoch of a newer instance of the broker that is refused. */
+  readonly succeededBy?: number;
+}
+
+export function refuse(channel: Channel, refusal: Refusal): void {
+  channel.send([worded(KIND.refused, JSON.stringify(refusal))]);
+  channel.close(refusal.sentence);
 }
 
 /** `told`: the other end said why not. `mismatch`: this end did. `lost`: nobody said anything. */
@@ -70,38 +81,49 @@ export type MeetingProblem = 'told' | 'mismatch' | 'lost';
 
 export interface Meeting {
   onMet(other: Hello): void;
-  onFailed(problem: MeetingProblem, why: string): void;
+  onFailed(problem: MeetingProblem, refusal: Refusal): void;
+}
+
+const wordsOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/** The first frame of a channel. Throws Error when it is no hello. */
+export function readOpening(channel: Channel, frame: Buffer): OpeningHello {
+  try {
+    if (frame[0] !== KIND.hello) throw new Error(`a frame of kind ${frame[0]}`);
+    return readHello(frame);
+  } catch (cause) {
+    throw new Error(`${channel.remote} says no hello: ${wordsOf(cause)}`, { cause });
+  }
 }
 
 /** The opener's part. One of the callbacks is called, once; the channel's callbacks are free to be set then. */
 export function meet(channel: Channel, own: OpeningHello, timers: Timers, { onMet, onFailed }: Meeting): void {
   let timer: TimerHandle | null = null;
   let over = false;
-  const end = (problem: MeetingProblem, why: string) => {
+  const end = (problem: MeetingProblem, refusal: Refusal) => {
     if (over) return;
     over = true;
     timer?.cancel();
-    if (problem === 'mismatch') refuse(channel, why);
-    else channel.close(why);
-    onFailed(problem, why);
+    if (problem === 'mismatch') refuse(channel, refusal);
+    else channel.close(refusal.sentence);
+    onFailed(problem, refusal);
   };
-  channel.onClose = (why) => end('lost', why);
+  channel.onClose = (why) => end('lost', { sentence: why });
   channel.onFrame = (frame) => {
     if (over) return;
-    if (frame[0] === KIND.refused) return end('told', frame.toString('utf8', 1));
     let other: Hello;
     try {
-      if (frame[0] !== KIND.hello) throw new Error(`frame of kind ${frame[0]} instead of a hello`);
-      other = readHello(frame);
+      if (frame[0] === KIND.refused) return end('told', readRefusal(frame));
+      other = readOpening(channel, frame);
     } catch (cause) {
-      return end('lost', `${channel.remote} speaks no hello: ${cause instanceof Error ? cause.message : cause}`);
+      return end('lost', { sentence: wordsOf(cause) });
     }
-    const problem = own.probe ? null : mismatch(own, other);
-    if (problem !== null) return end('mismatch', problem);
+    const sentence = own.probe ? null : mismatch(own, other);
+    if (sentence !== null) return end('mismatch', { sentence });
     over = true;
     timer?.cancel();
     onMet(other);
   };
-  timer = timers.after(HELLO_MS, () => end('lost', `${channel.remote} does not say hello`));
+  timer = timers.after(HELLO_MS, () => end('lost', { sentence: `${channel.remote} does not say hello` }));
   channel.send([helloFrame(own)]);
 }

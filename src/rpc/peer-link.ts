@@ -65,6 +65,11 @@ export class PeerLink {
     return this.#connection?.other ?? null;
   }
 
+  /** Of the broker's instances that are known. */
+  get newestEpoch(): number {
+    return Math.max(this.#brokerEpoch, this.#connection?.other.brokerEpoch ?? 0);
+  }
+
   get roundTripMs(): number | null {
     return this.#connection?.roundTripMs ?? null;
   }
@@ -107,7 +112,10 @@ export class PeerLink {
       return;
     }
     const silentMs = connection.silentMs(now);
-    if (silentMs <= SILENCE_MS) return;
+    if (silentMs <= SILENCE_MS) {
+      if (connection.keysUsedUp) connection.close('its keys are used up', false);
+      return;
+    }
     const sentence = `no word for ${Math.round(silentMs)} ms`;
     connection.close(sentence, false);
     this.#report('silent', sentence);
@@ -173,8 +181,10 @@ export class PeerLink {
       onMet: (other) => {
         if (this.#meeting === channel) this.#met(channel, other);
       },
-      onFailed: (problem, why) => {
-        if (this.#meeting === channel) this.#failed(problem === 'lost' ? 'unclear' : 'told', why);
+      onFailed: (problem, { sentence, succeededBy }) => {
+        if (this.#meeting !== channel) return;
+        this.#failed(problem === 'lost' ? 'unclear' : 'told', sentence);
+        if (succeededBy !== undefined) this.#host.events.onSuperseded(succeededBy);
       },
     });
   }
@@ -185,7 +195,8 @@ export class PeerLink {
       const wanted = `epoch ${this.#brokerEpoch} of broker ${this.brokerId}`;
       const sentence = `at ${where} is epoch ${other.brokerEpoch} of broker ${other.brokerId}, not ${wanted}`;
       this.#meeting = null;
-      refuse(channel, sentence);
+      const succeeded = other.brokerId === this.brokerId;
+      refuse(channel, succeeded ? { sentence, succeededBy: this.#brokerEpoch } : { sentence });
       this.#failed('refused', sentence);
       return;
     }

@@ -23,6 +23,8 @@ import { RPC_FORMAT, RPC_MINOR } from './wire.ts';
 export const PING_MS = 500;
 const WATCH_MS = 250;
 const PROBE_MS = 1_500;
+/** Who is refused comes again every second. */
+const WARN_MS = 10_000;
 
 export interface PeerPoolOptions {
   readonly transport: Transport;
@@ -57,7 +59,7 @@ export class PeerPool implements Peers, RpcRegistry {
     const { runtime } = options;
     this.#options = options;
     this.#metrics = new RpcMetrics(runtime.metrics);
-    this.#limited = new LogLimiter(runtime.logger, runtime.clock);
+    this.#limited = new LogLimiter(runtime.logger, runtime.clock, WARN_MS);
     const pool = this;
     this.#reception = new Reception({
       runtime,
@@ -68,6 +70,7 @@ export class PeerPool implements Peers, RpcRegistry {
         return pool.#events;
       },
       hello: () => this.#hello(),
+      newestEpoch: (brokerId) => this.#links.get(brokerId)?.newestEpoch ?? 0,
     });
     runtime.metrics.gauge({
       name: 'rpc_connections',
@@ -165,7 +168,8 @@ export class PeerPool implements Peers, RpcRegistry {
             channel.close('that was a probe');
             resolve({ answer: 'hello', hello });
           },
-          onFailed: (_, why) => resolve({ answer: attempt.signal.aborted ? 'silent' : 'failed', why }),
+          onFailed: (_, { sentence }) =>
+            resolve({ answer: attempt.signal.aborted ? 'silent' : 'failed', why: sentence }),
         });
       });
     } catch (cause) {

@@ -5,12 +5,20 @@
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { LogLimiter } from '../runtime/log-limiter.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { HELLO_MS, type Hello, helloFrame, mismatch, type OpeningHello, readHello, refuse } from './hello.ts';
+import {
+  HELLO_MS,
+  type Hello,
+  helloFrame,
+  mismatch,
+  type OpeningHello,
+  type Refusal,
+  readOpening,
+  refuse,
+} from './hello.ts';
 import type { PeerEvents } from './peer-events.ts';
 import type { RpcMetrics } from './rpc-metrics.ts';
 import { type Served, ServingConnection } from './serving.ts';
 import type { Channel } from './transport.ts';
-import { KIND } from './wire.ts';
 
 /** Who opened a connection closes it itself when it hears nothing; after so long this end does. */
 const SILENCE_MS = 3_000;
@@ -23,6 +31,8 @@ export interface ReceptionHost {
   /** Null until this broker is registered. */
   readonly events: PeerEvents | null;
   hello(): Hello;
+  /** The newest epoch of a broker that is wanted or connected; 0 when there is none. */
+  newestEpoch(brokerId: number): number;
 }
 
 export class Reception {
@@ -37,7 +47,7 @@ export class Reception {
 
   accept(channel: Channel): void {
     if (this.#closed) {
-      refuse(channel, 'the broker stops');
+      refuse(channel, { sentence: 'the broker stops' });
       return;
     }
     let timer: TimerHandle | null = null;
@@ -53,10 +63,9 @@ export class Reception {
       channel.onFrame = () => {};
       let hello: OpeningHello;
       try {
-        if (frame[0] !== KIND.hello) throw new Error(`frame of kind ${frame[0]} instead of a hello`);
-        hello = readHello(frame);
+        hello = readOpening(channel, frame);
       } catch (cause) {
-        channel.close(`${channel.remote} speaks no hello: ${cause instanceof Error ? cause.message : cause}`);
+        channel.close((cause as Error).message);
         return;
       }
       this.#greet(channel, hello);
@@ -68,6 +77,7 @@ export class Reception {
     for (const serving of [...this.#serving.values()]) {
       const silentMs = serving.silentMs(now);
       if (silentMs > SILENCE_MS) serving.close(`no word for ${Math.round(silentMs)} ms`, false);
+      else if (serving.keysUsedUp) serving.close('its keys are used up', false);
     }
   }
 
@@ -89,10 +99,15 @@ export class Reception {
       return;
     }
     const { events } = this.#host;
-    const why = mismatch(own, hello) ?? this.#unwelcome(own, hello);
-    if (why !== null || events === null) {
-      if (events !== null) this.#host.limited.warn('a broker was refused', { remote: channel.remote, why });
-      refuse(channel, why ?? `broker ${own.brokerId} is starting`);
+    if (events === null) {
+      refuse(channel, { sentence: `broker ${own.brokerId} is starting` });
+      return;
+    }
+    const sentence = mismatch(own, hello);
+    const refusal = sentence === null ? this.#unwelcome(own, hello, events) : { sentence };
+    if (refusal !== null) {
+      this.#host.limited.warn('a broker was refused', { remote: channel.remote, why: refusal.sentence });
+      refuse(channel, refusal);
       return;
     }
     const { brokerId, brokerEpoch } = hello;
@@ -113,19 +128,20 @@ export class Reception {
   }
 
   /** Why this instance of a broker is not served, although it belongs to the cluster. */
-  #unwelcome(own: Hello, { brokerId, brokerEpoch, to }: OpeningHello): string | null {
-    const { events } = this.#host;
+  #unwelcome(own: Hello, { brokerId, brokerEpoch, to }: OpeningHello, events: PeerEvents): Refusal | null {
     if (brokerId === own.brokerId) {
-      if (own.brokerEpoch > 0 && brokerEpoch > own.brokerEpoch) events?.onSuperseded(brokerEpoch);
-      return `epoch ${brokerEpoch} and epoch ${own.brokerEpoch} of broker ${brokerId} run at once: give each broker an id of its own`;
+      if (brokerEpoch === own.brokerEpoch) return { sentence: `broker ${brokerId} connects to itself` };
+      if (brokerEpoch > own.brokerEpoch) events.onSuperseded(brokerEpoch);
+      const sentence = `epochs ${own.brokerEpoch} and ${brokerEpoch} of broker ${brokerId} run at once: give each broker an id of its own`;
+      return brokerEpoch < own.brokerEpoch ? { sentence, succeededBy: own.brokerEpoch } : { sentence };
     }
-    if (events === null || brokerEpoch === 0) return null;
     if (to?.brokerId === own.brokerId && to.brokerEpoch > own.brokerEpoch) {
       events.onSuperseded(to.brokerEpoch);
-      return `this is epoch ${own.brokerEpoch} of broker ${own.brokerId}, which epoch ${to.brokerEpoch} succeeded`;
+      return { sentence: `this is epoch ${own.brokerEpoch} of broker ${own.brokerId}, which was succeeded` };
     }
-    const known = this.#serving.get(brokerId)?.other.brokerEpoch ?? 0;
-    if (known <= brokerEpoch) return null;
-    return `epoch ${brokerEpoch} of broker ${brokerId} was succeeded by epoch ${known}: stop it, or give it an id of its own`;
+    const newest = Math.max(this.#serving.get(brokerId)?.other.brokerEpoch ?? 0, this.#host.newestEpoch(brokerId));
+    if (newest <= brokerEpoch) return null;
+    const sentence = `epoch ${brokerEpoch} of broker ${brokerId} was succeeded by epoch ${newest}: stop it, or give it an id of its own`;
+    return { sentence, succeededBy: newest };
   }
 }

@@ -3,7 +3,7 @@
  * came, its pings are answered.
  */
 import { KafkaError, toKafkaError } from '../errors.ts';
-import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
+import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_KEY_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Hello } from './hello.ts';
@@ -13,6 +13,8 @@ import type { RpcMetrics } from './rpc-metrics.ts';
 import type { Channel } from './transport.ts';
 import { CALL_HEAD_BYTES, errorFrame, KIND, numbered, worded } from './wire.ts';
 
+/** Answers from here on may be overtaken by smaller ones. */
+const BULK_BYTES = 64 * 1024;
 /** A number is all that a ping must have. */
 const PING_HEAD_BYTES = 5;
 
@@ -114,6 +116,10 @@ export class ServingConnection {
     this.heardAt += ms;
   }
 
+  get keysUsedUp(): boolean {
+    return this.#channel.receivedBytes > RPC_KEY_BYTES_MAX;
+  }
+
   close(why: string, goodbye: boolean): void {
     if (goodbye) this.#channel.send([worded(KIND.goodbye, why)]);
     this.#channel.close(why);
@@ -137,8 +143,11 @@ export class ServingConnection {
           break;
       }
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
-      this.#channel.close(`broker ${this.other.brokerId} sent what cannot be understood: ${cause.message}`);
+      this.#host.runtime.logger.error(
+        { broker: this.other.brokerId, cause },
+        'a frame of another broker was not understood',
+      );
+      this.#channel.close(`broker ${this.other.brokerId} sent what was not understood`);
     }
   }
 
@@ -206,7 +215,7 @@ export class ServingConnection {
     this.#host.metrics.of(method.name).sentBytes += bytes;
     const release = call.takeRelease();
     this.#forget(id, call);
-    this.#channel.send(answer, release);
+    this.#channel.send(answer, release, bytes >= BULK_BYTES);
   }
 
   #unsendable(bytes: number, { name }: RpcMethod<unknown, unknown>): KafkaError | null {

@@ -1,7 +1,8 @@
 import type { TLSSocket } from 'node:tls';
 import { RPC_FRAME_BYTES_MAX } from '../limits.ts';
-import type { TimerHandle, Timers } from '../runtime/clock.ts';
-import { FrameReader } from './frame-reader.ts';
+import type { TimerHandle } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { FrameError, FrameReader } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Channel } from './transport.ts';
 
@@ -14,21 +15,21 @@ export class TlsChannel implements Channel {
   onClose: (why: string) => void = () => {};
   receivedBytes = 0;
   readonly #socket: TLSSocket;
-  readonly #timers: Timers;
+  readonly #runtime: Runtime;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   #lingerTimer: TimerHandle | null = null;
   #closed = false;
 
   /** Of a socket that is through with its handshake. */
-  constructor(socket: TLSSocket, timers: Timers) {
+  constructor(socket: TLSSocket, runtime: Runtime) {
     this.#socket = socket;
-    this.#timers = timers;
+    this.#runtime = runtime;
     this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#reader = new FrameReader(RPC_FRAME_BYTES_MAX, (frame) => {
       if (!this.#closed) this.onFrame(frame);
     });
-    this.#writer = new FrameWriter(socket, timers);
+    this.#writer = new FrameWriter(socket, runtime.timers);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', (cause) => this.#end(cause.message));
@@ -44,15 +45,15 @@ export class TlsChannel implements Channel {
     return this.#writer.waitingBytes;
   }
 
-  send(parts: readonly Uint8Array[], onTaken: (() => void) | null = null): void {
+  send(parts: readonly Uint8Array[], onTaken?: () => void, bulk = false): void {
     if (this.#closed) onTaken?.();
-    else this.#writer.send(parts, onTaken);
+    else this.#writer.send(parts, onTaken ?? null, bulk);
   }
 
   close(why: string): void {
     if (this.#closed) return;
     this.#writer.drain(() => this.#socket.end());
-    this.#lingerTimer = this.#timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
+    this.#lingerTimer = this.#runtime.timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
     this.#finish(why);
   }
 
@@ -62,6 +63,9 @@ export class TlsChannel implements Channel {
     try {
       this.#reader.feed(chunk);
     } catch (cause) {
+      if (!(cause instanceof FrameError)) {
+        this.#runtime.logger.error({ remote: this.remote, cause }, 'a bug: handling a frame failed');
+      }
       this.#end(cause instanceof Error ? cause.message : String(cause));
     }
   }

@@ -30,23 +30,32 @@ const SUITE = {
   ciphers: 'TLS_AES_128_GCM_SHA256',
 } as const;
 
+export interface TlsTransportOptions {
+  readonly secret: string;
+  readonly clusterId: string;
+  readonly runtime: Runtime;
+  readonly handshakeMs?: number;
+}
+
 export class TlsTransport implements Transport {
   readonly #secret: string;
   readonly #clusterId: string;
   readonly #runtime: Runtime;
   readonly #limited: LogLimiter;
+  readonly #handshakeMs: number;
 
-  constructor(secret: string, clusterId: string, runtime: Runtime) {
+  constructor({ secret, clusterId, runtime, handshakeMs = HANDSHAKE_MS }: TlsTransportOptions) {
     this.#secret = secret;
     this.#clusterId = clusterId;
     this.#runtime = runtime;
+    this.#handshakeMs = handshakeMs;
     this.#limited = new LogLimiter(runtime.logger, runtime.clock);
   }
 
   async listen(address: Address, onChannel: (channel: Channel) => void): Promise<TransportListener> {
     const options: TlsOptions = {
       ...SUITE,
-      handshakeTimeout: HANDSHAKE_MS,
+      handshakeTimeout: this.#handshakeMs,
       pskCallback: (_socket: unknown, identity: string) => this.#keyOf(identity),
     };
     const server = createServer(options);
@@ -62,7 +71,7 @@ export class TlsTransport implements Transport {
     });
     server.on('secureConnection', (socket) => {
       strangers.delete(rawSocket(socket));
-      onChannel(new TlsChannel(socket, this.#runtime.timers));
+      onChannel(new TlsChannel(socket, this.#runtime));
     });
     server.on('tlsClientError', (cause, socket) => {
       this.#limited.warn('a connection to the internal listener was refused', {
@@ -132,7 +141,7 @@ export class TlsTransport implements Transport {
         if (!provedTheKey(socket))
           return fail(new ConnectError('secret', `${where} did not prove the cluster's secret`));
         settle();
-        resolve(new TlsChannel(socket, this.#runtime.timers));
+        resolve(new TlsChannel(socket, this.#runtime));
       });
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });

@@ -24,8 +24,9 @@ export interface Channel {
   /**
    * Takes the parts over in order as one frame; frames of one turn leave in one write. Parts must not change until
    * `onTaken`, which is called once: when they are copied, with the kernel, or dropped. Once closed, frames are dropped.
+   * Frames that are `bulk` may be overtaken by others, which would wait behind megabytes otherwise.
    */
-  send(parts: readonly Uint8Array[], onTaken?: () => void): void;
+  send(parts: readonly Uint8Array[], onTaken?: () => void, bulk?: boolean): void;
   /** Bytes given to `send` that are not with the kernel yet. */
   readonly waitingBytes: number;
   /** All bytes that ever came, of unfinished frames too: tells life from silence. */

@@ -2,7 +2,7 @@
  * What brokers say to each other: a byte that tells the kind, then
  *
  *   hello     JSON (`hello.ts`); the first frame of either end
- *   refused   a sentence; instead of a hello, then the connection ends
+ *   refused   JSON (`hello.ts`); instead of a hello, then the connection ends
  *   goodbye   a sentence; the broker stops in order
  *   call      uint32 id, uint16 method, question
  *   answer    uint32 id, answer
@@ -61,7 +61,7 @@ export function numbered(kind: number, id: number): Buffer {
   return head;
 }
 
-/** A kind and a text: hello, refused, goodbye. */
+/** A kind and a text, often JSON: hello, refused, goodbye. */
 export const worded = (kind: number, text: string): Buffer => Buffer.concat([Buffer.of(kind), Buffer.from(text)]);
 
 export function errorFrame(id: number, error: KafkaError): Buffer {
