@@ -188,7 +188,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
 }
 
 function sharingOf(config: Config, runtime: Runtime, { incarnation }: Stores): Sharing {
-  const transport = new TlsTransport(config['cluster.secret'], config.cluster, runtime);
+  const transport = new TlsTransport({ secret: config['cluster.secret'], clusterId: config.cluster, runtime });
   return { transport, incarnation, host: ownHost() };
 }
 
