@@ -151,7 +151,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   let stopping = false;
   const stop = async () => {
     stopping = true;
-    await core?.cluster.leave();
+    await core?.cluster.leave(async () => kafka?.drain());
     await Promise.all([core?.coordinators.close(), kafka?.close(), http?.close()]);
     await core?.close();
     await stores.close();
@@ -163,7 +163,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     const { log, topics, coordinators, configs, cluster } = core;
     const { brokerId, members, leaders } = cluster;
     const shared = { runtime, config, log, topics, coordinators };
-    const report = new JournalReport({ brokerId, journals: cluster.seats, leaders });
+    const report = new JournalReport({ brokerId, journals: cluster.seats, leaders, ...(sharing && { cluster }) });
     const identity = { clusterId: config.cluster, brokerId, members, leaders };
     kafka = await listenKafka({ ...shared, ...identity, configs, report, address: kafkaAt!, advertised, zones });
     // Loaded late: the Kafka door listens while the larger HTTP modules come.

@@ -59,7 +59,7 @@ export interface AloneOptions {
   readonly metadata: MetadataStore;
   readonly members: Members;
   readonly leaders: Leaders;
-  readonly journals: Journals | Seats;
+  readonly seats: Seats;
   /** Aborted when the broker stops. */
   readonly signal: AbortSignal;
 }
@@ -104,8 +104,8 @@ export class AloneOperations implements ClusterOperations {
   }
 
   journals(): readonly JournalPlace[] {
-    const { leaders, members, journals } = this.#options;
-    return [...journals].map(({ id }) => {
+    const { leaders, members, seats } = this.#options;
+    return [...seats].map(({ id }) => {
       const leader = leaders.of(id);
       const known = { leaderId: leader?.brokerId ?? null, epoch: leader?.epoch ?? null };
       return { journal: id, ...known, assignedTo: members.self.brokerId };
@@ -130,12 +130,11 @@ export class AloneOperations implements ClusterOperations {
   }
 
   async addJournals(count: number): Promise<AddedJournals> {
-    const { config, runtime, metadata, journals: seats, signal } = this.#options;
+    const { config, runtime, metadata, seats, signal } = this.#options;
     const before = seats.count;
     if (before + count > JOURNALS_MAX) {
       throw new KafkaError('INVALID_REQUEST', `${before + count} journals are too many: at most ${JOURNALS_MAX}`);
     }
-    if (!('grow' in seats)) throw this.#alone('journals cannot be added');
     const after = await agreeOnJournals(metadata, config.cluster, before + count, runtime);
     seats.grow(after);
     for (let id = before; id < after; id++) await seats.lead(id, { signal });

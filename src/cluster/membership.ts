@@ -239,12 +239,16 @@ export class MembershipService implements Members {
     }
   }
 
-  /** Gives all journals to others, as far as there are any, and says goodbye. Never rejects. */
-  async leave(): Promise<void> {
+  /**
+   * Gives all journals to others, as far as there are any, waits for `whenEmpty` while the others still know this broker, and
+   * says goodbye. Rejects as `whenEmpty` only.
+   */
+  async leave(whenEmpty: () => Promise<void> = async () => {}): Promise<void> {
     if (this.#stopped || !this.#started) return;
     this.#describe({ state: 'draining' });
     this.#changed();
     await this.#untilEmpty();
+    await whenEmpty();
     await this.#reconciler.halt();
     this.#describe({ state: 'stopped' });
     this.controller.stop();

@@ -71,8 +71,11 @@ export interface Cluster {
   /** Clients may be told of it, there. */
   announce(addresses: BrokerAddresses): Promise<void>;
   readiness(): Readiness;
-  /** Gives all journals to others and says goodbye. Never rejects. */
-  leave(): Promise<void>;
+  /**
+   * Gives all journals to others and says goodbye; in between waits for `whenEmpty`, while the others are still known, for
+   * clients to be sent there. Rejects as that does.
+   */
+  leave(whenEmpty: () => Promise<void>): Promise<void>;
   /** Lets go of what is led, and of the other brokers. */
   close(): Promise<void>;
 }
@@ -109,7 +112,7 @@ export async function openClusterOfOne(options: OpenClusterOptions): Promise<Clu
   const stopping = new AbortController();
   const members = aloneMembers(self);
   const leaders = aloneLeaders(brokerId, seats);
-  const shown = { config, runtime, metadata, members, leaders, journals: seats };
+  const shown = { config, runtime, metadata, members, leaders, seats };
   return {
     brokerId,
     brokerEpoch,
@@ -172,7 +175,7 @@ export async function openSharedCluster(options: OpenClusterOptions & Sharing): 
       members: membership,
       leaders: membership.leaders,
       operations: new AloneOperations({
-        ...{ config, runtime, metadata, members: membership, leaders: membership.leaders, journals: seats },
+        ...{ config, runtime, metadata, members: membership, leaders: membership.leaders, seats },
         signal: new AbortController().signal,
       }),
       peers: pool,
@@ -194,7 +197,7 @@ export async function openSharedCluster(options: OpenClusterOptions & Sharing): 
       },
       announce: (addresses) => membership.announce(addresses),
       readiness: () => membership.readiness(),
-      leave: () => membership.leave(),
+      leave: (whenEmpty) => membership.leave(whenEmpty),
       async close() {
         membership.close();
         await seats.close();

@@ -21,7 +21,7 @@ beforeEach(async () => {
   for (const journal of [0, 1]) await seats.lead(journal, { signal: NEVER });
   const members = aloneMembers(() => memberOf(1, { zone: 'a' }));
   const leaders = aloneLeaders(1, seats);
-  operations = new AloneOperations({ config, runtime, metadata, members, leaders, journals: seats, signal: NEVER });
+  operations = new AloneOperations({ config, runtime, metadata, members, leaders, seats, signal: NEVER });
 });
 afterEach(() => world.close());
 

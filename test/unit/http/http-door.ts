@@ -1,10 +1,8 @@
 /** A whole broker over memory stores behind the HTTP application, without a socket. */
 import type { Hono } from 'hono';
-import { AloneOperations, type AloneOptions, aloneLeaders, aloneMembers } from '../../../src/cluster/alone.ts';
 import { type Given, parseConfig } from '../../../src/config.ts';
 import { app } from '../../../src/http/app.ts';
 import type { HttpContext, HttpEnv } from '../../../src/http/context.ts';
-import { fixedJournals } from '../../../src/journal/journals.ts';
 import { type Logger, silentLogger } from '../../../src/runtime/logger.ts';
 import { type Runtime, systemRuntime } from '../../../src/runtime/runtime.ts';
 import { type Core, openCore } from '../../../src/server.ts';
@@ -12,7 +10,6 @@ import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.
 import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import type { MetadataStore } from '../../../src/storage/metadata-store.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
-import { memberOf } from '../cluster/cluster-of.ts';
 
 export interface DoorOptions {
   readonly given?: Given;
@@ -58,7 +55,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<HttpDoor> {
     topics,
     log,
     coordinators,
-    cluster: aloneOperations(core, { config, runtime, metadata }),
+    cluster: core.cluster.operations,
     version: '0.0.0',
     readiness: () => ({ ready: true }),
     ...options.context,
@@ -105,14 +102,6 @@ export async function openDoor(options: DoorOptions = {}): Promise<HttpDoor> {
       if (leases !== 0) throw new Error(`${leases} answers of fetches were not released`);
     },
   };
-}
-
-function aloneOperations(core: Core, options: Pick<AloneOptions, 'config' | 'runtime' | 'metadata'>): AloneOperations {
-  const { brokerId, journals } = core;
-  const fixed = fixedJournals([...journals]);
-  const members = aloneMembers(() => memberOf(brokerId));
-  const leaders = aloneLeaders(brokerId, fixed);
-  return new AloneOperations({ ...options, members, leaders, journals: fixed, signal: new AbortController().signal });
 }
 
 export const NDJSON = { 'content-type': 'application/x-ndjson' };
