@@ -25,9 +25,12 @@ export const JOURNALS_MAX = 8_192;
 export const ENTRY_BYTES_MAX = 128 * KIB;
 /** An entry that describes its batches itself ends here: one DynamoDB write unit. */
 export const ENTRY_DESCRIBED_BYTES_MAX = 1 * KIB;
-/** A snapshot is due after this many bytes of entries or references to segments. */
+/**
+ * A snapshot is due after this many bytes of entries or references to segments. A takeover reads all of them: a footer of S3
+ * takes 50 ms, and some 48 come at a time.
+ */
 export const SNAPSHOT_ENTRY_BYTES = 4 * MIB;
-export const SNAPSHOT_REFERENCES = 2_000;
+export const SNAPSHOT_REFERENCES = 1_000;
 
 /** Kafka: the producer state of a partition keeps this many batches per producer (five in flight). */
 export const PRODUCER_BATCHES_KEPT = 5;

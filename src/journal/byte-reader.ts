@@ -1,23 +1,23 @@
 import { StorageCorruptError } from '../errors.ts';
-import { VarintReader } from '../record/varint.ts';
 import { WIDE_MARK } from './byte-writer.ts';
+
+/** Of the tenth byte of a number: no writer makes more. */
+const SCALE_MAX = 128 ** 9;
 
 /** Reads what `ByteWriter` wrote. Anything that does not fit is a StorageCorruptError: a checksum was passed before. */
 export class ByteReader {
   readonly buffer: Buffer;
-  readonly #varints: VarintReader;
+  readonly #end: number;
+  position: number;
 
   constructor(buffer: Buffer, position = 0, end = buffer.length) {
     this.buffer = buffer;
-    this.#varints = new VarintReader(buffer, position, end);
-  }
-
-  get position(): number {
-    return this.#varints.position;
+    this.position = position;
+    this.#end = end;
   }
 
   get remaining(): number {
-    return this.#varints.remaining;
+    return this.#end - this.position;
   }
 
   byte(): number {
@@ -29,11 +29,38 @@ export class ByteReader {
   }
 
   uvarint(): number {
-    try {
-      return this.#varints.uvarint();
-    } catch (cause) {
-      throw new StorageCorruptError('a number is cut short or too long', { cause });
+    const { buffer, position } = this;
+    // Nearly all numbers are short; those near the end are left to the careful way.
+    if (position + 4 <= this.#end) {
+      const first = buffer[position]!;
+      if (first < 0x80) {
+        this.position = position + 1;
+        return first;
+      }
+      const second = buffer[position + 1]!;
+      if (second < 0x80) {
+        this.position = position + 2;
+        return (first & 0x7f) | (second << 7);
+      }
+      const third = buffer[position + 2]!;
+      if (third < 0x80) {
+        this.position = position + 3;
+        return (first & 0x7f) | ((second & 0x7f) << 7) | (third << 14);
+      }
     }
+    return this.#longUvarint();
+  }
+
+  #longUvarint(): number {
+    let value = 0;
+    for (let scale = 1; scale <= SCALE_MAX; scale *= 128) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (byte >= 0x80) continue;
+      if (value > Number.MAX_SAFE_INTEGER) break;
+      return value;
+    }
+    throw new StorageCorruptError('a number is too long');
   }
 
   /** A count of things that take at least one byte each: a larger claim is a lie. */
@@ -85,11 +112,9 @@ export class ByteReader {
 
   /** Steps over `bytes` and returns where they start. */
   #take(bytes: number): number {
-    const start = this.#varints.position;
-    if (bytes > this.#varints.remaining) {
-      throw new StorageCorruptError(`${bytes} bytes wanted, ${this.#varints.remaining} left`);
-    }
-    this.#varints.position = start + bytes;
+    const start = this.position;
+    if (bytes > this.remaining) throw new StorageCorruptError(`${bytes} bytes wanted, ${this.remaining} left`);
+    this.position = start + bytes;
     return start;
   }
 }

@@ -15,6 +15,11 @@ export class SharedExtentList implements ExtentList {
     return new SharedExtentList(SharedList.of(extents));
   }
 
+  /** Takes `extents` over: the caller gives them up. */
+  static adopt(extents: Extent[]): SharedExtentList {
+    return extents.length === 0 ? SharedExtentList.empty : new SharedExtentList(SharedList.adopt(extents));
+  }
+
   get length(): number {
     return this.#list.length;
   }

@@ -13,6 +13,9 @@ import type { PointerPosition } from './leadership.ts';
 
 /** A page of DynamoDB ends at 1 MiB anyway. */
 const ENTRIES_PER_PAGE = 1_000;
+/** One stream from S3 gives some 100 MB/s: large snapshots come in several. */
+const SNAPSHOT_READ_BYTES = 4 * 1024 * 1024;
+const SNAPSHOT_READS_IN_FLIGHT_MAX = 8;
 /** Persisted: never renumber. Body of the pointer item. */
 const POINTER_FORMAT = Buffer.of(1);
 
@@ -135,9 +138,23 @@ export class JournalStore {
 
   /** Null when it is gone: a newer one took its place. */
   async readSnapshot({ key, bytes }: SnapshotName): Promise<Buffer | null> {
-    const body = await this.objects.read(key, { start: 0, end: bytes }, this.#options('startup'));
-    if (body === 'archived') throw new StorageCorruptError(`snapshot ${key} was moved to an archive class`);
-    return body;
+    const body = Buffer.allocUnsafe(bytes);
+    const starts = Array.from({ length: Math.ceil(bytes / SNAPSHOT_READ_BYTES) }, (_, at) => at * SNAPSHOT_READ_BYTES);
+    let isGone = false;
+    const worker = async () => {
+      for (let start = starts.shift(); start !== undefined && !isGone; start = starts.shift()) {
+        const end = Math.min(start + SNAPSHOT_READ_BYTES, bytes);
+        const into = body.subarray(start, end);
+        const part = await this.objects.read(key, { start, end }, { ...this.#options('startup'), into });
+        if (part === 'archived') throw new StorageCorruptError(`snapshot ${key} was moved to an archive class`);
+        if (part === null) isGone = true;
+        else if (part.length < end - start)
+          throw new StorageCorruptError(`snapshot ${key} has ${start + part.length} bytes`);
+        else if (part.buffer !== into.buffer || part.byteOffset !== into.byteOffset) into.set(part);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(SNAPSHOT_READS_IN_FLIGHT_MAX, starts.length) }, worker));
+    return isGone ? null : body;
   }
 
   async listSnapshots(): Promise<readonly ObjectKey[]> {

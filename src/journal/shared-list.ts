@@ -21,6 +21,11 @@ export class SharedList<T> implements Iterable<T> {
     return new SharedList(own, 0, own.length);
   }
 
+  /** Takes `items` over: the caller gives them up. */
+  static adopt<T>(items: T[]): SharedList<T> {
+    return new SharedList(items, 0, items.length);
+  }
+
   get length(): number {
     return this.#end - this.#start;
   }

@@ -35,10 +35,39 @@ import {
 import { JournalState, partitionKey } from './state.ts';
 import { stableOffset } from './transactions.ts';
 
+/** Decoding this much takes a few milliseconds. */
+const SLICE_BYTES = 64 * 1024;
+const CRC_SLICE_BYTES = 4 * 1024 * 1024;
+
 /** Throws StorageCorruptError or StartupError (a version that is not known here), both naming `name`. */
 export function decodeSnapshot(name: string, bytes: Buffer): JournalState {
+  const decoding = decodeInSlices(name, bytes);
+  for (;;) {
+    const { done, value } = decoding.next();
+    if (done) return value;
+  }
+}
+
+/** As `decodeSnapshot`, giving others a turn every few milliseconds: large states take a second. */
+export async function decodeSnapshotInTurns(
+  name: string,
+  bytes: Buffer,
+  yieldTurn: () => Promise<void>,
+): Promise<JournalState> {
+  const decoding = decodeInSlices(name, bytes);
+  for (;;) {
+    const { done, value } = decoding.next();
+    if (done) return value;
+    await yieldTurn();
+  }
+}
+
+/** Yields after each slice. */
+type Sliced<T> = Generator<void, T>;
+
+function* decodeInSlices(name: string, bytes: Buffer): Sliced<JournalState> {
   try {
-    return readState(open(bytes));
+    return yield* readState(yield* open(bytes));
   } catch (cause) {
     if (cause instanceof StartupError) throw new StartupError(`snapshot ${name}: ${cause.message}`, { cause });
     if (!(cause instanceof StorageCorruptError)) throw cause;
@@ -46,21 +75,46 @@ export function decodeSnapshot(name: string, bytes: Buffer): JournalState {
   }
 }
 
-function open(bytes: Buffer): ByteReader {
+function* open(bytes: Buffer): Sliced<SliceReader> {
   const end = bytes.length - CRC_BYTES;
   if (end < MAGIC.length + 1) throw new StorageCorruptError(`it has ${bytes.length} bytes only`);
-  if (bytes.readUInt32LE(end) !== crc32c(bytes.subarray(0, end))) {
-    throw new StorageCorruptError('its checksum does not match');
+  let crc = 0;
+  for (let start = 0; start < end; start += CRC_SLICE_BYTES) {
+    if (start > 0) yield;
+    crc = crc32c(bytes.subarray(start, Math.min(start + CRC_SLICE_BYTES, end)), crc);
   }
+  if (bytes.readUInt32LE(end) !== crc) throw new StorageCorruptError('its checksum does not match');
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new StorageCorruptError('it is not a snapshot');
   const version = bytes[MAGIC.length]!;
   if (version !== VERSION) {
     throw new StartupError(`it has format version ${version}; this version of the broker reads ${VERSION}`);
   }
-  return new ByteReader(bytes, MAGIC.length + 1, end);
+  return new SliceReader(bytes, MAGIC.length + 1, end);
 }
 
-function readState(reader: ByteReader): JournalState {
+/** Knows when a slice is full. */
+class SliceReader extends ByteReader {
+  #sliceEnd = SLICE_BYTES;
+
+  get isSliceFull(): boolean {
+    if (this.position < this.#sliceEnd) return false;
+    this.#sliceEnd = this.position + SLICE_BYTES;
+    return true;
+  }
+
+  /** A counted list, in slices. */
+  *manyInSlices<T>(read: () => T): Sliced<T[]> {
+    const count = this.count();
+    const values: T[] = [];
+    for (let at = 0; at < count; at++) {
+      values.push(read());
+      if (this.isSliceFull) yield;
+    }
+    return values;
+  }
+}
+
+function* readState(reader: SliceReader): Sliced<JournalState> {
   const state = new JournalState(reader.uvarint());
   state.lastSeq = reader.uvarint();
   const lastEntryId = reader.hexId();
@@ -69,12 +123,15 @@ function readState(reader: ByteReader): JournalState {
   state.nextProducerId = reader.uvarint();
   state.fences = reader.many(() => reader.uvarint());
 
-  const segments = reader.many(() => readSegmentReference(reader));
-  const partitions = reader.many(() => readPartition(reader, segments));
-  for (const partition of partitions) {
+  const uses = yield* reader.manyInSlices(() => unusedYet(readSegmentReference(reader)));
+  const partitions: PartitionState[] = [];
+  for (let count = reader.count(); count > 0; count--) {
+    const partition = yield* readPartition(reader, uses, state.inlineUses);
+    partitions.push(partition);
     state.partitionsByKey.set(partitionKey(partition.topicId, partition.partition), partition);
   }
-  countUses(state, segments);
+  for (const { source: _source, ...use } of uses) state.segmentsById.set(use.id, use);
+  yield;
   for (const condemned of reader.many(() => ({ segmentId: reader.string(), seq: reader.uvarint() }))) {
     state.condemnedById.set(condemned.segmentId, condemned);
   }
@@ -87,27 +144,52 @@ function readState(reader: ByteReader): JournalState {
   for (const [brokerId, brokerEpoch] of reader.many(() => [reader.uvarint(), reader.uvarint()] as const)) {
     state.sessions.set(brokerId, brokerEpoch);
   }
-  for (const lane of reader.many(() => readLaneState(reader))) {
+  for (const lane of yield* reader.manyInSlices(() => readLaneState(reader))) {
     state.lanes.set(laneKey(lane.brokerId, lane.lane), lane);
   }
-  for (const producer of reader.many(() => readProducer(reader, partitions))) {
+  for (const producer of yield* reader.manyInSlices(() => readProducer(reader, partitions))) {
     state.producersByKey.set(producerKey(producer.partitionKey, producer.producerId), producer);
     if (producer.open !== null) state.openTransactions++;
   }
-  for (const record of reader.many(() => readIdempotencyRecord(reader))) {
+  yield;
+  for (const record of yield* reader.manyInSlices(() => readIdempotencyRecord(reader))) {
     state.idempotencyKeys.set(record.key, record);
   }
-  for (const [owner, records] of reader.many(() => readRecords(reader))) state.recordsByOwner.set(owner, records);
+  for (const [owner, records] of yield* reader.manyInSlices(() => readRecords(reader))) {
+    state.recordsByOwner.set(owner, records);
+  }
   if (reader.remaining !== 0) throw new StorageCorruptError(`${reader.remaining} bytes too many`);
   return state;
 }
+
+/** A segment whose uses are being counted. All extents that point into it share `source`: there may be a million. */
+interface CountedUse extends SegmentReference {
+  extentCount: number;
+  liveBytes: number;
+  readonly source: ExtentSource;
+}
+
+const unusedYet = ({ id, bytes, footerPosition, footerLength, footerCrc }: SegmentReference): CountedUse => ({
+  id,
+  bytes,
+  footerPosition,
+  footerLength,
+  footerCrc,
+  extentCount: 0,
+  liveBytes: 0,
+  source: { type: 'segment', segmentId: id },
+});
 
 function readRecords(reader: ByteReader): readonly [owner: string, records: Records] {
   const owner = reader.string();
   return [owner, new Map(reader.many(() => [reader.string(), reader.string()] as const))];
 }
 
-function readPartition(reader: ByteReader, segments: readonly SegmentReference[]): PartitionState {
+function* readPartition(
+  reader: SliceReader,
+  uses: readonly CountedUse[],
+  inlineUses: Map<number, number>,
+): Sliced<PartitionState> {
   const topicId = reader.uuid();
   const partition = reader.uvarint();
   const logStartOffset = reader.uvarint();
@@ -116,20 +198,30 @@ function readPartition(reader: ByteReader, segments: readonly SegmentReference[]
   const unstable = reader.many(
     (): UnstableTransaction => ({ producerId: reader.signed(), firstOffset: reader.uvarint() }),
   );
-  const abortedTransactions = SharedList.of(reader.many(() => readAborted(reader)));
+  const abortedTransactions = SharedList.adopt(yield* reader.manyInSlices(() => readAborted(reader)));
+  const extents: Extent[] = [];
   let offset = logStartOffset;
   let timestamp = 0;
   let bytes = 0;
-  const extents = reader.many((): Extent => {
-    const extent = readExtent(reader, readSource(reader, segments), offset, timestamp);
+  for (let count = reader.count(); count > 0; count--) {
+    const use = readUse(reader, uses);
+    const source = use === null ? readInlineSource(reader) : use.source;
+    const extent = readExtent(reader, source, offset, timestamp);
+    if (use !== null) {
+      use.extentCount++;
+      use.liveBytes += extent.length;
+    } else if (source.type === 'inline') {
+      inlineUses.set(source.seq, (inlineUses.get(source.seq) ?? 0) + 1);
+    }
     offset = extent.endOffset;
     timestamp = extent.appendedAt;
     bytes += extent.length;
-    return extent;
-  });
+    extents.push(extent);
+    if (reader.isSliceFull) yield;
+  }
   const lastStableOffset = stableOffset(logStartOffset, unstable, nextOffset);
   const transactions = { lastStableOffset, unstable, abortedTransactions };
-  const stored = { extents: SharedExtentList.of(extents), bytes, epochs };
+  const stored = { extents: SharedExtentList.adopt(extents), bytes, epochs };
   return { topicId, partition, logStartOffset, nextOffset, ...transactions, ...stored };
 }
 
@@ -140,28 +232,20 @@ function readAborted(reader: ByteReader): AbortedTransaction {
   return { producerId, firstOffset, lastOffset, lastStableOffset: reader.near(lastOffset) };
 }
 
-function readSource(reader: ByteReader, segments: readonly SegmentReference[]): ExtentSource {
+/** The segment that an extent points into; null when it is inline. */
+function readUse(reader: ByteReader, uses: readonly CountedUse[]): CountedUse | null {
   const type = reader.byte();
-  if (type === SOURCE_INLINE) return { type: 'inline', seq: reader.uvarint(), entryId: reader.hexId() };
-  const segment = segments[reader.uvarint()];
-  if (type !== SOURCE_SEGMENT || !segment) throw new StorageCorruptError('an extent points into no segment');
-  return { type: 'segment', segmentId: segment.id };
+  if (type === SOURCE_INLINE) return null;
+  const use = uses[reader.uvarint()];
+  if (type !== SOURCE_SEGMENT || !use) throw new StorageCorruptError('an extent points into no segment');
+  return use;
 }
 
-function countUses(state: JournalState, segments: readonly SegmentReference[]): void {
-  for (const segment of segments) state.segmentsById.set(segment.id, { ...segment, extentCount: 0, liveBytes: 0 });
-  for (const { extents } of state.partitionsByKey.values()) {
-    for (const { source, length } of extents) {
-      if (source.type === 'inline') {
-        state.inlineUses.set(source.seq, (state.inlineUses.get(source.seq) ?? 0) + 1);
-        continue;
-      }
-      const use = state.segmentsById.get(source.segmentId)!;
-      const { extentCount, liveBytes } = use;
-      state.segmentsById.set(use.id, { ...use, extentCount: extentCount + 1, liveBytes: liveBytes + length });
-    }
-  }
-}
+const readInlineSource = (reader: ByteReader): ExtentSource => ({
+  type: 'inline',
+  seq: reader.uvarint(),
+  entryId: reader.hexId(),
+});
 
 function readLaneState(reader: ByteReader): LaneState {
   const lane = readLane(reader);

@@ -7,11 +7,11 @@ import { assert, unreachable } from '../runtime/assert.ts';
 import { sleep, yieldTurn } from '../runtime/clock.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { PartitionBatches, SegmentReference } from '../segment/footer.ts';
 import { Backoff } from './backoff.ts';
 import { StateDraft } from './draft.ts';
 import type { Entry } from './entry.ts';
-import { decodeEntry, encodeEntry } from './entry-codec.ts';
+import { encodeEntry } from './entry-codec.ts';
+import { EntryReader, type ReadPage } from './entry-reader.ts';
 import type { EntryWriter } from './entry-writer.ts';
 import { foldEntry, NO_FOOTERS } from './fold.ts';
 import type { JournalStore, Pointer } from './journal-store.ts';
@@ -23,11 +23,10 @@ import {
   START,
   stepLeadership,
 } from './leadership.ts';
-import { decodeSnapshot } from './snapshot-decoder.ts';
+import { decodeSnapshotInTurns } from './snapshot-decoder.ts';
 import { JournalState } from './state.ts';
 import { Uncovered } from './uncovered.ts';
 
-const FOOTER_READS_IN_FLIGHT_MAX = 16;
 /** Folding this many entries takes about a millisecond. */
 const ENTRIES_PER_TURN = 64;
 /** How often a journal is read while its leader lets go. */
@@ -73,10 +72,9 @@ class Takeover {
   #state: JournalState;
   #draft: StateDraft;
   #uncovered = new Uncovered();
-  /** The page read last, with the size of each entry. */
-  #read: readonly { readonly entry: Entry; readonly bytes: number }[] = [];
-  /** Of that page's segments: what their footers list for this journal. */
-  #footers: ReadonlyMap<string, readonly PartitionBatches[]> = NO_FOOTERS;
+  #reader: EntryReader | null = null;
+  /** The one read last. */
+  #page: ReadPage | null = null;
   #fence: { readonly entry: Entry; readonly bytes: Buffer } | null = null;
   #fencesLost = 0;
   /** Whoever led was asked to let go, and has not answered. */
@@ -145,16 +143,13 @@ class Takeover {
       case 'readEntries': {
         if (this.#fencesLost >= FENCES_BEFORE_PATIENCE) await this.#backoff.pause();
         const mayEnd = this.#handingOver === null;
-        const { entries, more: isCut } = await store.readEntries(this.#lastSeqRead());
-        this.#read = entries.map(({ seq, bytes }) => ({
-          entry: decodeEntry(store.journal, seq, bytes),
-          bytes: bytes.length,
-        }));
-        const gone = await this.#readFooters();
-        if (gone !== null)
-          return { type: 'footerGone', because: `it needs the footer of segment ${gone}, which is gone` };
-        const more = isCut || (await this.#handOver(mayEnd));
-        return { type: 'entriesRead', entries: this.#read.map(({ entry }) => seen(entry)), more };
+        const page = await this.#nextPage();
+        this.#page = page;
+        if (page.goneSegment !== null) {
+          return { type: 'footerGone', because: `it needs the footer of segment ${page.goneSegment}, which is gone` };
+        }
+        const more = page.more || page.isAhead || (await this.#handOver(mayEnd));
+        return { type: 'entriesRead', entries: page.entries.map(({ entry }) => seen(entry)), more };
       }
       case 'fold':
         await this.#foldRead();
@@ -199,19 +194,35 @@ class Takeover {
     return true;
   }
 
-  #lastSeqRead(): number {
+  async #nextPage(): Promise<ReadPage> {
     assert(this.#leadership.phase === 'readingEntries', 'entries are read in their phase only');
-    return this.#leadership.lastSeq;
+    const { lastSeq } = this.#leadership;
+    if (this.#reader?.position !== lastSeq) this.#readFrom(lastSeq, false);
+    const reader = this.#reader!;
+    try {
+      const page = await reader.next();
+      if (!page.more) this.#reader = null;
+      return page;
+    } catch (cause) {
+      this.#reader = null;
+      throw cause;
+    }
+  }
+
+  #readFrom(lastSeq: number, isAhead: boolean): void {
+    this.#reader?.stop();
+    this.#reader = new EntryReader(this.#context.store, lastSeq, isAhead);
   }
 
   async #loadSnapshot(): Promise<LeadershipEvent> {
-    const { store } = this.#context;
-    const { snapshot } = this.#pointer!;
+    const { store, runtime } = this.#context;
+    const { snapshot, snapshotSeq } = this.#pointer!;
     let state = new JournalState(store.journal);
     if (snapshot) {
+      this.#readFrom(snapshotSeq, true);
       const bytes = await store.readSnapshot(snapshot);
       if (bytes === null) return { type: 'snapshotGone' };
-      state = decodeSnapshot(snapshot.key, bytes);
+      state = await decodeSnapshotInTurns(snapshot.key, bytes, () => yieldTurn(runtime.timers));
     }
     this.#state = state;
     this.#draft = new StateDraft(state);
@@ -220,40 +231,12 @@ class Takeover {
   }
 
   async #foldRead(): Promise<void> {
-    for (const [at, { entry, bytes }] of this.#read.entries()) {
-      foldEntry(this.#draft, entry, this.#footers);
+    const { entries, footers } = this.#page!;
+    for (const [at, { entry, bytes }] of entries.entries()) {
+      foldEntry(this.#draft, entry, footers);
       this.#uncovered.add(entry, bytes);
       if (at % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await yieldTurn(this.#context.runtime.timers);
     }
-  }
-
-  /** Reads all footers that the entries just read need. Answers the id of a segment that is gone. */
-  async #readFooters(): Promise<string | null> {
-    const { store } = this.#context;
-    const wanted = new Map<string, SegmentReference>();
-    for (const { entry } of this.#read) {
-      for (const command of entry.commands) {
-        if (command.type !== 'appended' || command.batches.type !== 'footer') continue;
-        if (command.source.type === 'segment') wanted.set(command.source.segment.id, command.source.segment);
-      }
-    }
-    const footers = new Map<string, readonly PartitionBatches[]>();
-    const queue = [...wanted.values()];
-    let gone: string | null = null;
-    const worker = async () => {
-      for (let next = queue.pop(); next && gone === null; next = queue.pop()) {
-        const footer = await store.readFooter(next);
-        if (footer === null) gone = next.id;
-        else
-          footers.set(
-            next.id,
-            footer.partitions.filter(({ journal }) => journal === store.journal),
-          );
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(FOOTER_READS_IN_FLIGHT_MAX, queue.length) }, worker));
-    this.#footers = footers;
-    return gone;
   }
 
   #prepareFence(seq: number, epoch: number): string {

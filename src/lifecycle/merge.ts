@@ -7,6 +7,7 @@ import { StorageCorruptError } from '../errors.ts';
 import type { ExtentSwap, Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { PartitionState } from '../journal/partition-state.ts';
+import { type Timers, yieldTurn } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -30,6 +31,8 @@ const JOURNAL_INLINE_COUNT_MAX = 4_096;
 const UNHURRIED_EXTENTS_MAX = 20_000;
 /** Holds the longest extent that is ever rewritten, one of grade 2. */
 const ARENA_BLOCK_BYTES = 16 * 1024 * 1024;
+/** Looking at this many takes a few milliseconds. */
+const EXTENTS_PER_TURN = 20_000;
 /** Partitions swapped in one proposal: their description must fit one journal entry with room for others. */
 const SWAP_EXTENTS_MAX = 1_000;
 
@@ -82,7 +85,7 @@ export class Merger {
       const { journal, ended } = watched;
       const whileLed = AbortSignal.any([signal, ended.signal]);
       try {
-        for (const job of whileLed.aborted ? [] : this.#plan(watched)) {
+        for (const job of whileLed.aborted ? [] : await this.#plan(watched)) {
           whileLed.throwIfAborted();
           if (job.urgent) {
             await this.#carryOut(watched, job, whileLed);
@@ -115,10 +118,12 @@ export class Merger {
     };
   }
 
-  #plan(watched: Watch): MergeJob[] {
+  /** A journal that was just taken over is looked at as a whole: others get turns meanwhile. */
+  async #plan(watched: Watch): Promise<MergeJob[]> {
     const { limits, retentionClassOf, runtime } = this.#options;
     const now = runtime.clock.now();
-    const looked = this.#look(watched);
+    const pause = new Pause(runtime.timers);
+    const looked = await this.#look(watched, pause);
     let inlineBytes = 0;
     let inlineCount = 0;
     for (const { summary } of watched.inline.values()) {
@@ -129,6 +134,7 @@ export class Merger {
     const runs: MergeRun[] = [];
     for (const [key, { state, summary }] of new Map([...watched.inline, ...looked])) {
       if (this.#damaged.has(key)) continue;
+      await pause.after(state.extents.length);
       const run = nextRun(state, summary, flushInline, now, limits);
       if (run) runs.push(run);
       // A run that waits for company is looked at again in the next pass.
@@ -138,17 +144,21 @@ export class Merger {
   }
 
   /** Takes what changed since the last pass. */
-  #look({ journal, changed, inline }: Watch): Map<string, { state: PartitionState; summary: PartitionSummary }> {
+  async #look(
+    { journal, changed, inline }: Watch,
+    pause: Pause,
+  ): Promise<Map<string, { state: PartitionState; summary: PartitionSummary }>> {
     const looked = new Map<string, { state: PartitionState; summary: PartitionSummary }>();
-    for (const [key, { topicId, partition }] of changed) {
+    for (const [key, { topicId, partition }] of [...changed]) {
+      changed.delete(key); // It may change again while others are looked at.
       const state = journal.state.partition(topicId, partition);
       inline.delete(key);
       if (!state) continue;
+      await pause.after(state.extents.length);
       const summary = summarize(state);
       looked.set(key, { state, summary });
       if (summary.inlineCount > 0) inline.set(key, { state, summary });
     }
-    changed.clear();
     return looked;
   }
 
@@ -180,6 +190,23 @@ export class Merger {
     for (const { partition } of damaged.length > 0 ? damaged : job.runs) this.#damaged.add(keyOf(partition));
     this.#options.runtime.logger.error({ cause: cause.message }, 'damaged data is left as it is and not merged');
     return null;
+  }
+}
+
+/** Lets others have a turn after so many extents. */
+class Pause {
+  readonly #timers: Timers;
+  #looked = 0;
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  async after(extents: number): Promise<void> {
+    this.#looked += extents;
+    if (this.#looked < EXTENTS_PER_TURN) return;
+    this.#looked = 0;
+    await yieldTurn(this.#timers);
   }
 }
 

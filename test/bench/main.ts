@@ -7,6 +7,7 @@
  *   transactions  a small one, and producers that commit all the time (the default)
  *   cluster   three brokers: takeover, hand-over, latency, the price of idling
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
+ *   takeover  a journal with 10,000 partitions and a million extents changes its leader
  *
  * With --quick a tenth of each load, to see that all of it works; its figures say little.
  * MB is 10^6 bytes. On few cores the client shares them with the broker, so MB per broker CPU-second is the figure to trust.
@@ -17,6 +18,7 @@ import { measureGroups } from './groups.ts';
 import { measureRequests } from './requests.ts';
 import { measureSpeed } from './speed.ts';
 import { measureSteady } from './steady.ts';
+import { measureTakeover } from './takeover.ts';
 import { measureTransactions } from './transactions.ts';
 
 const { values, positionals } = parseArgs({
@@ -37,5 +39,6 @@ for (const name of wanted) {
   else if (name === 'transactions') await measureTransactions(share, values.profile);
   else if (name === 'cluster') await measureCluster(share);
   else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
-  else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions, cluster or steady`);
+  else if (name === 'takeover') await measureTakeover(share);
+  else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions, cluster, takeover or steady`);
 }

@@ -1,0 +1,141 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { EntryReader } from '../../../src/journal/entry-reader.ts';
+import { JournalStore } from '../../../src/journal/journal-store.ts';
+import type { OpenedJournal } from '../../../src/journal/open-journal.ts';
+import { segmentKey } from '../../../src/segment/segment-id.ts';
+import { Faults, faultyMetadataStore, faultyObjectStore } from '../../../src/storage/faulty.ts';
+import { virtualRuntime } from '../storage/virtual-runtime.ts';
+import { createTopic, inlineAppend, lane, memoryStores, open, uploadedAppend } from './harness.ts';
+
+const runtime = virtualRuntime();
+const LARGE = 60_000;
+let stores = memoryStores();
+let faults: Faults;
+let store: JournalStore;
+let journal: OpenedJournal;
+let number: number;
+
+beforeEach(async () => {
+  stores = memoryStores();
+  faults = new Faults(runtime);
+  const { metadata, objects } = stores;
+  const signal = new AbortController().signal;
+  const faulty = [faultyMetadataStore(metadata, faults), faultyObjectStore(objects, faults)] as const;
+  store = new JournalStore(...faulty, 'c', 0, signal);
+  journal = await open(stores, { brokerEpoch: 50 });
+  await createTopic(journal);
+  number = 0;
+});
+
+const at = () => ({ lane: lane(50), number: number++ });
+
+/** Pages of the table end at a megabyte: some 17 of these. */
+async function appendLarge(count: number): Promise<void> {
+  for (let left = count; left > 0; left--) {
+    await journal.append(inlineAppend(at(), [{ batches: [{ length: LARGE }] }]));
+  }
+}
+
+/** More batches than an entry describes itself: its footer has to be read. */
+const appendByFooter = async (segmentId: string): Promise<unknown> => {
+  const batches = Array.from({ length: 200 }, () => ({}));
+  return journal.append(await uploadedAppend(stores, { ...at(), segmentId }, [{ batches }]));
+};
+
+async function readAll(reader: EntryReader): Promise<number[]> {
+  const seqs: number[] = [];
+  for (;;) {
+    const { entries, more } = await reader.next();
+    seqs.push(...entries.map(({ entry }) => entry.seq));
+    if (!more) return seqs;
+  }
+}
+
+describe('a reader of entries', () => {
+  test('hands out all pages in order, however many', async () => {
+    await appendLarge(150);
+    expect(await readAll(new EntryReader(store, 0, false))).toEqual(
+      Array.from({ length: 152 }, (_, index) => index + 1),
+    );
+    expect(await readAll(new EntryReader(store, 140, false))).toEqual(
+      Array.from({ length: 12 }, (_, index) => index + 141),
+    );
+  });
+
+  test('is ahead of its caller by some pages, not by all', async () => {
+    await appendLarge(200);
+    let queries = 0;
+    const counting = new JournalStore(
+      {
+        ...stores.metadata,
+        pricing: stores.metadata.pricing,
+        query: (...args: Parameters<typeof stores.metadata.query>) => {
+          queries++;
+          return stores.metadata.query(...args);
+        },
+      } as never,
+      stores.objects,
+      'c',
+      0,
+      new AbortController().signal,
+    );
+    const reader = new EntryReader(counting, 0, true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(queries).toBe(6);
+    await reader.next();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(queries).toBe(7);
+    reader.stop();
+    await reader.next();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(queries).toBeLessThanOrEqual(8);
+  });
+
+  test('says of a page that it was read before it was asked for: an end may be none any more', async () => {
+    const early = new EntryReader(store, 0, true);
+    const late = new EntryReader(store, 0, false);
+    expect(await late.next()).toMatchObject({ isAhead: false, more: false });
+    await appendLarge(1);
+    const page = await early.next();
+    expect(page).toMatchObject({ isAhead: true, more: false });
+    expect(early.position).toBe(2);
+    expect(await readAll(new EntryReader(store, early.position, false))).toEqual([3]);
+  });
+
+  test('brings the footers that its entries need, and names one that is gone', async () => {
+    await appendByFooter('s1');
+    await appendByFooter('s2');
+    const page = await new EntryReader(store, 0, false).next();
+    expect([...page.footers.keys()].sort()).toEqual(['s1', 's2']);
+    expect(page.goneSegment).toBeNull();
+    await stores.objects.delete([segmentKey('c', 's2')], { cause: 'tool' });
+    expect(await new EntryReader(store, 0, false).next()).toMatchObject({ goneSegment: 's2' });
+  });
+
+  test('tells of a store that is away to whoever asks, for a page as for a footer', async () => {
+    await appendByFooter('s1');
+    faults.script({ operation: 'query', fault: 'error-before' });
+    await expect(new EntryReader(store, 0, false).next()).rejects.toThrow();
+    faults.script({ operation: 'read', fault: 'error-before' });
+    await expect(new EntryReader(store, 0, true).next()).rejects.toThrow();
+    expect(await new EntryReader(store, 0, true).next()).toMatchObject({ goneSegment: null });
+  });
+});
+
+describe('a takeover', () => {
+  test('goes on from where it was when the store was away in the middle of it', async () => {
+    await appendLarge(60);
+    await appendByFooter('s1');
+    await journal.close();
+    const { metadata, objects } = stores;
+    const faulty = { metadata: faultyMetadataStore(metadata, faults), objects: faultyObjectStore(objects, faults) };
+    faults.plan = {
+      operations: { query: { faults: { 'error-before': 0.5 } }, read: { faults: { 'error-before': 0.5 } } },
+    };
+    const again = await open(faulty, { runtime });
+    expect(again.state.lastSeq).toBe(64);
+    expect(again.state.partitions()[Symbol.iterator]().next().value).toMatchObject({ nextOffset: 260 });
+    faults.heal();
+    await again.close();
+  });
+});
