@@ -20,8 +20,9 @@ import { Groups } from './group/groups.ts';
 import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
 import { ShareGroups } from './group/share/share-groups.ts';
+import { GroupRequests } from './group-requests.ts';
 import { type CoordinatorCluster, LeaderCalls } from './leader-calls.ts';
-import { PATIENCE_MS } from './patience.ts';
+import { PATIENCE_MS, type Patience } from './patience.ts';
 import { RoutedShares } from './share/routed-shares.ts';
 import { ShareFronts } from './share/share-fronts.ts';
 import { ShareOffsets } from './share/share-offsets.ts';
@@ -68,6 +69,8 @@ export interface Coordinators {
   readonly shares: RoutedShares;
   /** Where share groups stand, for administrators. */
   readonly shareOffsets: ShareOffsets;
+  /** Requests of the HTTP door that another broker coordinates. */
+  readonly groupRequests: GroupRequests;
   /** The broker that leads the owner's journal (`owner.ts`); null when nobody is known to. Throws what the store says. */
   whoCoordinates(owner: string): Promise<number | null>;
   /** Answers whoever waits, stops all timers. Journals stay open. */
@@ -77,6 +80,8 @@ export interface Coordinators {
 export function openCoordinators(options: CoordinatorsOptions): Coordinators {
   const { config, journals, placements, runtime, cluster } = options;
   const calls = new LeaderCalls(cluster);
+  const abort = new AbortController();
+  const patience = { runtime, patienceMs: PATIENCE_MS, signal: abort.signal };
   const groups = new Groups({
     journals,
     placements,
@@ -140,7 +145,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     guardRetentionMs: config['producer.id.expiration.ms'],
     ...(options.storeClock && { storeClock: options.storeClock }),
   });
-  const { shareGroups, shares, shareOffsets, closeShares } = openShares(options, groups, calls);
+  const { shareGroups, shares, shareOffsets, closeShares } = openShares(options, groups, calls, patience);
   // Every kind of group registers before groups are loaded.
   groups.register(classicGroups);
   groups.register(shareGroups);
@@ -157,11 +162,13 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     shareGroups,
     shares,
     shareOffsets,
+    groupRequests: new GroupRequests({ journals, placements, calls, cluster, patience }),
     async whoCoordinates(owner) {
       const { journal } = await placements.locate(owner);
       return journal.role === 'leading' ? options.brokerId : (cluster?.leaders.of(journal.id)?.brokerId ?? null);
     },
     async close() {
+      abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker stops'));
       closeShares();
       transactions.close();
       expiry.close();
@@ -172,7 +179,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
   };
 }
 
-function openShares(options: CoordinatorsOptions, groups: Groups, calls: LeaderCalls) {
+function openShares(options: CoordinatorsOptions, groups: Groups, calls: LeaderCalls, patience: Patience) {
   const { config, journals, log, topics, groupConfigs, runtime } = options;
   const sizeMax = config['group.share.max.size'];
   const shareGroups = new ShareGroups({ groups, topics, groupConfigs, runtime, sizeMax });
@@ -186,15 +193,12 @@ function openShares(options: CoordinatorsOptions, groups: Groups, calls: LeaderC
   });
   const shareOffsets = new ShareOffsets({ groups: shareGroups, journals, topics, log, runtime });
   const { brokerId, placements, cluster } = options;
-  const abort = new AbortController();
-  const patience = { runtime, patienceMs: PATIENCE_MS, signal: abort.signal };
   const fronts = cluster === null ? null : new ShareFronts({ journals, placements, shares, ...cluster });
   return {
     shareGroups,
     shares: new RoutedShares({ brokerId, shares, placements, calls, patience }),
     shareOffsets,
     closeShares() {
-      abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker stops'));
       fronts?.close();
       shares.close();
       shareOffsets.close();

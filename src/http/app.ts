@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { HttpContext, HttpEnv } from './context.ts';
 import { Api } from './endpoint.ts';
+import { doorOf } from './group-coordinator.ts';
 import { brokerRoutes } from './routes/broker.ts';
 import { clusterRoutes } from './routes/cluster.ts';
 import { groupOffsetRoutes } from './routes/group-offsets.ts';
@@ -28,5 +29,6 @@ export function app(context: HttpContext): OpenAPIHono<HttpEnv> {
   clusterRoutes(api);
   brokerRoutes(api);
   openApiRoute(api);
+  context.coordinators.groupRequests.answerAt(doorOf((...asked) => api.hono.request(...asked)));
   return api.hono;
 }

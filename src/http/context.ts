@@ -16,7 +16,7 @@ export interface HttpContext {
   readonly topics: Topics;
   readonly log: Log;
   readonly cluster: ClusterOperations;
-  readonly coordinators: Pick<Coordinators, 'groups' | 'offsets' | 'consumerGroups'>;
+  readonly coordinators: Pick<Coordinators, 'groups' | 'offsets' | 'consumerGroups' | 'groupRequests'>;
   /** Version of the program, for `/openapi.json`. */
   readonly version: string;
   readonly readiness: () => Readiness;
@@ -29,4 +29,10 @@ export interface HttpContext {
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
 /** Hono's environment. `c.env` itself is undefined where there is no socket: `app.request` in tests. */
-export type HttpEnv = { Bindings: Partial<HttpBindings> };
+export type HttpEnv = { Bindings: Partial<HttpBindings> & Passed };
+
+/** Of a request that another broker passed on: it is answered here. */
+interface Passed {
+  /** Who asked there. */
+  readonly passedOnFor?: string;
+}

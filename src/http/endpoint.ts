@@ -11,6 +11,7 @@ import type { Timers } from '../runtime/clock.ts';
 import { bodyType, readBody } from './body.ts';
 import { ByteBudget, Holding } from './byte-budget.ts';
 import type { HttpContext, HttpEnv } from './context.ts';
+import { replyOfCoordinator } from './group-coordinator.ts';
 import { HttpMetrics } from './http-metrics.ts';
 import { HttpError, problemReply, RETRY_AFTER } from './problem.ts';
 import { bodyBytes, type Reply } from './reply.ts';
@@ -28,6 +29,8 @@ export interface Endpoint<P extends Shape, Q extends Shape, H extends Shape, B e
   readonly summary: string;
   readonly description?: string;
   readonly params?: P;
+  /** The coordinator of the group that the path names answers, whichever broker is asked. */
+  readonly atCoordinator?: boolean;
   readonly query?: Q;
   readonly headers?: H;
   /** A JSON body that is read and validated before the handler is called. */
@@ -110,7 +113,11 @@ export class Api {
     const count = this.#metrics.route(method.toUpperCase(), path);
     this.hono.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => {
       const holding = new Holding(this.#budget);
-      return this.#answer(c, count, holding, async () => handler(await this.#ask(endpoint, c, holding)));
+      const passOn = endpoint.atCoordinator === true && c.env?.passedOnFor === undefined;
+      return this.#answer(c, count, holding, async () => {
+        const reply = passOn ? await replyOfCoordinator(this.context, endpoint, c, holding) : null;
+        return reply ?? handler(await this.#ask(endpoint, c, holding));
+      });
     });
   }
 

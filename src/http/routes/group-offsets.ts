@@ -1,7 +1,6 @@
 /** `/v1/groups/{group}/offsets`: read, reset, and checkpoint without being a member. */
 
 import type { z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import type { OffsetMismatch, OffsetWrite } from '../../coordinator/group/offsets/change-offsets.ts';
 import type { OffsetPlace } from '../../coordinator/group/offsets/offset-records.ts';
 import type { FoundOffset } from '../../coordinator/group/offsets/offsets.ts';
@@ -12,9 +11,10 @@ import {
   requireReached,
 } from '../../coordinator/group/offsets/reset-offsets.ts';
 import { KafkaError } from '../../errors.ts';
-import type { HttpContext, HttpEnv } from '../context.ts';
+import type { HttpContext } from '../context.ts';
 import type { Api } from '../endpoint.ts';
 import { findPartition, findTopic } from '../find-topic.ts';
+import { clientOf } from '../group-coordinator.ts';
 import {
   GroupOffsets,
   GroupParams,
@@ -45,6 +45,7 @@ export function groupOffsetRoutes(api: Api): void {
       summary: 'What a group committed',
       description: 'Of a group that does not exist nothing is committed.',
       params: GroupParams,
+      atCoordinator: true,
       query: OffsetsQuery,
       answers: { 200: { description: 'In order.', content: { 'application/json': { schema: GroupOffsets } } } },
       problems: { 404: 'No such topic.', 503: 'Another broker coordinates the group, or its journal is away.' },
@@ -68,6 +69,7 @@ export function groupOffsetRoutes(api: Api): void {
         'log has. `offsets` are written all together or not at all; one beyond the end of its partition is refused. With ' +
         '`expected` only one of several that read from the same place goes on from it.',
       params: GroupParams,
+      atCoordinator: true,
       body: PutOffsetsBody,
       answers: {
         200: { description: 'What is committed now.', content: { 'application/json': { schema: PutOffsets } } },
@@ -207,6 +209,3 @@ async function inChunks<T, R>(items: readonly T[], act: (item: T, index: number)
   }
   return results;
 }
-
-/** Whose share of all groups a new group is. */
-const clientOf = (c: Context<HttpEnv>): string => `http/${c.env?.incoming?.socket.remoteAddress ?? ''}`;

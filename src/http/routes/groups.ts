@@ -1,9 +1,11 @@
 /** `/v1/groups`: list, describe, lag, delete. */
 import { groupDetails } from '../../coordinator/group/group-details.ts';
 import type { LiveGroup } from '../../coordinator/group/live-group.ts';
+import type { DoorReply } from '../../coordinator/group-requests.ts';
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import type { HttpContext } from '../context.ts';
 import type { Api } from '../endpoint.ts';
+import { requestOf } from '../group-coordinator.ts';
 import { GroupDescription, GroupLag, GroupParams, GroupsPage, GroupsQuery } from '../group-schemas.ts';
 import { replyJson, replyNothing } from '../reply.ts';
 
@@ -14,7 +16,8 @@ const ELSEWHERE = 'Another broker coordinates the group, or its journal is away.
 
 export function groupRoutes(api: Api): void {
   const { context } = api;
-  const { groups } = context.coordinators;
+  const { coordinators } = context;
+  const { groups } = coordinators;
 
   api.add(
     {
@@ -27,20 +30,17 @@ export function groupRoutes(api: Api): void {
       answers: { 200: { description: 'One page.', content: { 'application/json': { schema: GroupsPage } } } },
       problems: {},
     },
-    ({ query: { prefix, state, type, cursor, limit } }) => {
+    async ({ query: { prefix, state, type, cursor, limit }, c }) => {
       const after = cursor === undefined ? null : Buffer.from(cursor, 'base64url').toString();
       const wanted = (group: LiveGroup) =>
         group.groupId.startsWith(prefix) &&
         (after === null || group.groupId > after) &&
         (state === undefined || group.state === state) &&
         (type === undefined || group.type === type);
-      const found = firstById(groups.list(), wanted, limit + 1);
-      const page = found.slice(0, limit);
-      const last = found.length > limit ? page.at(-1) : undefined;
-      return replyJson(200, {
-        groups: page.map(summary),
-        next_cursor: last === undefined ? null : Buffer.from(last.groupId).toString('base64url'),
-      });
+      const own = { groups: firstById(groups.list(), wanted, limit + 1).map(summary), next_cursor: null };
+      const isPassedOn = c.env?.passedOnFor !== undefined;
+      const others = isPassedOn ? [] : await coordinators.groupRequests.askOthers(requestOf(c, null), c.req.raw.signal);
+      return replyJson(200, merged([own, ...others.map(pageFrom)], limit));
     },
   );
 
@@ -52,6 +52,7 @@ export function groupRoutes(api: Api): void {
       tag: TAG,
       summary: 'Describe a group and its members',
       params: GroupParams,
+      atCoordinator: true,
       answers: { 200: { description: 'The group.', content: { 'application/json': { schema: GroupDescription } } } },
       problems: { 404: UNKNOWN, 503: ELSEWHERE },
     },
@@ -67,6 +68,7 @@ export function groupRoutes(api: Api): void {
       summary: 'How far a group is behind',
       description: 'All partitions with a committed offset or a member.',
       params: GroupParams,
+      atCoordinator: true,
       answers: { 200: { description: 'The lag.', content: { 'application/json': { schema: GroupLag } } } },
       problems: { 404: UNKNOWN, 503: ELSEWHERE },
     },
@@ -81,6 +83,7 @@ export function groupRoutes(api: Api): void {
       tag: TAG,
       summary: 'Delete a group without members, and its offsets',
       params: GroupParams,
+      atCoordinator: true,
       answers: { 204: { description: 'The group is gone.' } },
       problems: { 404: UNKNOWN, 409: 'The group has members.', 503: 'The change could not be made durable.' },
     },
@@ -120,6 +123,30 @@ function firstById(groups: Iterable<LiveGroup>, wanted: (group: LiveGroup) => bo
   }
   return first;
 }
+
+/** Of another broker. */
+function pageFrom({ status, body }: DoorReply): Page {
+  const text = Buffer.from(body).toString();
+  if (status === 200) return JSON.parse(text) as Page;
+  throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `a broker answered ${status}: ${text}`);
+}
+
+/** The first `limit` of all. A group that moves from one broker to another is told once. */
+function merged(pages: readonly Page[], limit: number): Page {
+  const byId = new Map(pages.flatMap(({ groups }) => groups).map((each) => [each.group, each]));
+  const found = [...byId.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
+  const groups = found.slice(0, limit);
+  const hasMore = found.length > limit || pages.some(({ next_cursor }) => next_cursor !== null);
+  const last = hasMore ? groups.at(-1) : undefined;
+  return { groups, next_cursor: last === undefined ? null : Buffer.from(last.group).toString('base64url') };
+}
+
+interface Page {
+  readonly groups: readonly Summary[];
+  readonly next_cursor: string | null;
+}
+
+type Summary = ReturnType<typeof summary>;
 
 const summary = ({ groupId, type, state, protocolType, memberCount }: LiveGroup) => ({
   group: groupId,
