@@ -141,9 +141,9 @@ export class CallingConnection {
   }
 
   /** `goodbye` tells the other end that it is on purpose. */
-  close(why: string, goodbye: boolean): void {
+  close(why: string, goodbye: boolean): Promise<void> {
     if (goodbye) this.#channel.send([worded(KIND.goodbye, why)]);
-    this.#channel.close(why);
+    return this.#channel.close(why);
   }
 
   #full(): string | null {

@@ -127,17 +127,17 @@ export class PeerLink {
     this.#connection?.forgive(ms);
   }
 
-  close(why: string): void {
-    if (this.#closed) return;
+  /** Resolves when the other end was told. */
+  async close(why: string): Promise<void> {
     this.#closed = true;
-    this.#abandon(why, true);
+    await this.#abandon(why, true);
   }
 
   #now(): number {
     return this.#host.runtime.clock.monotonic();
   }
 
-  #abandon(why: string, goodbye: boolean): void {
+  async #abandon(why: string, goodbye: boolean): Promise<void> {
     this.#retryTimer?.cancel();
     this.#retryTimer = null;
     const attempt = this.#attempt;
@@ -145,10 +145,9 @@ export class PeerLink {
     attempt?.abort(new Error(why));
     const meeting = this.#meeting;
     this.#meeting = null;
-    meeting?.close(why);
     const connection = this.#connection;
     this.#connection = null;
-    connection?.close(why, goodbye);
+    await Promise.all([meeting?.close(why), connection?.close(why, goodbye)]);
   }
 
   #connect(): void {

@@ -181,17 +181,16 @@ export class PeerPool implements Peers, RpcRegistry {
     }
   }
 
-  /** Says goodbye to all. What is open is rejected. */
+  /** Says goodbye to all; resolves when they were told. What is open is rejected. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#watchTimer?.cancel();
     const why = `broker ${this.#options.brokerId} stops`;
-    for (const link of this.#links.values()) link.close(why);
+    const told = [...this.#links.values()].map((link) => link.close(why));
     this.#links.clear();
-    this.#reception.close(why);
     this.#metrics.flush();
-    await this.#listener?.close();
+    await Promise.all([...told, this.#reception.close(why), this.#listener?.close()]);
   }
 
   #link(broker: WantedPeer, events: PeerEvents): PeerLink {

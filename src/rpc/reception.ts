@@ -85,10 +85,12 @@ export class Reception {
     for (const serving of this.#serving.values()) serving.forgive(ms);
   }
 
-  close(why: string): void {
+  /** Resolves when all were told. */
+  async close(why: string): Promise<void> {
     this.#closed = true;
-    for (const channel of [...this.#strangers]) channel.close(why);
-    for (const serving of [...this.#serving.values()]) serving.close(why, true);
+    const strangers = [...this.#strangers].map((channel) => channel.close(why));
+    const served = [...this.#serving.values()].map((serving) => serving.close(why, true));
+    await Promise.all([...strangers, ...served]);
   }
 
   #greet(channel: Channel, hello: OpeningHello): void {

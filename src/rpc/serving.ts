@@ -120,9 +120,9 @@ export class ServingConnection {
     return this.#channel.receivedBytes > RPC_KEY_BYTES_MAX;
   }
 
-  close(why: string, goodbye: boolean): void {
+  close(why: string, goodbye: boolean): Promise<void> {
     if (goodbye) this.#channel.send([worded(KIND.goodbye, why)]);
-    this.#channel.close(why);
+    return this.#channel.close(why);
   }
 
   #take(frame: Buffer): void {

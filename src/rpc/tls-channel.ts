@@ -19,6 +19,7 @@ export class TlsChannel implements Channel {
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   #lingerTimer: TimerHandle | null = null;
+  readonly #gone = Promise.withResolvers<void>();
   #closed = false;
 
   /** Of a socket that is through with its handshake. */
@@ -38,6 +39,7 @@ export class TlsChannel implements Channel {
       this.#end('the connection was cut');
       this.#lingerTimer?.cancel();
       this.#writer.close();
+      this.#gone.resolve();
     });
   }
 
@@ -50,11 +52,13 @@ export class TlsChannel implements Channel {
     else this.#writer.send(parts, onTaken ?? null, bulk);
   }
 
-  close(why: string): void {
-    if (this.#closed) return;
-    this.#writer.drain(() => this.#socket.end());
-    this.#lingerTimer = this.#runtime.timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
-    this.#finish(why);
+  close(why: string): Promise<void> {
+    if (!this.#closed) {
+      this.#writer.drain(() => this.#socket.end());
+      this.#lingerTimer = this.#runtime.timers.after(LINGER_MS, () => this.#socket.destroy(), { keepAlive: true });
+      this.#finish(why);
+    }
+    return this.#gone.promise;
   }
 
   #take(chunk: Buffer): void {

@@ -35,8 +35,8 @@ export interface Channel {
   onFrame: (frame: Buffer) => void;
   /** Called once, also from within `close`. */
   onClose: (why: string) => void;
-  /** What was given to `send` before still leaves, if the other end takes it soon. */
-  close(why: string): void;
+  /** What was given to `send` before still leaves, if the other end takes it soon. Resolves when that is over. */
+  close(why: string): Promise<void>;
 }
 
 /** `refused`: nobody listens there. `secret`: who listens does not know our secret. `failed`: anything else, or no answer. */

@@ -310,7 +310,7 @@ class ChannelEnd implements Channel {
     this.#push({ type: 'frame', bytes, at: this.#arrival() });
   }
 
-  close(why: string): void {
+  async close(why: string): Promise<void> {
     if (!this.#open) return;
     this.#ends();
     this.#options.time.soon(() => this.#station.gate.enter(() => this.onClose(why)));

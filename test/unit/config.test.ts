@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseConfig, parseZones } from '../../src/config.ts';
+import { SETTINGS } from '../../src/settings.ts';
 
 describe('zones with listeners of their own', () => {
   test('are read with their addresses', () => {
@@ -35,4 +36,22 @@ describe('zones with listeners of their own', () => {
 test('a zone that a client id cannot name is refused', () => {
   expect(() => parseConfig({ zone: 'eu-west-1a' })).not.toThrow();
   expect(() => parseConfig({ zone: 'a,b' })).toThrow('--zone (MILLRACE_ZONE) is "a,b": expected letters, digits');
+});
+
+describe('the secret of a cluster', () => {
+  const SECRET = 'sixteen letters!';
+
+  test('comes from the environment alone', () => {
+    expect(parseConfig({}, { MILLRACE_CLUSTER_SECRET: SECRET })['cluster.secret']).toBe(SECRET);
+    expect(parseConfig({})['cluster.secret']).toBe('');
+    expect(SETTINGS['cluster.secret']).not.toHaveProperty('flag');
+  });
+
+  test('that is too short is refused without being shown', () => {
+    const parse = () => parseConfig({}, { MILLRACE_CLUSTER_SECRET: 'fifteen letters' });
+    expect(parse).toThrow(
+      'cluster.secret (MILLRACE_CLUSTER_SECRET) is 15 characters: expected at least 16 characters, for example what `openssl rand -base64 32` prints',
+    );
+    expect(parse).not.toThrow('fifteen');
+  });
 });

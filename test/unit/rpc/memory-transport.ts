@@ -59,9 +59,14 @@ export class MemoryNetwork {
     return this.#cut.has(`${from}>${to}`);
   }
 
-  /** Runs `effect` when what `from` does now reaches `to`, in order; never when that direction is cut. */
+  /** Runs `effect` when what `from` does now reaches `to`; never when that direction is cut. */
   carry(from: string, to: string, effect: () => void): void {
     if (!this.isCut(from, to)) this.#timers.after(this.#delays.get(`${from}>${to}`) ?? 0, effect);
+  }
+
+  /** Both ends of each that is open. */
+  get channels(): ReadonlySet<MemoryChannel> {
+    return this.#channels;
   }
 
   forget(channel: MemoryChannel): void {
@@ -116,6 +121,7 @@ class MemoryChannel implements Channel {
   waitingBytes = 0;
   receivedBytes = 0;
   readonly #network: MemoryNetwork;
+  readonly #underWay: (() => void)[] = [];
   #closed = false;
 
   constructor(network: MemoryNetwork, owner: string, remote: string) {
@@ -129,21 +135,28 @@ class MemoryChannel implements Channel {
     onTaken?.();
     if (this.#closed) return;
     this.waitingBytes += frame.length;
-    this.#network.carry(this.owner, this.remote, () => {
+    this.#carry(() => {
       this.waitingBytes -= frame.length;
       this.other.#arrive(frame);
     });
   }
 
-  close(why: string): void {
+  async close(why: string): Promise<void> {
     if (this.#closed) return;
-    this.#network.carry(this.owner, this.remote, () => this.other.#end('the other end closed the connection'));
+    this.#carry(() => this.other.#end('the other end closed the connection'));
     this.#end(why);
   }
 
   /** This process is gone, or the connection was reset: both ends see it, unless the network between is cut. */
   die(): void {
-    this.close('the connection was cut');
+    void this.close('the connection was cut');
+  }
+
+  /** In order: when a delay has become shorter, what was sent before arrives first all the same. */
+  #carry(effect: () => void): void {
+    if (this.#network.isCut(this.owner, this.remote)) return;
+    this.#underWay.push(effect);
+    this.#network.carry(this.owner, this.remote, () => this.#underWay.shift()!());
   }
 
   #arrive(frame: Buffer): void {

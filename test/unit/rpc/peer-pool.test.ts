@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { Address } from '../../../src/config.ts';
 import { KafkaError } from '../../../src/errors.ts';
+import { PeerPool } from '../../../src/rpc/peer-pool.ts';
 import { PeerUnavailableError } from '../../../src/rpc/peers.ts';
-import { ECHO, TestCluster, WAIT } from './brokers.ts';
+import type { Channel } from '../../../src/rpc/transport.ts';
+import { callHead, KIND, worded } from '../../../src/rpc/wire.ts';
+import { ECHO, RecordedEvents, TestCluster, textMethod, WAIT } from './brokers.ts';
 
 let cluster: TestCluster;
 beforeEach(() => {
@@ -280,6 +284,92 @@ describe('connections', () => {
     expect(first.events.down.at(-1)?.sentence).toContain('epoch 1 of broker 2 was succeeded by epoch 2');
   });
 
+  test('the older of two instances learns that it was succeeded', async () => {
+    const [a, first] = [await cluster.broker(1), await cluster.broker(2)];
+    a.pool.want([{ brokerId: 2, brokerEpoch: 3, address: { host: 'x', port: 1 } }]);
+    first.pool.want([a]);
+    await cluster.runtime.advance(10);
+    expect(first.events.superseded).toEqual([3]);
+    expect(first.events.up).toEqual([]);
+  });
+
+  test('two processes with one id do not serve each other, and the older one stops', async () => {
+    const first = await cluster.broker(2);
+    const second = await cluster.broker(2, { brokerEpoch: 2, name: 'x' });
+    const hello = { format: 1, minor: 0, clusterId: 'test', incarnation: 'first', version: '' };
+    const channel = await knock(cluster, first.address);
+    channel.send([worded(KIND.hello, JSON.stringify({ ...hello, brokerId: 2, brokerEpoch: 2 }))]);
+    await cluster.runtime.advance(1);
+    expect(first.events.superseded).toEqual([2]);
+    expect(second.events.superseded).toEqual([]);
+  });
+
+  test('a broker that is starting is met as soon as it has started', async () => {
+    const a = await cluster.broker(1);
+    const pool = new PeerPool({
+      transport: cluster.network.transport('b'),
+      runtime: cluster.runtime,
+      clusterId: 'test',
+      incarnation: 'first',
+      brokerId: 2,
+      version: '0.1.0',
+    });
+    const address = await pool.listen({ host: 'b', port: 0 });
+    a.pool.want([{ brokerId: 2, address }]);
+    await cluster.runtime.advance(500);
+    expect(a.events.down).toMatchObject([{ why: 'closed', sentence: 'broker 2 is starting' }]);
+    expect(await outcome(a.pool.probe(address))).toMatchObject({ answer: 'hello', hello: { brokerEpoch: 0 } });
+    pool.start(1, new RecordedEvents());
+    await cluster.runtime.advance(1_000);
+    expect(a.events.up).toHaveLength(1);
+  });
+
+  test('is tried again in growing pauses of at most a second', async () => {
+    const a = await cluster.broker(1);
+    const at: number[] = [];
+    const transport = cluster.network.transport('c');
+    const counting = {
+      ...transport,
+      connect: (address: Address, signal: AbortSignal) => {
+        at.push(cluster.runtime.clock.monotonic());
+        return transport.connect(address, signal);
+      },
+    };
+    const c = await cluster.broker(3, { transport: counting });
+    c.pool.want([{ brokerId: 2, address: { host: 'b', port: 1 } }]);
+    await cluster.runtime.advance(20_000);
+    expect(at[1]! - at[0]!).toBeLessThanOrEqual(50);
+    expect(at.length).toBeGreaterThan(20);
+    expect(at.length).toBeLessThan(50);
+    expect(c.events.down).toMatchObject([{ why: 'refused' }]);
+    await a.pool.close();
+  });
+
+  test('is made anew when its keys are used up', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    for (const channel of cluster.network.channels) channel.receivedBytes += 2 ** 38;
+    await cluster.runtime.advance(1_000);
+    expect(a.events.up.length).toBeGreaterThan(1);
+    expect(a.events.down).toEqual([]);
+    expect(await outcome(a.pool.call(2, ECHO, 'x', LONG))).toBe('x');
+  });
+
+  test('what other brokers say is told, in metrics too', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    await cluster.meet(a, b);
+    await outcome(a.pool.call(2, ECHO, 'four', LONG));
+    await outcome(a.pool.call(2, WAIT, '', LONG));
+    await cluster.runtime.advance(500);
+    const text = await cluster.runtime.metrics.expose();
+    expect(text).toContain('millrace_rpc_calls_total{method="test.echo",outcome="answered"} 1');
+    expect(text).toContain('millrace_rpc_calls_total{method="test.wait",outcome="failed"} 1');
+    expect(text).toContain('millrace_rpc_served_total{method="test.echo"} 1');
+    expect(text).toMatch(/millrace_rpc_sent_bytes_total\{method="test.echo"\} 20/);
+    expect(text).toMatch(/millrace_rpc_received_bytes_total\{method="test.echo"\} 20/);
+    expect(text).toMatch(/millrace_rpc_round_trip_seconds_count [1-9]/);
+  });
+
   test('who is not wanted any more is left alone', async () => {
     const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
     await cluster.meet(a, b);
@@ -288,6 +378,87 @@ describe('connections', () => {
     expect(a.events.down).toEqual([]);
     expect(a.pool.connected(2)).toBeNull();
     await expect(a.pool.call(2, ECHO, '', LONG)).rejects.toMatchObject({ sent: false });
+  });
+});
+
+/** Somebody who knows the secret and is no broker. */
+async function knock({ network, runtime }: TestCluster, address: Address): Promise<Channel> {
+  const connecting = network.transport('stranger').connect(address, new AbortController().signal);
+  await runtime.advance(1);
+  return connecting;
+}
+
+describe('who knows the secret and', () => {
+  test.each([
+    ['says nothing', null, 'the other end closed the connection'],
+    ['says what is no frame of ours', Buffer.from([99, 1, 2, 3]), 'the other end closed the connection'],
+    ['calls before a hello', callHead(1, ECHO.id), 'the other end closed the connection'],
+    ['sends a hello that is no JSON', worded(KIND.hello, '{"format":'), 'the other end closed the connection'],
+    ['sends a hello of null', worded(KIND.hello, 'null'), 'the other end closed the connection'],
+    ['sends a hello that lacks something', worded(KIND.hello, '{"format":1}'), 'the other end closed the connection'],
+  ])('%s is hung up on', async (_, frame, why) => {
+    const a = await cluster.broker(1);
+    const channel = await knock(cluster, a.address);
+    const closed: string[] = [];
+    channel.onClose = (cause) => closed.push(cause);
+    if (frame !== null) channel.send([frame]);
+    await cluster.runtime.advance(3_100);
+    expect(closed).toEqual([why]);
+    expect(a.events.pings).toEqual([]);
+  });
+
+  test.each([
+    ['nothing', null],
+    ['no hello', Buffer.from([99, 1, 2, 3])],
+    ['a hello that is no JSON', worded(KIND.hello, '{"format":')],
+    ['a refusal that is no JSON', worded(KIND.refused, '{')],
+  ])('answers %s is not taken for a broker', async (_, frame) => {
+    const a = await cluster.broker(1);
+    const { address } = await cluster.network.transport('x').listen({ host: 'x', port: 0 }, (channel) => {
+      if (frame !== null) channel.send([frame]);
+    });
+    a.pool.want([{ brokerId: 2, address }]);
+    await cluster.runtime.advance(4_000);
+    expect(a.events.up).toEqual([]);
+    expect(a.events.down).toMatchObject([{ brokerId: 2, why: 'silent' }]);
+    expect(await outcome(a.pool.probe({ host: 'x', port: 77 }))).toMatchObject({ answer: 'nobody' });
+  });
+});
+
+describe('a call of a broker to itself', () => {
+  test('has the errors, the deadline and the signal of any other', async () => {
+    const a = await cluster.broker(1);
+    const signals: AbortSignal[] = [];
+    const released: string[] = [];
+    a.pool.handle(WAIT, (text, call) => {
+      signals.push(call.signal);
+      call.onSent(() => released.push(text));
+      if (text === 'refuse') throw new KafkaError('INVALID_REQUEST', 'no');
+      if (text === 'bug') throw new TypeError('x is undefined');
+      return text === 'now'
+        ? text
+        : new Promise<string>((resolve) => cluster.runtime.timers.after(1_000, () => resolve('')));
+    });
+    expect(await outcome(a.pool.call(1, WAIT, 'now', LONG))).toBe('now');
+    expect(await outcome(a.pool.call(1, WAIT, 'refuse', LONG))).toMatchObject({
+      error: 'INVALID_REQUEST',
+      message: 'no',
+    });
+    expect(await outcome(a.pool.call(1, WAIT, 'bug', LONG))).toMatchObject({ error: 'UNKNOWN_SERVER_ERROR' });
+    expect(await outcome(a.pool.call(1, textMethod(9, 'test.none'), '', LONG))).toMatchObject({
+      error: 'UNSUPPORTED_VERSION',
+    });
+    const late = a.pool.call(1, WAIT, 'late', { timeoutMs: 100 }).catch((cause: unknown) => cause);
+    const abort = new AbortController();
+    const given = a.pool.call(1, WAIT, 'given up', { ...LONG, signal: abort.signal }).catch((cause: unknown) => cause);
+    await cluster.runtime.advance(150);
+    const reason = new Error('enough');
+    abort.abort(reason);
+    expect(await late).toMatchObject({ sent: true });
+    expect(await given).toBe(reason);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false, true, true]);
+    await cluster.runtime.advance(2_000);
+    expect(released.sort()).toEqual(['bug', 'given up', 'late', 'now', 'refuse']);
   });
 });
 

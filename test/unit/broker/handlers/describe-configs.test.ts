@@ -187,3 +187,15 @@ test.each([
   expect(results[0]).toMatchObject({ errorCode, resourceType, resourceName, configs: [] });
   expect(results[1]?.errorCode).toBe(0);
 });
+
+test.each(versionsOf('DescribeConfigs'))('v%i tells that there is a secret, not which', async (version) => {
+  const secret = 'sixteen letters!';
+  const { results } = await ask(door({ 'cluster.secret': secret }), 'DescribeConfigs', version, one(BROKER, '7'));
+  const config = results[0]!.configs.find(({ name }) => name === 'cluster.secret');
+  expect(config).toMatchObject({ value: null, isSensitive: true, readOnly: true, configSource: 4 });
+  expect(config?.synonyms.map(({ value }) => value)).toEqual([null, null]);
+  if (version >= 3) expect(config?.configType).toBe(9);
+  expect(JSON.stringify(results, (_, value) => (typeof value === 'bigint' ? String(value) : value))).not.toContain(
+    secret,
+  );
+});
