@@ -40,6 +40,10 @@ export class BrokerConfigs {
     return this.#items.recover();
   }
 
+  refresh(name: string): Promise<void> {
+    return this.#items.refresh(name);
+  }
+
   /** Effective defaults of topic configurations, by topic-config name; only those that differ from Kafka's may be there. */
   get topicDefaults(): Overrides {
     return this.#topicDefaults;

@@ -23,8 +23,23 @@ export class ClusterConfigs {
     this.quotas = new ClientQuotas(options);
   }
 
-  /** Reads everything; to be called once, before anything is asked. */
+  /** Reads everything: before anything is asked, and when others changed something and it is not known what. */
   async recover(): Promise<void> {
     await Promise.all([this.brokers.recover(), this.groups.recover(), this.features.recover(), this.quotas.recover()]);
+  }
+
+  /** Shows an item as the store has it: another broker changed it. */
+  async refresh(item: string): Promise<void> {
+    const name = item.slice(2);
+    switch (item.slice(0, 2)) {
+      case 'b/':
+        return this.brokers.refresh(name);
+      case 'f/':
+        return this.features.refresh(name);
+      case 'g/':
+        return this.groups.refresh(name);
+      case 'q/':
+        return this.quotas.refresh(name);
+    }
   }
 }

@@ -21,10 +21,17 @@ export interface Own {
   readonly journals: number;
 }
 
+export interface KnownBroker {
+  readonly member: Member;
+  readonly live: boolean;
+}
+
 export class ClusterView {
   readonly #own: () => Own;
   readonly #table: PeerTable;
   readonly #now: () => number;
+  /** Brokers that were there. */
+  readonly #seen = new Set<number>();
   #present = '';
   #stableSince = 0;
   #standing: { readonly key: string; readonly since: number } = { key: '', since: 0 };
@@ -46,6 +53,31 @@ export class ClusterView {
       .filter(({ description }) => description.state !== 'starting')
       .map(({ description }) => memberOf(description, this.isDraining(description)));
     return [...members, this.self].sort((a, b) => a.brokerId - b.brokerId);
+  }
+
+  /** Those that are gone without having said goodbye, too. */
+  known(): KnownBroker[] {
+    const peers = [...this.#table.all()]
+      .filter(({ description }) => description.state !== 'stopped')
+      .map((peer) => ({
+        member: memberOf(peer.description, this.isDraining(peer.description)),
+        live: this.#table.presence(peer) === 'live',
+      }));
+    return [...peers, { member: this.self, live: true }].sort((a, b) => a.member.brokerId - b.member.brokerId);
+  }
+
+  /** Whether a broker that was there when this was asked last is gone now, without having said goodbye. */
+  hasLostSomebody(): boolean {
+    const live = new Set(this.#live().map(({ description }) => description.brokerId));
+    let lost = false;
+    for (const brokerId of this.#seen) {
+      const peer = this.#table.get(brokerId);
+      if (live.has(brokerId) || peer === undefined || this.#table.presence(peer) === 'unknown') continue;
+      this.#seen.delete(brokerId);
+      if (peer.description.state !== 'stopped') lost = true;
+    }
+    for (const brokerId of live) this.#seen.add(brokerId);
+    return lost;
   }
 
   /** Brokers that a connection is kept to. Those that crashed long ago are not: they come back with another epoch. */
@@ -127,18 +159,19 @@ export class ClusterView {
       journals,
       brokers,
       leaderOf: (journal) => leaders.claimedBy(journal)?.brokerId ?? null,
+      epochOf: (brokerId) => this.#epochOf(brokerId),
       stableSince: this.#stableSince,
     };
   }
 
   #standingOf(item: ControllerItem | null): ControllerStanding {
     if (item === null) return { type: 'vacant' };
-    const own = this.#own().description;
+    const { description: own, fit } = this.#own();
     if (item.brokerId === own.brokerId) {
       return item.brokerEpoch === own.brokerEpoch ? { type: 'self' } : { type: 'vacant' };
     }
     const peer = this.#table.get(item.brokerId);
-    if (peer === undefined || !peer.fit) return { type: 'vacant' };
+    if (peer === undefined || (!peer.fit && fit)) return { type: 'vacant' };
     const { description, link, proofs, provenAt } = peer;
     if (description.brokerEpoch > item.brokerEpoch || description.state === 'stopped') return { type: 'vacant' };
     const presence = this.#table.presence(peer);

@@ -26,7 +26,12 @@ export interface ConfigItemsOptions {
   readonly clusterId: string;
   readonly metadata: MetadataStore;
   readonly runtime: Runtime;
+  /** Tells other brokers that an item changed, and waits for them for a moment. Never rejects. */
+  readonly announce?: (item: ConfigItemName) => Promise<void>;
 }
+
+/** `<kind>/<name>`. */
+export type ConfigItemName = `${ConfigKind}/${string}`;
 
 export class ConfigItems<V extends string | number> {
   readonly #options: ConfigItemsOptions;
@@ -35,6 +40,8 @@ export class ConfigItems<V extends string | number> {
   readonly #image = new Map<string, Readonly<Record<string, V>>>();
   /** Changes of one name wait for each other. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** For each reading of everything under way, the names that were shown since it began: it shows nothing older. */
+  readonly #readings = new Set<Set<string>>();
 
   /** `changed` is told of every item that appears, changes or goes, those read at start included. */
   constructor(options: ConfigItemsOptions, kind: ConfigKind, changed: (name: string, values: ConfigValues<V>) => void) {
@@ -43,16 +50,36 @@ export class ConfigItems<V extends string | number> {
     this.#changed = changed;
   }
 
-  /** Reads all of the kind. */
+  /** Reads all of the kind: at start, and when other brokers changed something and it is not known what. */
   async recover(): Promise<void> {
     const { from, to } = configsRange(this.#kind);
     const partitionKey = configsPartitionKey(this.#options.clusterId);
-    for (let next = from; ; ) {
-      const page = await this.#options.metadata.query({ partitionKey, from: next, to, limit: PAGE_COUNT }, OPTIONS);
-      for (const item of page.items) this.#show(item.sortKey.slice(from.length), decode(item));
-      if (!page.more) return;
-      next = justAfter(page.items.at(-1)!.sortKey);
+    const missing = new Set(this.#image.keys());
+    const shown = new Set<string>();
+    this.#readings.add(shown);
+    try {
+      for (let next = from; ; ) {
+        const page = await this.#options.metadata.query({ partitionKey, from: next, to, limit: PAGE_COUNT }, OPTIONS);
+        for (const item of page.items) {
+          const name = item.sortKey.slice(from.length);
+          missing.delete(name);
+          if (!shown.has(name)) this.#show(name, decode(item));
+        }
+        if (!page.more) break;
+        next = justAfter(page.items.at(-1)!.sortKey);
+      }
+      for (const name of missing) if (!shown.has(name)) this.#show(name, null);
+    } finally {
+      this.#readings.delete(shown);
     }
+  }
+
+  /** Shows an item as the store has it: another broker changed it. */
+  async refresh(name: string): Promise<void> {
+    await this.#inTurn(name, async () => {
+      const item = await this.#options.metadata.get(this.#key(name), OPTIONS);
+      this.#show(name, item && decode<V>(item));
+    });
   }
 
   get(name: string): ConfigValues<V> {
@@ -72,7 +99,7 @@ export class ConfigItems<V extends string | number> {
     if (Buffer.byteLength(name) > CONFIG_NAME_BYTES_MAX) {
       throw new KafkaError('INVALID_REQUEST', `a name of more than ${CONFIG_NAME_BYTES_MAX} bytes is too long`);
     }
-    return this.#inTurn(name, async () => {
+    const after = await this.#inTurn(name, async () => {
       let standing = await this.#options.metadata.get(this.#key(name), OPTIONS);
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const before = standing && decode<V>(standing);
@@ -84,6 +111,8 @@ export class ConfigItems<V extends string | number> {
       }
       throw new KafkaError('INVALID_UPDATE_VERSION', `${name} is being changed by others all the time; try again`);
     });
+    await this.#options.announce?.(`${this.#kind}/${name}`);
+    return after;
   }
 
   async #replace(
@@ -112,6 +141,9 @@ export class ConfigItems<V extends string | number> {
   }
 
   #show(name: string, values: ConfigValues<V>): ConfigValues<V> {
+    for (const shown of this.#readings) shown.add(name);
+    const before = this.#image.get(name) ?? null;
+    if (JSON.stringify(before) === JSON.stringify(values)) return before;
     if (values === null) this.#image.delete(name);
     else this.#image.set(name, values);
     this.#changed(name, values);

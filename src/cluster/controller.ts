@@ -30,6 +30,7 @@ export interface Surroundings extends ControllerFacts {
   /** Brokers that are there. */
   readonly brokers: readonly AssignableBroker[];
   readonly leaderOf: (journal: number) => number | null;
+  readonly epochOf: (brokerId: number) => number | undefined;
   /** Since when the same brokers have been there. */
   readonly stableSince: number;
 }
@@ -44,6 +45,8 @@ export interface ControllerOptions {
   readonly surroundings: (item: ControllerItem | null) => Surroundings;
   /** Another item holds. `own`: this broker wrote it, and tells the others. */
   readonly onItem: (item: ControllerItem, own: boolean) => void;
+  /** Reads the table: whether the controller that we do not see wrote anything. */
+  readonly refresh: () => Promise<unknown>;
 }
 
 /** What an administrator asks for; refuses by throwing. Null: nothing has to change. */
@@ -103,7 +106,13 @@ export class Controller {
         const changed = change(item, surroundings);
         if (changed === null) return item;
         const amended = { ...item, ...changed };
-        const facts = { ...surroundings, assigned: amended.assigned, pinned: amended.pinned, balance: false };
+        const facts = {
+          ...surroundings,
+          brokers: withoutDrained(surroundings, amended.drained),
+          assigned: amended.assigned,
+          pinned: amended.pinned,
+          balance: false,
+        };
         if (await this.#write({ ...amended, ...decideAssignments(facts, amended) })) return this.#item;
       }
     });
@@ -131,8 +140,17 @@ export class Controller {
         return;
       }
       case 'take':
-        await this.#become(surroundings);
+        if (await this.#isStillGone(surroundings)) await this.#become(surroundings);
+        else this.look();
     }
+  }
+
+  /** One that has shown life before is looked at once more. */
+  async #isStillGone({ standing }: Surroundings): Promise<boolean> {
+    if (standing.type !== 'gone' || standing.proofs === 0) return true;
+    await this.#options.refresh();
+    const now = this.#options.surroundings(this.#item).standing;
+    return now.type === 'gone' && now.proofs === standing.proofs;
   }
 
   async #become(surroundings: Surroundings): Promise<void> {
@@ -251,3 +269,8 @@ export class Controller {
 }
 
 const ignore = () => {};
+
+const withoutDrained = ({ brokers, epochOf }: Surroundings, drained: ControllerItem['drained']) =>
+  brokers.map((broker) =>
+    drained[broker.brokerId] === epochOf(broker.brokerId) ? { ...broker, eligible: false } : broker,
+  );

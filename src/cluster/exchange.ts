@@ -2,7 +2,6 @@
  * Brokers tell each other of themselves: everything, when a connection comes up and whenever something changed, with an answer of
  * the same kind. Pings carry versions only; who learns from one that it missed something asks.
  */
-import type { PeerIdentity } from '../rpc/method.ts';
 import type { Peers } from '../rpc/peers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { EXCHANGE_STATES, type PeerState } from './membership-methods.ts';
@@ -41,36 +40,49 @@ export interface StateExchangeOptions {
   readonly peers: Peers;
   readonly runtime: Runtime;
   readonly own: () => PeerState;
-  readonly onState: (state: PeerState, from: PeerIdentity | null) => void;
+  readonly onState: (state: PeerState) => void;
 }
 
 export class StateExchange {
   readonly #options: StateExchangeOptions;
-  /** By broker: whether another exchange is due when the one under way has ended. */
-  readonly #underWay = new Map<number, boolean>();
+  readonly #underWay = new Map<number, UnderWay>();
 
   constructor(options: StateExchangeOptions) {
     this.#options = options;
   }
 
-  /** One call to a broker is under way at a time; what changes meanwhile goes with the next. */
-  async with(brokerId: number): Promise<void> {
-    if (this.#underWay.has(brokerId)) {
-      this.#underWay.set(brokerId, true);
-      return;
+  /**
+   * Resolves when that broker knows how things were at the call, or cannot be told. One call to a broker is under way at a time;
+   * what changes meanwhile goes with the next.
+   */
+  with(brokerId: number): Promise<void> {
+    const known = this.#underWay.get(brokerId);
+    if (known) {
+      known.again = true;
+      return known.done;
     }
+    const underWay: UnderWay = { again: false, done: Promise.resolve() };
+    this.#underWay.set(brokerId, underWay);
+    underWay.done = this.#exchange(brokerId, underWay).finally(() => this.#underWay.delete(brokerId));
+    return underWay.done;
+  }
+
+  async #exchange(brokerId: number, underWay: UnderWay): Promise<void> {
     const { peers, own, onState, runtime } = this.#options;
-    this.#underWay.set(brokerId, false);
     try {
       do {
-        this.#underWay.set(brokerId, false);
-        onState(await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS }), null);
-      } while (this.#underWay.get(brokerId));
+        underWay.again = false;
+        onState(await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS }));
+      } while (underWay.again);
     } catch (cause) {
       // The next ping of that broker shows that we missed something.
       runtime.logger.debug({ broker: brokerId, reason: String(cause) }, 'states could not be exchanged');
-    } finally {
-      this.#underWay.delete(brokerId);
     }
   }
+}
+
+interface UnderWay {
+  /** Another exchange is due when this one has ended. */
+  again: boolean;
+  done: Promise<void>;
 }

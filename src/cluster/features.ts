@@ -58,6 +58,10 @@ export class Features {
     return this.#items.recover();
   }
 
+  refresh(name: string): Promise<void> {
+    return this.#items.refresh(name);
+  }
+
   level(feature: FeatureName): number {
     return levelIn(this.#levels, feature);
   }

@@ -30,6 +30,10 @@ export class GroupConfigs {
     return this.#items.recover();
   }
 
+  refresh(name: string): Promise<void> {
+    return this.#items.refresh(name);
+  }
+
   /** What holds for this group now; groups need not exist. An alteration shows in the next call. */
   of(groupId: string): GroupConfig {
     return this.#resolved.get(groupId) ?? this.#default;

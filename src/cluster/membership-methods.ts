@@ -42,8 +42,8 @@ export const IMAGE_CHANGED = jsonMethod<ImageChange, null>(4, 'cluster.imageChan
 export type ControllerRequest =
   | { readonly type: 'move'; readonly journal: number; readonly brokerId: number }
   | { readonly type: 'drain' | 'undrain'; readonly brokerId: number }
-  /** A broker that leaves asks for its journals to be given to others. */
-  | { readonly type: 'look' };
+  /** There are this many journals now. */
+  | { readonly type: 'grow'; readonly journals: number };
 
 /** To the controller. Answers the version of the assignments that carry it out. */
 export const ASK_CONTROLLER = jsonMethod<ControllerRequest, { readonly version: number }>(5, 'cluster.askController');

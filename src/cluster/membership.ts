@@ -22,6 +22,7 @@ import type { Peers } from '../rpc/peers.ts';
 import { sleep, type TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
+import { amendment } from './amendment.ts';
 import type {
   BrokerAddresses,
   BrokerDescription,
@@ -29,16 +30,23 @@ import type {
   BrokerState,
   ClusterItems,
   ControllerItem,
-  ImageVersions,
 } from './cluster-items.ts';
-import { ClusterView } from './cluster-view.ts';
+import { ClusterView, type KnownBroker } from './cluster-view.ts';
 import { Controller } from './controller.ts';
 import { decodePing, encodePing, StateExchange } from './exchange.ts';
 import { Heartbeats } from './heartbeat.ts';
+import { Images } from './images.ts';
 import { LeaderTable } from './leader-table.ts';
 import type { DownReason, Links } from './links.ts';
 import type { Leaders, Member, Members } from './members.ts';
-import { EXCHANGE_STATES, type PeerState, RELINQUISH, TELL_ASSIGNMENTS } from './membership-methods.ts';
+import {
+  ASK_CONTROLLER,
+  type ControllerRequest,
+  EXCHANGE_STATES,
+  type PeerState,
+  RELINQUISH,
+  TELL_ASSIGNMENTS,
+} from './membership-methods.ts';
 import { PeerTable } from './peer-table.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Seats } from './seats.ts';
@@ -46,6 +54,7 @@ import type { Seats } from './seats.ts';
 /** A present leader that does not answer by then is fenced. */
 const HAND_OVER_MS = 1_000;
 const TELL_MS = 1_000;
+const ASK_MS = 5_000;
 const READY_LOOK_MS = 50;
 /** A stopping broker waits for its journals to move, no longer. */
 const LEAVE_MS_MAX = 5_000;
@@ -62,16 +71,9 @@ export interface MembershipOptions {
   readonly peers: Peers;
   readonly registry: RpcRegistry;
   readonly links: Links;
-  /** Versions of images that this broker has, and what to do when the table or a peer shows other ones. */
-  readonly images?: {
-    versions(): ImageVersions;
-    seen(versions: ImageVersions): void;
-  };
 }
 
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
-
-const NO_IMAGES: ImageVersions = { topics: 0, configs: 0 };
 
 export class MembershipService implements Members {
   readonly leaders: Leaders;
@@ -79,6 +81,7 @@ export class MembershipService implements Members {
   readonly failed: Promise<Error>;
   readonly controller: Controller;
   readonly heartbeats: Heartbeats;
+  readonly images: Images;
   readonly #options: MembershipOptions;
   readonly #table: PeerTable;
   readonly #view: ClusterView;
@@ -132,6 +135,7 @@ export class MembershipService implements Members {
       runtime,
       surroundings: (item) => this.#view.surroundings(item, this.#leaderTable),
       onItem: (item, own) => this.#onItem(item, own),
+      refresh: () => this.heartbeats.refresh(),
     });
     this.heartbeats = new Heartbeats({
       clusterId,
@@ -145,6 +149,14 @@ export class MembershipService implements Members {
         this.#changedOwn();
       },
     });
+    this.images = new Images({
+      clusterId,
+      metadata,
+      runtime,
+      peers,
+      registry: options.registry,
+      connected: () => this.#view.connected(),
+    });
     this.#exchange = new StateExchange({
       peers,
       runtime,
@@ -154,7 +166,7 @@ export class MembershipService implements Members {
     this.#reconciler = new Reconciler({
       seats,
       runtime,
-      isAssigned: (journal) => this.#fit && this.#view.assignedTo(journal) === brokerId,
+      isAssigned: (journal) => this.#view.assignedTo(journal) === brokerId,
       handOver: (journal) => this.#handOver(journal),
       refresh: () => this.heartbeats.refresh(),
       onLed: () => {
@@ -192,14 +204,25 @@ export class MembershipService implements Members {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Brokers that registered and are gone without having said goodbye, too. */
-  known(): readonly { readonly description: BrokerDescription; readonly live: boolean }[] {
-    const peers = [...this.#table.all()].map((peer) => ({
-      description: peer.description,
-      live: this.#table.presence(peer) === 'live',
-    }));
-    const all = [...peers, { description: this.#own, live: true }];
-    return all.sort((a, b) => a.description.brokerId - b.description.brokerId);
+  /** Brokers that are there, and those that are gone without having said goodbye, in order of ids. */
+  known(): readonly KnownBroker[] {
+    return this.#view.known();
+  }
+
+  /** Who says that it leads; null when nobody does. */
+  leaderOf(journal: number): { readonly brokerId: number; readonly epoch: number } | null {
+    return this.#leaderTable.claimedBy(journal);
+  }
+
+  /** Has the controller carry something out. Throws NOT_CONTROLLER when none can be asked, or what it says. */
+  async ask(request: ControllerRequest): Promise<void> {
+    const controllerId = this.controllerId;
+    if (controllerId === this.#own.brokerId) {
+      await this.#amend(request);
+      return;
+    }
+    if (controllerId === null) throw noController();
+    await this.#options.peers.call(controllerId, ASK_CONTROLLER, request, { timeoutMs: ASK_MS });
   }
 
   async start(addresses: BrokerAddresses): Promise<void> {
@@ -262,6 +285,7 @@ export class MembershipService implements Members {
     this.#timer?.cancel();
     this.controller.stop();
     this.heartbeats.stop();
+    this.images.stop();
     this.#reconciler.stop();
     this.#options.links.want([]);
   }
@@ -280,9 +304,10 @@ export class MembershipService implements Members {
       return this.#ownState();
     });
     registry.handle(TELL_ASSIGNMENTS, (item) => {
-      this.#adopt(item);
+      this.controller.adopt(item);
       return { version: this.controller.item?.version ?? 0 };
     });
+    registry.handle(ASK_CONTROLLER, (request) => this.#amend(request));
     registry.handle(RELINQUISH, async ({ journal, version }) => {
       if (seats.get(journal) === undefined)
         throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
@@ -293,6 +318,18 @@ export class MembershipService implements Members {
       await this.#reconciler.relinquish(journal);
       return { released: true };
     });
+  }
+
+  async #amend(request: ControllerRequest): Promise<{ readonly version: number }> {
+    if (request.type === 'grow' && request.journals > this.#options.seats.count) this.#grow(request.journals);
+    const item = await this.controller.amend((standing, surroundings) => amendment(request, standing, surroundings));
+    if (item === null) throw noController();
+    return { version: item.version };
+  }
+
+  #grow(journals: number): void {
+    this.#options.seats.grow(journals);
+    this.#changed();
   }
 
   async #handOver(journal: number): Promise<void> {
@@ -319,25 +356,22 @@ export class MembershipService implements Members {
   }
 
   #onItems(items: ClusterItems, askedAt: number): void {
-    const { seats, incarnation, images } = this.#options;
+    const { seats, incarnation } = this.#options;
     if (incarnation !== null && items.incarnation !== null && items.incarnation !== incarnation) {
       void this.#lost(`the table has incarnation ${items.incarnation}, it had ${incarnation} when this broker started`);
       return;
     }
     this.#table.observe(items.brokers, askedAt);
-    if (items.journals > seats.count) seats.grow(items.journals);
-    if (items.controller !== null) this.#adopt(items.controller);
-    images?.seen(items.images);
+    if (items.journals > seats.count) this.#grow(items.journals);
+    if (items.controller !== null) this.controller.adopt(items.controller);
+    this.images.seen(items.images);
     this.#changed();
   }
 
-  #adopt(item: ControllerItem): void {
-    if (!this.controller.adopt(item)) return;
-    // It wrote this after we saw it last: it lives, and we do not see it.
-    this.#table.proven(item.brokerId);
-  }
-
   #onItem(item: ControllerItem, own: boolean): void {
+    if (item.assigned.length > this.#options.seats.count) this.#grow(item.assigned.length);
+    // It wrote this after we saw it last: it lives, and we do not see it.
+    if (!own && this.#table.proven(item.brokerId)) void this.heartbeats.refresh();
     this.#reconciler.look();
     this.#changed();
     if (!own) return;
@@ -368,22 +402,22 @@ export class MembershipService implements Members {
     if (ping === null || this.#stopped) return;
     if (peer === undefined || ping.stateVersion !== peer.stateVersion) void this.#exchange.with(brokerId);
     if (ping.assignments > (this.controller.item?.version ?? 0)) void this.heartbeats.refresh();
-    this.#options.images?.seen(ping);
+    this.images.seen(ping);
   }
 
   #ping(): Uint8Array {
-    const versions = this.#options.images?.versions() ?? NO_IMAGES;
     const assignments = this.controller.item?.version ?? 0;
-    return encodePing({ stateVersion: this.#stateVersion, assignments, ...versions });
+    return encodePing({ stateVersion: this.#stateVersion, assignments, ...this.images.versions() });
   }
 
   async #lost(why: string): Promise<void> {
     if (this.#stopped) return;
     const { runtime } = this.#options;
     runtime.logger.error({ broker: this.#own.brokerId }, `${why}; this broker leads nothing any more and stops`);
+    const halted = this.#reconciler.halt();
     this.close();
     this.#fail(new Error(`${why}; this broker stops`));
-    await this.#reconciler.halt();
+    await halted;
   }
 
   // What this broker is.
@@ -432,6 +466,7 @@ export class MembershipService implements Members {
     const now = runtime.clock.monotonic();
     links.want(this.#view.wanted());
     this.#view.settle();
+    if (this.#view.hasLostSomebody()) this.images.doubt();
     this.#reconciler.look();
     this.controller.look();
     this.#leaderTable.tell(seats.count);
@@ -450,5 +485,7 @@ export class MembershipService implements Members {
     for (const listener of [...this.#listeners]) listener();
   }
 }
+
+const noController = () => new KafkaError('NOT_CONTROLLER', 'no controller of the cluster can be asked now; try again');
 
 export const openMembership = (options: MembershipOptions): MembershipService => new MembershipService(options);

@@ -5,9 +5,6 @@ import type { DownReason } from './links.ts';
 import type { PeerState } from './membership-methods.ts';
 import { type LinkState, type Presence, presenceChangesAt, presenceOf } from './presence.ts';
 
-/** A counter may have moved once after we last looked and before its broker went; more than that shows life. */
-const COUNTER_IN_DOUBT = 2;
-
 export interface Peer {
   description: BrokerDescription;
   link: LinkState;
@@ -18,8 +15,7 @@ export interface Peer {
   /** When the counter was first seen as it is, and last; by the observer's monotonic clock. */
   counterFrom: number;
   counterTo: number;
-  /** The counter above which it shows life although its connection is down. */
-  doubtedTo: number;
+  /** How often, and when last, the table has shown that it lives since its connection went down. */
   proofs: number;
   provenAt: number;
 }
@@ -52,7 +48,8 @@ export class PeerTable {
       if (peer.counter !== counter) {
         peer.counter = counter;
         peer.counterFrom = at;
-        if (peer.link.type === 'down' && counter >= peer.doubtedTo) this.#prove(peer, counter);
+        // It may have moved before the connection went down, unless we looked in between.
+        if (peer.link.type === 'down' && peer.counterTo >= peer.link.since) this.#prove(peer);
       }
       peer.counterTo = at;
     }
@@ -72,7 +69,6 @@ export class PeerTable {
         counter: -1,
         counterFrom: now,
         counterTo: now,
-        doubtedTo: 0,
         proofs: 0,
         provenAt: 0,
       };
@@ -111,14 +107,15 @@ export class PeerTable {
     if (link.type === 'down' && link.reason === reason) return;
     // A broker that broke off and is then refused is gone since it broke off.
     const since = link.type === 'down' ? link.since : this.#now();
-    if (link.type !== 'down') peer.doubtedTo = peer.counter + COUNTER_IN_DOUBT;
     peer.link = { type: 'down', reason, since };
   }
 
-  /** Something in the table shows that it did something since we saw it last. */
-  proven(brokerId: number): void {
+  /** It wrote something else that we did not know of. True when that shows that it lives although we do not see it. */
+  proven(brokerId: number): boolean {
     const peer = this.#peers.get(brokerId);
-    if (peer?.link.type === 'down') this.#prove(peer, peer.counter + COUNTER_IN_DOUBT);
+    if (peer?.link.type !== 'down') return false;
+    this.#prove(peer);
+    return true;
   }
 
   presence(peer: Peer): Presence {
@@ -138,9 +135,8 @@ export class PeerTable {
     return next;
   }
 
-  #prove(peer: Peer, counter: number): void {
+  #prove(peer: Peer): void {
     peer.proofs++;
     peer.provenAt = this.#now();
-    peer.doubtedTo = counter + 1;
   }
 }

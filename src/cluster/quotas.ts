@@ -24,6 +24,10 @@ export class ClientQuotas {
     return this.#items.recover();
   }
 
+  refresh(name: string): Promise<void> {
+    return this.#items.refresh(name);
+  }
+
   get version(): number {
     return this.#version;
   }

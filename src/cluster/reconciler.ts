@@ -45,7 +45,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #courses = new Map<number, Course>();
   readonly #led = new Map<number, number>();
-  readonly #endWatch: () => void;
+  #endWatch: () => void;
   #halted = false;
 
   constructor(options: ReconcilerOptions) {
@@ -83,7 +83,7 @@ export class Reconciler {
       course.attempt?.abort(new Error('this broker leads nothing any more'));
     }
     await Promise.all([...this.#led.keys()].map((journal) => this.relinquish(journal)));
-    this.#endWatch();
+    this.#unwatch();
   }
 
   /** Stops deciding; what is led stays led until the seats are closed. */
@@ -93,7 +93,12 @@ export class Reconciler {
       course.timer?.cancel();
       course.attempt?.abort(new Error('the broker stops'));
     }
+    this.#unwatch();
+  }
+
+  #unwatch(): void {
     this.#endWatch();
+    this.#endWatch = () => {};
   }
 
   #step(journal: number): void {

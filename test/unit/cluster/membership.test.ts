@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { Cluster } from './world/cluster.ts';
+import { StartupError, StorageThrottledError } from '../../../src/errors.ts';
+import { controllerKey, formatKey } from '../../../src/storage/keys.ts';
+import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
+import { ALWAYS } from '../../../src/storage/metadata-store.ts';
+import { Cluster, rightsLost } from './world/cluster.ts';
+
+const OPTIONS = { cause: 'tool' } as const;
 
 test('the first broker becomes the controller and leads everything', async () => {
   const cluster = new Cluster();
@@ -26,38 +32,278 @@ test('journals are spread evenly over brokers that join, one at a time', async (
   }
 });
 
-test('the journals of a broker that is killed are led again within two seconds', async () => {
+test('a journal that moves is let go by its leader before the next one fences it', async () => {
   const cluster = new Cluster();
-  for (const id of [1, 2, 3]) await cluster.start(id);
-  await cluster.time.advance(20_000);
-  cluster.kill(3);
-  const ms = await cluster.until(() => !cluster.leaders().includes(null), 2_000);
-  expect(ms).toBeLessThan(500);
+  await cluster.startAll([1, 2]);
+  const logs = [...cluster.brokers.values()].map(({ seats }) => seats.log.join());
+  expect(logs[0]).toContain('lets go of 5');
+  expect(logs.join()).not.toContain('is deposed from');
 });
 
-test('the controller is killed: another one takes its place and its journals within two seconds', async () => {
+test('three brokers that start at the same moment agree', async () => {
   const cluster = new Cluster();
-  for (const id of [1, 2, 3]) await cluster.start(id);
+  const begun = [1, 2, 3].map((id) => cluster.begin(id));
+  await cluster.awaited(Promise.all(begun));
   await cluster.time.advance(20_000);
-  cluster.kill(1);
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
+  const controllers = [...cluster.brokers.values()].map(({ membership }) => membership.controllerId);
+  expect(new Set(controllers).size).toBe(1);
+});
+
+test.each([3, 1])('broker %i of three is killed: all journals are led again within two seconds', async (id) => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  expect(cluster.get(2).membership.controllerId).toBe(1);
+  cluster.kill(id);
   const ms = await cluster.until(() => !cluster.leaders().includes(null), 2_000);
   expect(ms).toBeLessThan(500);
-  expect(cluster.brokers.get(2)!.membership.controllerId).toBe(2);
+  expect(cluster.get(2).membership.controllerId).toBe(id === 1 ? 2 : 1);
+});
+
+test('of two brokers the controller is killed: the other one leads everything within two seconds', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.kill(1);
+  expect(await cluster.until(() => !cluster.leaders().includes(null), 2_000)).toBeLessThan(500);
+  expect(cluster.counts()).toEqual({ 2: 6 });
+});
+
+test('a broker that is killed and comes back gets its share again, under a new epoch', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.kill(2);
+  await cluster.time.advance(3_000);
+  const back = await cluster.start(2);
+  expect(back.epoch).toBe(2);
+  await cluster.time.advance(10_000);
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
 });
 
 test('a broker that leaves has given its journals to others before it says goodbye', async () => {
   const cluster = new Cluster();
-  for (const id of [1, 2, 3]) await cluster.start(id);
-  await cluster.time.advance(20_000);
+  await cluster.startAll([1, 2, 3]);
   await cluster.leave(1);
   expect(cluster.leaders()).not.toContain(null);
   expect(cluster.counts()).toEqual({ 2: 3, 3: 3 });
   await cluster.time.advance(500);
-  expect(cluster.brokers.get(3)!.membership.controllerId).toBe(2);
+  expect(cluster.get(3).membership.controllerId).toBe(2);
   expect(
-    cluster.brokers
-      .get(3)!
+    cluster
+      .get(3)
       .membership.live()
       .map(({ brokerId }) => brokerId),
   ).toEqual([2, 3]);
+  expect(cluster.get(3).operations.info().brokers).toEqual({ live: 2, draining: 0, gone: 0 });
+});
+
+test('a broker that leaves says that it drains as long as it leads', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  const seen: string[] = [];
+  const { membership } = cluster.get(1);
+  membership.onChanged(() =>
+    seen.push(JSON.stringify(membership.live().map(({ brokerId, draining }) => [brokerId, draining]))),
+  );
+  await cluster.leave(2);
+  expect(seen[0]).toBe('[[1,false],[2,true]]');
+  expect(seen.at(-1)).toBe('[[1,false]]');
+});
+
+test('the last broker leaves without waiting for anybody', async () => {
+  const cluster = new Cluster();
+  await cluster.start(1);
+  const began = cluster.time.clock.monotonic();
+  await cluster.leave(1);
+  expect(cluster.time.clock.monotonic() - began).toBeLessThan(500);
+});
+
+test('all brokers are killed: the first one that comes back leads everything at once', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  for (const id of [1, 2, 3]) cluster.kill(id);
+  await cluster.begin(2);
+  await cluster.until(() => cluster.counts()[2] === 6, 5_000);
+});
+
+test('a frozen broker loses its journals, and gets some again when it goes on', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  const { node, seats } = cluster.get(1);
+  const held = seats.led;
+  node.frozen = true;
+  const ms = await cluster.until(() => cluster.leaders().every((leader) => leader !== null && leader !== 1), 5_000);
+  expect(ms).toBeLessThan(3_000);
+  await cluster.time.advance(30_000);
+  node.thaw();
+  await cluster.time.advance(200);
+  for (const journal of held) expect(seats.append(journal)).toBe(false);
+  await cluster.time.advance(20_000);
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
+  expect(cluster.get(1).failure).toBeNull();
+});
+
+test('a controller that was frozen is succeeded, and decides nothing when it goes on', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.get(1).node.frozen = true;
+  await cluster.time.advance(5_000);
+  const { controllerEpoch } = cluster.get(2).membership.controller.item!;
+  cluster.get(1).node.thaw();
+  await cluster.time.advance(20_000);
+  for (const { membership } of cluster.brokers.values()) {
+    expect(membership.controllerId).toBe(2);
+    expect(membership.controller.item!.controllerEpoch).toBe(controllerEpoch);
+  }
+});
+
+test('two brokers that cannot see each other settle on one of them', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(15_000);
+  expect(cluster.counts()).toEqual({ 1: 6, 2: 0 });
+  const { controllerEpoch } = cluster.get(1).membership.controller.item!;
+  await cluster.time.advance(120_000);
+  expect(cluster.counts()).toEqual({ 1: 6, 2: 0 });
+  expect(cluster.get(1).membership.controller.item!.controllerEpoch).toBe(controllerEpoch);
+  cluster.network.heal();
+  await cluster.time.advance(20_000);
+  expect(cluster.counts()).toEqual({ 1: 3, 2: 3 });
+});
+
+test('a controller that is cut off from all others gives way to them', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.network.cut(1, 2);
+  cluster.network.cut(1, 3);
+  await cluster.until(() => cluster.leaders().every((leader) => leader === 2 || leader === 3), 4_000);
+  await cluster.time.advance(60_000);
+  expect(cluster.counts()).toEqual({ 1: 0, 2: 3, 3: 3 });
+  expect(cluster.get(1).seats.led).toEqual([]);
+  expect(cluster.get(2).membership.controllerId).toBe(2);
+  cluster.network.heal();
+  await cluster.time.advance(20_000);
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
+});
+
+test.each([
+  [1, 2],
+  [2, 1],
+])('nothing gets from broker %i to broker %i: one of them leads everything', async (from, to) => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.network.cutOneWay(from, to);
+  await cluster.time.advance(60_000);
+  const epochs = [1, 2].map((id) => cluster.get(id).membership.controller.item!.controllerEpoch);
+  expect(Object.values(cluster.counts()).sort()).toEqual([0, 6]);
+  await cluster.time.advance(60_000);
+  expect([1, 2].map((id) => cluster.get(id).membership.controller.item!.controllerEpoch)).toEqual(epochs);
+});
+
+test('a second process of the same id is refused while the first one lives', async () => {
+  const cluster = new Cluster();
+  await cluster.start(1);
+  await cluster.start(2);
+  await expect(cluster.begin(2)).rejects.toThrow(StartupError);
+  await expect(cluster.begin(2)).rejects.toThrow(/broker id 2 is in use by 127\.0\.0\.1:20001.*MILLRACE_BROKER_ID/);
+});
+
+test('an instance whose id was registered anew leads nothing any more and stops', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  const old = cluster.get(2);
+  old.node.frozen = true;
+  await cluster.time.advance(3_000);
+  const next = await cluster.begin(2);
+  expect(next.epoch).toBe(2);
+  cluster.network.nodes.set(2, next.node);
+  old.node.thaw();
+  await cluster.time.advance(15_000);
+  expect(old.failure?.message).toBe('broker id 2 was registered anew by another process; this broker stops');
+  expect(old.seats.led).toEqual([]);
+  expect(next.failure).toBeNull();
+});
+
+test('a broker that lost its rights goes on, says so, gives its journals away and takes some again', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.get(2).table.refusal = rightsLost();
+  await cluster.time.advance(15_000);
+  expect(cluster.get(2).logged.join()).toContain('the table refuses heartbeats');
+  await cluster.time.advance(30_000);
+  expect(cluster.counts()).toEqual({ 1: 3, 2: 0, 3: 3 });
+  cluster.get(2).table.refusal = null;
+  await cluster.time.advance(30_000);
+  expect(cluster.get(2).logged.join()).toContain('the table answers heartbeats again');
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
+});
+
+test('a controller that lost its rights is succeeded', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.get(1).table.refusal = rightsLost();
+  await cluster.time.advance(60_000);
+  expect(cluster.get(3).membership.controllerId).toBe(2);
+  expect(cluster.counts()).toEqual({ 1: 0, 2: 3, 3: 3 });
+});
+
+test('a table that throttles everybody changes nothing', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  const before = cluster.leaders();
+  for (const { table } of cluster.brokers.values()) table.refusal = new StorageThrottledError('slow down');
+  await cluster.time.advance(120_000);
+  expect(cluster.leaders()).toEqual(before);
+  expect(cluster.get(2).logged.join()).toContain('the table throttles heartbeats');
+  for (const { table } of cluster.brokers.values()) table.refusal = null;
+  await cluster.time.advance(30_000);
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
+  for (const { failure } of cluster.brokers.values()) expect(failure).toBeNull();
+});
+
+test('a table that was made anew under a running cluster: brokers lead nothing any more, and stop', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.table = new MemoryMetadataStore();
+  await cluster.time.advance(15_000);
+  for (const { failure, seats } of cluster.brokers.values()) {
+    expect(failure?.message).toBe(
+      'the table does not know this broker any more: it was deleted, or made anew; this broker stops',
+    );
+    expect(seats.led).toEqual([]);
+  }
+  expect(await cluster.table.get(controllerKey('c'), OPTIONS)).toBeNull();
+});
+
+test('a broker that knows another format refuses to join', async () => {
+  const cluster = new Cluster();
+  await cluster.table.put({ ...formatKey('c'), body: Buffer.alloc(0), attributes: { format: 7 } }, ALWAYS, OPTIONS);
+  await expect(cluster.begin(1)).rejects.toThrow(
+    'cluster c has format 7, and Millrace 1.2.3 knows format 1: run the version that the other brokers of the cluster run',
+  );
+});
+
+test('a broker that cannot take over a journal does not keep it from others', async () => {
+  const cluster = new Cluster();
+  cluster.fences.refuses = (broker, journal) => (broker === 1 && journal === 3 ? new Error('damaged here') : null);
+  await cluster.begin(1);
+  await cluster.begin(2);
+  await cluster.until(() => cluster.leaders()[3] === 2, 60_000, 100);
+  expect(cluster.get(1).logged.join()).toContain('a broker does not come to lead the journal that it was given');
+});
+
+test('an idle cluster of three costs two requests a broker each ten seconds, and less than a dollar a month', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  await cluster.time.advance(30_000);
+  const before = cluster.meter.totals();
+  await cluster.time.advance(3_600_000);
+  const after = cluster.meter.totals();
+  const requests = after.metadataRequests - before.metadataRequests;
+  const perMonth = (after.dollars - before.dollars) * 24 * 30;
+  expect(requests).toBeLessThanOrEqual(3 * 2 * 360 * 1.06);
+  expect(after.readUnits - before.readUnits).toBeLessThanOrEqual(3 * 360 * 1.06);
+  expect(after.writeUnits - before.writeUnits).toBeLessThanOrEqual(3 * 360 * 1.06);
+  expect(perMonth).toBeLessThan(0.65);
+  console.log(`an idle cluster of three: ${requests} requests an hour, $${perMonth.toFixed(2)} a month`);
 });

@@ -1,7 +1,9 @@
 /** Brokers of one cluster as membership makes them: fake seats, a fake network, memory for a table, time by steps. */
 import type { BrokerAddresses } from '../../../../src/cluster/cluster-items.ts';
+import { MembershipOperations } from '../../../../src/cluster/cluster-operations.ts';
 import { type MembershipService, openMembership } from '../../../../src/cluster/membership.ts';
 import { agreeOnFormat, agreeOnJournals, registerBroker } from '../../../../src/cluster/registration.ts';
+import { parseConfig } from '../../../../src/config.ts';
 import { StorageRefusedError } from '../../../../src/errors.ts';
 import type { Timers } from '../../../../src/runtime/clock.ts';
 import type { LogFields, Logger } from '../../../../src/runtime/logger.ts';
@@ -21,6 +23,7 @@ export interface Broker {
   readonly id: number;
   readonly epoch: number;
   readonly membership: MembershipService;
+  readonly operations: MembershipOperations;
   readonly seats: FakeSeats;
   readonly node: NetworkNode;
   readonly logged: string[];
@@ -59,6 +62,7 @@ export class Cluster {
     const table: Broker['table'] = { refusal: null };
     const runtime = this.#runtimeOf(() => node, logged);
     const metadata = this.#tableOf(table);
+    const config = parseConfig({ cluster: 'c', store: 's3://b', table: 't', 'broker.id': String(id) });
     await agreeOnFormat(metadata, 'c', '1.2.3');
     const address = (of: number) => ({ host: '127.0.0.1', port: of });
     const addresses: BrokerAddresses = {
@@ -72,7 +76,10 @@ export class Cluster {
       clusterId: 'c',
       broker: { ...addresses, brokerId: id, zone, version: '1.2.3' },
       runtime,
-      probe: async (asked) => this.network.at(asked)?.identity ?? null,
+      probe: async (asked) => {
+        const found = this.network.at(asked);
+        return found && !found.frozen ? found.identity : null;
+      },
     });
     const count = await agreeOnJournals(metadata, 'c', journals, runtime);
     const identity = { brokerId: id, brokerEpoch: registration.brokerEpoch };
@@ -93,6 +100,7 @@ export class Cluster {
       id,
       epoch: identity.brokerEpoch,
       membership,
+      operations: new MembershipOperations({ config, runtime, metadata, membership, seats: asSeats(seats) }),
       seats,
       node,
       logged,
@@ -106,6 +114,16 @@ export class Cluster {
     await this.awaited(membership.start(addresses));
     await this.awaited(membership.announce(addresses));
     return broker;
+  }
+
+  get(id: number): Broker {
+    return this.brokers.get(id)!;
+  }
+
+  /** Starts several, and waits until journals are spread over them. */
+  async startAll(ids: readonly number[], options: { readonly journals?: number } = {}): Promise<void> {
+    for (const id of ids) await this.start(id, options);
+    await this.time.advance(20_000);
   }
 
   /** Kills the process at once. */

@@ -1,0 +1,142 @@
+/** What administrators ask of a cluster, at any of its brokers. */
+import type { Config } from '../config.ts';
+import { SETTINGS } from '../config.ts';
+import { KafkaError } from '../errors.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { MetadataStore } from '../storage/metadata-store.ts';
+import type { MembershipService } from './membership.ts';
+import {
+  type AddedJournals,
+  type BrokerReport,
+  brokerReport,
+  type ClusterInfo,
+  type ClusterOperations,
+  type Drained,
+  type JournalPlace,
+} from './operations.ts';
+import { agreeOnJournals } from './registration.ts';
+import type { Seats } from './seats.ts';
+
+const LOOK_MS = 50;
+const MOVE_MS_MAX = 10_000;
+const DRAIN_MS_MAX = 30_000;
+
+export interface MembershipOperationsOptions {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly metadata: MetadataStore;
+  readonly membership: MembershipService;
+  readonly seats: Seats;
+}
+
+export class MembershipOperations implements ClusterOperations {
+  readonly #options: MembershipOperationsOptions;
+
+  constructor(options: MembershipOperationsOptions) {
+    this.#options = options;
+  }
+
+  info(): ClusterInfo {
+    const { config, membership } = this.#options;
+    const known = membership.known();
+    const live = known.filter((broker) => broker.live).map(({ member }) => member);
+    const journals = this.journals();
+    const distinct = (values: readonly string[]) => [...new Set(values)].sort();
+    return {
+      clusterId: config.cluster,
+      shared: true,
+      store: config.store,
+      table: config.table,
+      brokerId: membership.self.brokerId,
+      controllerId: membership.controllerId,
+      brokers: {
+        live: live.length,
+        draining: live.filter(({ draining }) => draining).length,
+        gone: known.length - live.length,
+      },
+      journals: { count: journals.length, led: journals.filter(({ leaderId }) => leaderId !== null).length },
+      versions: distinct(live.map(({ version }) => version)),
+      zones: distinct(live.map(({ zone }) => zone).filter((zone) => zone !== '')),
+    };
+  }
+
+  brokers(): readonly BrokerReport[] {
+    const { membership } = this.#options;
+    const places = this.journals();
+    return membership.known().map(({ member, live }) => {
+      const led = places.filter(({ leaderId }) => leaderId === member.brokerId).map(({ journal }) => journal);
+      const report = brokerReport(member, membership.controllerId, led);
+      return live ? report : { ...report, state: 'gone' };
+    });
+  }
+
+  journals(): readonly JournalPlace[] {
+    return Array.from({ length: this.#options.seats.count }, (_, journal) => this.#place(journal));
+  }
+
+  async move(journal: number, brokerId: number): Promise<JournalPlace> {
+    const { membership, seats } = this.#options;
+    if (seats.get(journal) === undefined) throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
+    this.#report(brokerId);
+    await membership.ask({ type: 'move', journal, brokerId });
+    const moved = () => this.#place(journal).leaderId === brokerId;
+    await this.#until(moved, MOVE_MS_MAX, `broker ${brokerId} does not lead journal ${journal} yet; it goes on`);
+    return this.#place(journal);
+  }
+
+  async drain(brokerId: number): Promise<Drained> {
+    const before = this.#report(brokerId).journals;
+    await this.#options.membership.ask({ type: 'drain', brokerId });
+    const empty = () => this.#report(brokerId).journals.length === 0;
+    await this.#until(empty, DRAIN_MS_MAX, `broker ${brokerId} leads journals still; draining goes on`);
+    return { brokerId, moved: before };
+  }
+
+  async undrain(brokerId: number): Promise<BrokerReport> {
+    this.#report(brokerId);
+    await this.#options.membership.ask({ type: 'undrain', brokerId });
+    return this.#report(brokerId);
+  }
+
+  async addJournals(count: number): Promise<AddedJournals> {
+    const { config, metadata, runtime, membership, seats } = this.#options;
+    const before = seats.count;
+    const wanted = before + count;
+    const most = SETTINGS.journals.max;
+    if (wanted > most) throw new KafkaError('INVALID_REQUEST', `a cluster has at most ${most} journals, not ${wanted}`);
+    const after = await agreeOnJournals(metadata, config.cluster, wanted, runtime);
+    if (seats.count < after) seats.grow(after);
+    await membership.ask({ type: 'grow', journals: after });
+    const led = () => this.journals().every(({ journal, leaderId }) => journal < before || leaderId !== null);
+    await this.#until(led, MOVE_MS_MAX, 'the new journals are not led yet; it goes on');
+    return { before, count: after };
+  }
+
+  #place(journal: number): JournalPlace {
+    const { membership } = this.#options;
+    const leader = membership.leaderOf(journal);
+    const assigned = membership.controller.item?.assigned[journal] ?? -1;
+    return {
+      journal,
+      leaderId: leader?.brokerId ?? null,
+      epoch: leader?.epoch ?? null,
+      assignedTo: assigned === -1 ? null : assigned,
+    };
+  }
+
+  #report(brokerId: number): BrokerReport {
+    const report = this.brokers().find((broker) => broker.brokerId === brokerId);
+    if (report === undefined) throw new KafkaError('BROKER_ID_NOT_REGISTERED', `there is no broker ${brokerId}`);
+    return report;
+  }
+
+  async #until(condition: () => boolean, msMax: number, otherwise: string): Promise<void> {
+    const { clock, timers } = this.#options.runtime;
+    const until = clock.monotonic() + msMax;
+    while (!condition()) {
+      if (clock.monotonic() > until) throw new KafkaError('REQUEST_TIMED_OUT', otherwise, { noSideEffects: false });
+      await sleep(timers, LOOK_MS);
+    }
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * Keeps what every broker has in memory of the table (topics, configurations) as the table has it. Who changes an item writes it,
+ * then lets the version of its kind grow, then tells all brokers which items to read again, and waits a moment for their answers.
+ * A broker that missed the call sees the version in the next ping or heartbeat, and reads the whole kind.
+ *
+ *   change ─► item ─► version + 1 ─► call to every broker: "read these" ─► answers, a second at most ─► the client's answer
+ *
+ * A broker that dies between the first two told nobody: the others read everything when they see it go.
+ */
+
+import { StorageUnavailableError } from '../errors.ts';
+import type { RpcRegistry } from '../rpc/method.ts';
+import type { Peers } from '../rpc/peers.ts';
+import type { TimerHandle } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { imageKey } from '../storage/keys.ts';
+import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { IMAGE_KINDS, type ImageKind, type ImageVersions } from './cluster-items.ts';
+import { IMAGE_CHANGED, type ImageChange } from './membership-methods.ts';
+
+const OPTIONS = { cause: 'membership' } as const;
+/** A broker that does not answer by then sees the change in the next ping. */
+const TELL_MS = 1_000;
+/** A version that grew is mostly followed by the call that tells why. */
+const CATCH_UP_MS = 300;
+const CATCH_UP_MS_MAX = 10_000;
+/** A version that could not be written is tried again after this. */
+const UNTOLD_MS = 5_000;
+const ATTEMPTS_MAX = 16;
+/** Names told in one call; more are told as "everything". */
+const NAMES_MAX = 1_000;
+
+/** What has an image of one kind. */
+export interface Image {
+  /** Shows one item as the table has it. */
+  refresh(name: string): Promise<unknown>;
+  /** Shows all of them as the table has them. */
+  refreshAll(): Promise<void>;
+}
+
+export interface ImagesOptions {
+  readonly clusterId: string;
+  readonly metadata: MetadataStore;
+  readonly runtime: Runtime;
+  readonly peers: Peers;
+  readonly registry: RpcRegistry;
+  /** Brokers that can be called. */
+  readonly connected: () => readonly number[];
+}
+
+interface Kept {
+  image: Image | null;
+  /** The image shows everything up to this version. */
+  shown: number;
+  /** The latest version heard of. */
+  latest: number;
+  reading: Promise<void> | null;
+  /** The reading after that one. */
+  next: Promise<void> | null;
+  /** Changes that no version was written for yet. */
+  readonly untold: Set<string>;
+  timer: TimerHandle | null;
+  failures: number;
+}
+
+export class Images {
+  readonly #options: ImagesOptions;
+  readonly #kinds: Readonly<Record<ImageKind, Kept>>;
+  #stopped = false;
+
+  constructor(options: ImagesOptions) {
+    this.#options = options;
+    const kept = (): Kept => ({
+      image: null,
+      shown: 0,
+      latest: 0,
+      reading: null,
+      next: null,
+      untold: new Set(),
+      timer: null,
+      failures: 0,
+    });
+    this.#kinds = { topics: kept(), configs: kept() };
+    options.registry.handle(IMAGE_CHANGED, async (change) => {
+      await this.#told(change);
+      return null;
+    });
+  }
+
+  /** Reads everything, and keeps it as the table has it from then on. Throws what the store says. */
+  async open(kind: ImageKind, image: Image): Promise<void> {
+    const kept = this.#kinds[kind];
+    const version = kept.latest;
+    await image.refreshAll();
+    kept.image = image;
+    kept.shown = version;
+    this.#catchUpSoon(kind);
+  }
+
+  /** Versions that this broker shows. */
+  versions(): ImageVersions {
+    return { topics: this.#kinds.topics.shown, configs: this.#kinds.configs.shown };
+  }
+
+  /** Versions that the table or another broker has. */
+  seen(versions: ImageVersions): void {
+    for (const kind of IMAGE_KINDS) {
+      const kept = this.#kinds[kind];
+      if (versions[kind] > kept.latest) kept.latest = versions[kind];
+      this.#catchUpSoon(kind);
+    }
+  }
+
+  /** A broker went without a word: what it changed last it may have told nobody. */
+  doubt(): void {
+    for (const kind of IMAGE_KINDS) if (this.#kinds[kind].image !== null) void this.#readAll(kind);
+  }
+
+  /** After items were changed. Never rejects: whoever is not told sees the version. */
+  async announce(kind: ImageKind, names: readonly string[]): Promise<void> {
+    const { untold } = this.#kinds[kind];
+    for (const name of names) untold.add(name);
+    const told = [...untold];
+    const version = await this.#grow(kind);
+    if (this.#stopped) return;
+    const { peers, connected, runtime } = this.#options;
+    if (version === null) {
+      runtime.timers.after(UNTOLD_MS, () => {
+        if (untold.size > 0 && !this.#stopped) void this.announce(kind, []);
+      });
+      return;
+    }
+    for (const name of told) untold.delete(name);
+    const change: ImageChange = { kind, before: version - 1, version, names: told.length > NAMES_MAX ? [] : told };
+    const calls = connected().map((id) => peers.call(id, IMAGE_CHANGED, change, { timeoutMs: TELL_MS }));
+    await Promise.allSettled(calls);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const kind of IMAGE_KINDS) this.#kinds[kind].timer?.cancel();
+  }
+
+  /** Writes the next version; null when the table does not answer. */
+  async #grow(kind: ImageKind): Promise<number | null> {
+    const { clusterId, metadata, runtime } = this.#options;
+    const kept = this.#kinds[kind];
+    const key = imageKey(clusterId, kind);
+    let before = kept.latest;
+    try {
+      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        const item = { ...key, body: Buffer.alloc(0), attributes: { version: before + 1 } };
+        const outcome = await metadata.put(item, before === 0 ? ABSENT : whenEquals({ version: before }), OPTIONS);
+        if (outcome.ok) {
+          kept.latest = Math.max(kept.latest, before + 1);
+          // Ours is shown already; what others changed is not when there is something in between.
+          if (kept.shown === before) kept.shown = before + 1;
+          else this.#catchUpSoon(kind);
+          return before + 1;
+        }
+        before = Number(outcome.existing?.attributes['version'] ?? 0);
+      }
+    } catch (cause) {
+      if (!(cause instanceof StorageUnavailableError)) throw cause;
+      runtime.logger.warn({ kind, reason: cause.message }, 'other brokers could not be told of a change');
+    }
+    return null;
+  }
+
+  async #told({ kind, before, version, names }: ImageChange): Promise<void> {
+    const kept = this.#kinds[kind];
+    if (kept === undefined || this.#stopped) return;
+    kept.latest = Math.max(kept.latest, version);
+    const { image } = kept;
+    if (image === null) return;
+    if (kept.shown < before || names.length === 0) {
+      await this.#readAll(kind);
+      return;
+    }
+    try {
+      await Promise.all(names.map((name) => image.refresh(name)));
+      if (kept.shown === before) kept.shown = version;
+    } finally {
+      this.#catchUpSoon(kind);
+    }
+  }
+
+  #catchUpSoon(kind: ImageKind): void {
+    const kept = this.#kinds[kind];
+    if (kept.image === null || kept.shown >= kept.latest || kept.timer !== null || this.#stopped) return;
+    const delayMs = Math.min(CATCH_UP_MS_MAX, CATCH_UP_MS * 2 ** kept.failures);
+    kept.timer = this.#options.runtime.timers.after(delayMs, () => {
+      kept.timer = null;
+      if (kept.shown < kept.latest) void this.#readAll(kind);
+    });
+  }
+
+  /** Calls that come while one reads share the one after it: what they are about may have been passed already. */
+  #readAll(kind: ImageKind): Promise<void> {
+    const kept = this.#kinds[kind];
+    const { image } = kept;
+    if (this.#stopped || image === null) return Promise.resolve();
+    if (kept.reading === null) {
+      kept.reading = this.#readNow(kind, kept, image);
+      return kept.reading;
+    }
+    kept.next ??= kept.reading.then(() => {
+      kept.next = null;
+      return this.#readAll(kind);
+    });
+    return kept.next;
+  }
+
+  async #readNow(kind: ImageKind, kept: Kept, image: Image): Promise<void> {
+    const version = kept.latest;
+    try {
+      await image.refreshAll();
+      kept.shown = Math.max(kept.shown, version);
+      kept.failures = 0;
+    } catch (cause) {
+      kept.failures++;
+      const fields = { kind, reason: String(cause) };
+      this.#options.runtime.logger.warn(
+        fields,
+        'what other brokers changed could not be read; another attempt follows',
+      );
+    } finally {
+      kept.reading = null;
+      this.#catchUpSoon(kind);
+    }
+  }
+}
