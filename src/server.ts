@@ -7,6 +7,7 @@ import { networkInterfaces } from 'node:os';
 import { type KafkaListener, listenKafka, type ZoneListener } from './broker/server.ts';
 import { advertisedAddresses } from './cluster/addresses.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
+import type { ImageKind } from './cluster/cluster-items.ts';
 import { JournalReport } from './cluster/journal-report.ts';
 import { type Cluster, openClusterOfOne, openSharedCluster, type Sharing } from './cluster/open-cluster.ts';
 import { Placements } from './cluster/placements.ts';
@@ -68,9 +69,10 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     for (const each of opened.splice(0).reverse()) await each.stop();
   };
   try {
-    const { brokerId, brokerEpoch, seats: journals } = cluster;
-    const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
-    await configs.recover();
+    const { brokerId, brokerEpoch, seats: journals, images } = cluster;
+    const tellOf = (kind: ImageKind) => (name: string) => images.announce(kind, [name]);
+    const configs = new ClusterConfigs({ clusterId, metadata, runtime, config, announce: tellOf('configs') });
+    await images.open('configs', configs);
     const defaults = configs.brokers.topicDefaults;
     const partitionsDefault = config['num.partitions'];
     const topics = new TopicRegistry({
@@ -81,12 +83,13 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       defaults,
       partitionsDefault,
       shared: sharing !== null,
+      announce: tellOf('topics'),
     });
     opened.push({ stop: () => topics.stop() });
     configs.brokers.onTopicDefaults((changed) => topics.setDefaults(changed));
     // Alone, what a crash left half-way is finished before anybody sees it; in a cluster others may be at it.
     if (sharing === null) await cluster.join(signal);
-    await topics.recover();
+    await (sharing === null ? topics.recover() : images.open('topics', topics));
     const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
     const metadataPricing = metadata.pricing;
     const shared = { config, runtime, clusterId, journals, objects, topics, segmentIds };

@@ -28,6 +28,10 @@ export class ClusterConfigs {
     await Promise.all([this.brokers.recover(), this.groups.recover(), this.features.recover(), this.quotas.recover()]);
   }
 
+  refreshAll(): Promise<void> {
+    return this.recover();
+  }
+
   /** Shows an item as the store has it: another broker changed it. */
   async refresh(item: string): Promise<void> {
     const name = item.slice(2);

@@ -1,7 +1,7 @@
 /** What administrators ask of a cluster, at any of its brokers. */
 import type { Config } from '../config.ts';
-import { SETTINGS } from '../config.ts';
 import { KafkaError } from '../errors.ts';
+import { JOURNALS_MAX } from '../limits.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
@@ -103,8 +103,9 @@ export class MembershipOperations implements ClusterOperations {
     const { config, metadata, runtime, membership, seats } = this.#options;
     const before = seats.count;
     const wanted = before + count;
-    const most = SETTINGS.journals.max;
-    if (wanted > most) throw new KafkaError('INVALID_REQUEST', `a cluster has at most ${most} journals, not ${wanted}`);
+    if (wanted > JOURNALS_MAX) {
+      throw new KafkaError('INVALID_REQUEST', `a cluster has at most ${JOURNALS_MAX} journals, not ${wanted}`);
+    }
     const after = await agreeOnJournals(metadata, config.cluster, wanted, runtime);
     if (seats.count < after) seats.grow(after);
     await membership.ask({ type: 'grow', journals: after });

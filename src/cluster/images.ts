@@ -89,8 +89,11 @@ export class Images {
 
   /** Reads everything, and keeps it as the table has it from then on. Throws what the store says. */
   async open(kind: ImageKind, image: Image): Promise<void> {
+    const { clusterId, metadata } = this.#options;
     const kept = this.#kinds[kind];
-    const version = kept.latest;
+    const item = await metadata.get(imageKey(clusterId, kind), OPTIONS);
+    const version = Math.max(kept.latest, Number(item?.attributes['version'] ?? 0));
+    kept.latest = version;
     await image.refreshAll();
     kept.image = image;
     kept.shown = version;

@@ -287,7 +287,7 @@ export class MembershipService implements Members {
     this.heartbeats.stop();
     this.images.stop();
     this.#reconciler.stop();
-    this.#options.links.want([]);
+    if (this.#started) this.#options.links.want([]);
   }
 
   /** The table was changed by this broker or by another one, and nobody told: reads it. */

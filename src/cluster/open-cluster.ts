@@ -20,6 +20,8 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { advertisedAddresses } from './addresses.ts';
 import { AloneOperations, aloneLeaders, aloneMembers } from './alone.ts';
 import type { BrokerAddresses } from './cluster-items.ts';
+import { MembershipOperations } from './cluster-operations.ts';
+import type { Images } from './images.ts';
 import { JournalSeats } from './journal-seats.ts';
 import type { Leaders, Member, Members } from './members.ts';
 import { MembershipService, type Readiness } from './membership.ts';
@@ -57,6 +59,8 @@ export interface Cluster {
   readonly peers: Peers;
   readonly registry: RpcRegistry;
   readonly operations: ClusterOperations;
+  /** Keeps what is in memory of the table as the table has it, and tells others of changes. */
+  readonly images: Pick<Images, 'open' | 'announce'>;
   /** Null in a cluster of one. */
   readonly membership: MembershipService | null;
   /** Where other brokers find this one, before anything is advertised; null in a cluster of one. */
@@ -120,6 +124,7 @@ export async function openClusterOfOne(options: OpenClusterOptions): Promise<Clu
     members,
     leaders,
     operations: new AloneOperations({ ...shown, signal: stopping.signal }),
+    images: { open: (_kind, image) => image.refreshAll(), announce: async () => {} },
     peers: NO_PEERS,
     registry: { handle: () => {} },
     membership: null,
@@ -174,10 +179,8 @@ export async function openSharedCluster(options: OpenClusterOptions & Sharing): 
       seats,
       members: membership,
       leaders: membership.leaders,
-      operations: new AloneOperations({
-        ...{ config, runtime, metadata, members: membership, leaders: membership.leaders, seats },
-        signal: new AbortController().signal,
-      }),
+      operations: new MembershipOperations({ config, runtime, metadata, membership, seats }),
+      images: membership.images,
       peers: pool,
       registry: pool,
       membership,

@@ -63,11 +63,14 @@ export async function registerBroker(options: RegisterOptions): Promise<BrokerIt
   );
 }
 
-/** Whether another process has the id is for it to say: an item outlives a crash. */
+/**
+ * Whether another process has the id is for it to say: an item outlives a crash. This process may listen at that address
+ * already, but has no epoch yet.
+ */
 async function refuseDuplicate(known: BrokerItem, probe: Probe): Promise<void> {
   if (known.state === 'stopped' || known.internal.port === 0) return;
   const found = await probe(known.internal);
-  if (found?.brokerId !== known.brokerId) return;
+  if (found?.brokerId !== known.brokerId || found.brokerEpoch < known.brokerEpoch) return;
   const { host, port } = known.internal;
   throw new StartupError(
     `broker id ${known.brokerId} is in use by ${host}:${port}, which runs since ${new Date(known.startedAt).toISOString()}: give this broker another --broker-id (MILLRACE_BROKER_ID), or stop that one`,
