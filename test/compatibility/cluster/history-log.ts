@@ -1,14 +1,19 @@
 /** A history while it is made: every event goes to a file, so that a failure can be looked into, and to the checker. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Checker, type Verdict } from './checker/checker.ts';
-import type { HistoryEvent } from './checker/history.ts';
+import type { HistoryEvent, SendEvent } from './checker/history.ts';
 
 const BUFFER_CHARACTERS = 64 * 1024;
 
 export class HistoryLog {
   /** Acknowledged sends so far. */
   acknowledged = 0;
+  /** From the beginning of a send to its acknowledgement at most, since it was last set to 0; and whose that was. */
+  slowest = { ms: 0, client: '' };
   readonly file: string;
+  readonly #names = new Map<number, string>();
+  /** When sends that are not acknowledged yet began, microseconds. */
+  readonly #open = new Map<number, number>();
   readonly #descriptor: number;
   readonly #checker = new Checker();
   #buffer = '';
@@ -21,9 +26,22 @@ export class HistoryLog {
   /** A line of a worker's output. */
   addLine(line: string): void {
     const event = JSON.parse(line) as HistoryEvent;
-    if (event.f === 'send' && event.type === 'ok') this.acknowledged += 1;
+    if (event.f === 'client') this.#names.set(event.client, event.name);
+    if (event.f === 'send') this.#time(event);
     this.#checker.add(event);
     this.#write(`${line}\n`);
+  }
+
+  #time({ type, value, at, client }: SendEvent): void {
+    if (type === 'invoke') {
+      this.#open.set(value, at);
+      return;
+    }
+    const ms = (at - this.#open.get(value)!) / 1_000;
+    this.#open.delete(value);
+    if (type !== 'ok') return;
+    this.acknowledged += 1;
+    if (ms > this.slowest.ms) this.slowest = { ms, client: this.#names.get(client) ?? `client ${client}` };
   }
 
   /** What was done to the cluster, for whoever reads the file. */

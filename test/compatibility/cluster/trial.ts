@@ -15,7 +15,9 @@ import { type Program, Workers, whyNot } from './workers.ts';
 export const TOPICS = { plain: 4, txn: 4, out: 2 } as const;
 export const JOURNALS = 4;
 
-const ROLES: Record<Program, readonly string[]> = {
+type Roles = Readonly<Record<Program, readonly string[]>>;
+
+const ROLES: Roles = {
   librdkafka: [
     'idempotent',
     'transactional',
@@ -39,11 +41,12 @@ export interface TrialOptions {
   readonly seed: number;
   readonly brokers: number;
   readonly pauseMs?: number;
-  readonly programs?: readonly Program[];
+  /** What clients there are: some of each unless given. */
+  readonly roles?: Partial<Roles>;
   readonly cluster?: Partial<ClusterOptions>;
   readonly say: (what: string) => void;
   /** What happens while the clients work. */
-  readonly meanwhile: (cluster: Cluster, say: (what: string) => void) => Promise<void>;
+  readonly meanwhile: (cluster: Cluster, say: (what: string) => void, history: HistoryLog) => Promise<void>;
 }
 
 export interface TrialResult {
@@ -77,12 +80,13 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
     const environment = { MILLRACE_JOURNALS: String(JOURNALS), ...options.cluster?.environment };
     cluster = await Cluster.start({ brokers: options.brokers, seed, network, ...options.cluster, environment });
     for (const [topic, partitions] of Object.entries(TOPICS)) await cluster.createTopic(topic, partitions);
-    const wanted = options.programs ?? (Object.keys(ROLES) as Program[]);
+    const roles: Partial<Roles> = options.roles ?? ROLES;
+    const wanted = Object.keys(roles) as Program[];
     const missing = wanted.flatMap((program) => whyNot(program) ?? []);
     const programs = wanted.filter((program) => whyNot(program) === null);
     const shared = { topics: TOPICS, seed, pauseMs };
-    for (const program of programs) workers.start(program, cluster.reachable, { roles: ROLES[program], ...shared });
-    await options.meanwhile(cluster, note);
+    for (const program of programs) workers.start(program, cluster.reachable, { roles: roles[program]!, ...shared });
+    await options.meanwhile(cluster, note, history);
     cluster.heal();
     await recovered(history, note);
     await workers.stop();
