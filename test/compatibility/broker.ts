@@ -73,6 +73,8 @@ export interface BrokerOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Put in front of the command, such as a shell that sets a limit. */
   readonly wrapper?: readonly string[];
+  /** A copy of the checkout to run from. */
+  readonly sources?: string;
 }
 
 const START_MS = 60_000;
@@ -120,14 +122,15 @@ export class Broker {
     const { flags, environment } = this.#stores;
     const command = [
       ...(this.#options.wrapper ?? []),
-      ...MILLRACE,
+      process.execPath,
+      join(this.#options.sources ?? ROOT, 'src', 'cli', 'main.ts'),
       'serve',
       ...flags,
       ...['--kafka', this.kafka, '--http', this.http],
       ...(this.#options.flags ?? []),
     ];
     const child = spawn(command[0]!, command.slice(1), {
-      cwd: ROOT,
+      cwd: this.#options.sources ?? ROOT,
       env: { ...process.env, MILLRACE_LOG_LEVEL: 'warn', ...environment, ...this.#options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -21,6 +21,8 @@ export interface Member {
 }
 
 export class ProxyLinks implements Links {
+  /** Told of everything that passes. */
+  observe: (from: string, to: string, chunk: Buffer) => void = () => {};
   readonly #members: ReadonlyMap<string, Member>;
   readonly #state = new Map<string, LinkState>();
   readonly #pipes = new Set<Pipe>();
@@ -97,6 +99,7 @@ export class ProxyLinks implements Links {
       else timer = setTimeout(() => pass(held!), now.delayMs + (held.length / now.bytesPerSecond) * 1_000);
     };
     source.on('data', (chunk: Buffer) => {
+      this.observe(from, to, chunk);
       source.pause();
       held = chunk;
       update();
