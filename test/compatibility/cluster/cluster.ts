@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { startDynoxide } from '../../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../../stand-ins/environment.ts';
 import { ProxyLinks } from '../../stand-ins/link-proxy.ts';
@@ -19,6 +20,8 @@ import type { Reachable } from './workers.ts';
 export const SECRET = 'what the brokers of the test cluster know';
 /** Of S3 and DynamoDB, as far as a client in the same region sees it. */
 export const USUAL_LATENCY = { s3: { median: 50, p99: 200 }, dynamodb: { median: 5, p99: 20 } } as const;
+
+const CREATE_ATTEMPTS_MAX = 25;
 
 export interface ClusterOptions {
   readonly brokers: number;
@@ -209,14 +212,23 @@ export class Cluster {
     for (const member of this.members) this.weather(member, {});
   }
 
+  /** Again while journals move. */
   async createTopic(name: string, partitions: number): Promise<void> {
     const [url] = this.reachable.urls;
-    const response = await fetch(`${url}/v1/topics`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name, partitions }),
-    });
-    if (response.status !== 201) throw new Error(`creating ${name}: ${response.status} ${await response.text()}`);
+    for (let attempts = 1; ; attempts++) {
+      const response = await fetch(`${url}/v1/topics`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name, partitions }),
+      });
+      // An attempt that failed late may have done it.
+      if (response.status === 201 || (response.status === 409 && attempts > 1)) return;
+      const answer = await response.text();
+      if (response.status !== 503 || attempts === CREATE_ATTEMPTS_MAX) {
+        throw new Error(`creating ${name}: ${response.status} ${answer}`);
+      }
+      await pause(200);
+    }
   }
 
   async close(): Promise<void> {

@@ -144,7 +144,7 @@ describe('three brokers', () => {
     const account = await Account.open(cluster!, 'of-all-times');
     for (const member of cluster!.running) await account.send(member, 200_000);
     const odd = await cluster!.add({
-      LD_PRELOAD: FAKE_TIME,
+      LD_PRELOAD: FAKE_TIME!,
       FAKETIME: offset,
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
       MILLRACE_RETENTION_INTERVAL_MS: '200',

@@ -4,6 +4,7 @@ export const KINDS = {
   unseen: 'acknowledged, and nobody saw it to the end',
   duplicate: 'one value at two offsets',
   'inconsistent-offsets': 'two values at one offset',
+  'leader-epochs': 'of one record two leader epochs were told, or an earlier one than of a record before it',
   'skipped-poll': 'a consumer was not given what lay between two records',
   'nonmonotonic-poll': 'a consumer was given an earlier offset again',
   'nonmonotonic-send': 'sends of one producer in another order than it sent them',

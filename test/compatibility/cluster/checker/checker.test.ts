@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { KINDS, type Kind } from './anomalies.ts';
 import { Checker, type Verdict } from './checker.ts';
-import { type HistoryEvent, type Outcome, VALUES_PER_CLIENT } from './history.ts';
+import { type HistoryEvent, type Outcome, type PolledRecord, VALUES_PER_CLIENT } from './history.ts';
 
 const P = 'orders/0';
 const Q = 'orders/1';
@@ -35,7 +35,7 @@ class Script {
     return this.invoke(value, partition, txn).end(value, 'ok', offset);
   }
 
-  poll(client: number, pairs: readonly (readonly [number, number])[], partition = P, txn?: number): this {
+  poll(client: number, pairs: readonly PolledRecord[], partition = P, txn?: number): this {
     const records = { [partition]: pairs };
     return this.#push({ at: ++this.#at, client, f: 'poll', records, ...(txn !== undefined && { txn }) });
   }
@@ -197,6 +197,31 @@ describe('records', () => {
       .poll(9, [[0, B0]])
       .check();
     expectOnly(polls, 'inconsistent-offsets');
+  });
+
+  test('a record has one leader epoch, and later ones none that is earlier', () => {
+    const two = () => script().send(A0, 0).send(A1, 1);
+    const first = (epoch: number) => [0, A0, epoch] as const;
+    expectOnly(
+      two()
+        .poll(9, [first(3), [1, A1, 4]])
+        .assign(9)
+        .poll(9, [first(3)])
+        .check(),
+    );
+    expectOnly(
+      two()
+        .poll(9, [first(3), [1, A1, 4]])
+        .poll(8, [first(4)])
+        .check(),
+      'leader-epochs',
+    );
+    expectOnly(
+      two()
+        .poll(9, [first(3), [1, A1, 2]])
+        .check(),
+      'leader-epochs',
+    );
   });
 
   test('a record that nobody sent is unknown', () => {

@@ -25,6 +25,7 @@ import { ACKNOWLEDGED, FAILED, PROCESSED, SEEN, SEEN_COMMITTED, SENT, Writes } f
 interface PartitionLog {
   readonly name: PartitionName;
   readonly valueAt: Column;
+  readonly epochAt: Column;
   /** The highest that was polled; -1 at first. */
   polled: number;
 }
@@ -83,7 +84,10 @@ export class Checker {
       if (this.#writes.clients.get(client)!.ordered) this.#checkOrder(client);
     }
     for (const gap of this.#positions.gaps) this.#checkGap(gap);
-    for (const log of this.#logs) this.#checkRealtime(log);
+    for (const log of this.#logs) {
+      this.#checkRealtime(log);
+      this.#checkEpochs(log);
+    }
     this.#transactions.check(this.#anomalies);
     this.#groups.check(this.#anomalies, (client) => this.#nameOf(client));
     const { all } = this.#transactions;
@@ -119,8 +123,9 @@ export class Checker {
     for (const [name, pairs] of Object.entries(records)) {
       const partition = this.#number(name);
       const log = this.#logs[partition]!;
-      for (const [index, [offset, value]] of pairs.entries()) {
+      for (const [index, [offset, value, epoch]] of pairs.entries()) {
         this.#polled += 1;
+        if (epoch !== undefined) this.#observeEpoch(log, offset, epoch, client);
         log.polled = Math.max(log.polled, offset);
         const before = this.#positions.advance(client, partition, offset, index > 0, committedOnly);
         if (before !== null) {
@@ -158,6 +163,27 @@ export class Checker {
         'duplicate',
         `${this.#writes.name(value)} is at ${known} and, for ${this.#nameOf(client)}, at ${offset} of ${name}`,
       );
+    }
+  }
+
+  #observeEpoch({ name, epochAt }: PartitionLog, offset: number, epoch: number, client: number): void {
+    const known = epochAt.get(offset);
+    if (Number.isNaN(known)) epochAt.set(offset, epoch);
+    else if (known !== epoch) {
+      const told = `${this.#nameOf(client)} was told epoch ${epoch}`;
+      this.#anomalies.add('leader-epochs', `${name} at ${offset} was appended in epoch ${known}, and ${told}`);
+    }
+  }
+
+  #checkEpochs({ name, epochAt }: PartitionLog): void {
+    let before = -1;
+    for (let offset = 0; offset < epochAt.length; offset++) {
+      const epoch = epochAt.get(offset);
+      if (epoch < before) {
+        const told = `${name} at ${offset} was appended in epoch ${epoch}`;
+        this.#anomalies.add('leader-epochs', `${told}, and something before it in ${before}`);
+      }
+      if (epoch > before) before = epoch;
     }
   }
 
@@ -263,7 +289,7 @@ export class Checker {
     if (number === undefined) {
       number = this.#logs.length;
       this.#numbers.set(name, number);
-      this.#logs.push({ name, valueAt: new Column(), polled: -1 });
+      this.#logs.push({ name, valueAt: new Column(), epochAt: new Column(), polled: -1 });
     }
     return number;
   }

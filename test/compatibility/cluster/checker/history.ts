@@ -48,10 +48,13 @@ export interface SendEvent extends Stamped {
   readonly offset?: number;
 }
 
+/** What a consumer was given: the epoch is that of the leader who appended it, where the client tells. */
+export type PolledRecord = readonly [offset: number, value: number, leaderEpoch?: number];
+
 /** What one poll returned, in its order. */
 export interface PollEvent extends Stamped {
   readonly f: 'poll';
-  readonly records: Readonly<Record<PartitionName, readonly (readonly [offset: number, value: number])[]>>;
+  readonly records: Readonly<Record<PartitionName, readonly PolledRecord[]>>;
   /** The transaction that it was part of. */
   readonly txn?: number;
 }

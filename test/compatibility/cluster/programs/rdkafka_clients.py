@@ -85,6 +85,8 @@ class Client:
             if error is None:
                 good.append(message)
                 pair = [message.offset(), int(message.value().split(b" ", 1)[0])]
+                if message.leader_epoch() is not None:
+                    pair.append(message.leader_epoch())
                 records.setdefault(f"{message.topic()}/{message.partition()}", []).append(pair)
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 trouble(self.number, f"{message.topic()}/{message.partition()}: {error.str()}")
