@@ -1,7 +1,7 @@
 /**
  * One life of a broker: `openCore` behind a gate, on the shared stores and the network. It can be killed or frozen between
- * any two events, also while it starts or stops. A broker alone stops when another process took over, as the real
- * composition root does.
+ * any two events, also while it starts or stops. As the real composition root does, it stops when another process took its
+ * place.
  */
 
 import type { Config } from '../../src/config.ts';
@@ -20,8 +20,9 @@ import { describeError, simulatedRuntime } from './simulated-runtime.ts';
 import type { SimulatedTime } from './simulated-time.ts';
 import type { Trace } from './trace.ts';
 
-/** How often a broker looks whether it still leads, as in `server.ts`. */
-const LEADERSHIP_CHECK_MS = 1_000;
+const DRAIN_MS_MAX = 200;
+/** Of a broker that has no network. */
+const NOWHERE = { host: '127.0.0.1', port: 0 };
 
 export interface ProcessOptions {
   readonly name: string;
@@ -140,10 +141,15 @@ export class BrokerProcess {
       metadata: processMetadataStore(metadata, this.gate, this.stores, random.fork('metadata')),
       objects: processObjectStore(objects, this.gate, this.stores, random.fork('objects')),
     };
+    let core: Core;
     try {
       const opened = await openGivenStores(given, config.cluster, runtime);
-      const core = { config, runtime, stores: opened, journalLimits, poison: true };
-      this.#core = await openCore({ ...core, ...(transport && { transport }) });
+      const { incarnation } = opened;
+      const sharing = transport && { sharing: { transport, incarnation, host: this.name } };
+      core = await openCore({ config, runtime, stores: opened, journalLimits, poison: true, ...sharing });
+      this.#core = core;
+      const { cluster } = core;
+      await cluster.announce({ ...cluster.members.self, internal: cluster.internal ?? NOWHERE });
     } catch (cause) {
       this.#why = `could not start: ${describeError(cause)}`;
       if (!(cause instanceof StartupError) && !(cause instanceof StorageUnavailableError)) this.#complain(this.#why);
@@ -153,21 +159,11 @@ export class BrokerProcess {
     if (this.#phase !== 'starting') return;
     this.#phase = 'serving';
     this.#runningSince = time.monotonic();
-    const { brokerId, brokerEpoch, lifecycle } = this.#core;
+    const { brokerId, brokerEpoch, lifecycle, cluster } = core;
     trace.add(this.name, `serves, broker epoch ${brokerEpoch}`);
     this.#options.history().add({ type: 'processServes', process: this.name, brokerId, brokerEpoch });
     lifecycle.start();
-    if (!transport) this.#watchLeadership(this.#core);
-  }
-
-  #watchLeadership(core: Core): void {
-    const look = () => {
-      if (this.#phase !== 'serving') return;
-      const lost = [...core.journals].find(({ role }) => role !== 'leading');
-      if (lost) void this.#stop(`journal ${lost.id} is ${lost.role}: ${lost.deposedBecause}`);
-      else this.#options.time.after(LEADERSHIP_CHECK_MS, () => this.gate.enter(look));
-    };
-    this.#options.time.after(LEADERSHIP_CHECK_MS, () => this.gate.enter(look));
+    void cluster.failed.then((why) => this.#stop(why.message));
   }
 
   async #stop(why: string): Promise<void> {
@@ -176,11 +172,19 @@ export class BrokerProcess {
     this.#why = why;
     this.#options.trace.add(this.name, `stops: ${why}`);
     try {
+      await this.#core.cluster.leave(() => this.#drained());
       await this.#core.close();
     } catch (cause) {
       this.#complain(`close failed: ${describeError(cause)}`);
     }
     this.gate.kill();
+  }
+
+  /** Its clients are told to go, and take a moment. */
+  #drained(): Promise<void> {
+    const { time, random } = this.#options;
+    const ms = random.fork('drain').between(0, DRAIN_MS_MAX);
+    return new Promise((resolve) => time.after(ms, () => this.gate.enter(resolve)));
   }
 
   #complain(what: string): void {

@@ -1,4 +1,5 @@
 /** Which broker a client is told to ask, as FindCoordinator does. */
+import { groupOwner, transactionOwner } from '../../src/coordinator/owner.ts';
 import type { Core } from '../../src/server.ts';
 
 export interface CoordinatorKey {
@@ -8,6 +9,5 @@ export interface CoordinatorKey {
 }
 
 /** Null when nobody leads its journal just now. */
-export function findCoordinator(core: Core, _of: CoordinatorKey): Promise<number | null> {
-  return Promise.resolve(core.brokerId);
-}
+export const findCoordinator = ({ coordinators }: Core, { kind, key }: CoordinatorKey): Promise<number | null> =>
+  coordinators.whoCoordinates(kind === 'group' ? groupOwner(key) : transactionOwner(key));

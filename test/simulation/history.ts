@@ -2,6 +2,7 @@
  * What happened in a run, as checkers see it: effects on the stores at the moment they happen, what the journals' entries
  * mean, and what clients asked and were told. Checkers never look into the broker.
  */
+import type { ControllerItem } from '../../src/cluster/cluster-items.ts';
 import type { ErrorName } from '../../src/errors.ts';
 import type { Command, Entry } from '../../src/journal/entry.ts';
 import type { RecordChange } from '../../src/journal/journal.ts';
@@ -157,6 +158,19 @@ export interface KnownTopic {
   readonly retentionMs: number;
 }
 
+export interface LeadershipSeen {
+  /** By journal: whom the controller assigned it to; -1: nobody. */
+  readonly assigned: readonly number[];
+  /** Journals that an administrator moved. */
+  readonly pinned: readonly number[];
+  /** Brokers that run, with the journals that each says to lead. */
+  readonly brokers: readonly {
+    readonly process: string;
+    readonly brokerId: number;
+    readonly leads: readonly number[];
+  }[];
+}
+
 export type HistoryEvent =
   // Effects on the stores, each with the process that asked for it. Nobody may have been told of them yet.
   | { readonly type: 'entryPut'; readonly journal: number; readonly entry: Entry; readonly process: string }
@@ -175,6 +189,8 @@ export type HistoryEvent =
       readonly snapshotKey: string;
       readonly process: string;
     }
+  /** Who is the controller, and what it decided. */
+  | { readonly type: 'controllerPut'; readonly item: ControllerItem; readonly process: string }
   | { readonly type: 'objectCreated'; readonly key: string; readonly body: Buffer; readonly process: string }
   | { readonly type: 'objectDeleted'; readonly key: string; readonly process: string }
   // What the entries mean, in their order.
@@ -289,6 +305,8 @@ export type HistoryEvent =
   | ({ readonly type: 'unreadable'; readonly offset: number; readonly what: string } & PartitionName)
   /** A request got no answer although all was well for that long. */
   | { readonly type: 'stuck'; readonly what: string; readonly waitedMs: number }
+  /** Who leads what a while after all went well. */
+  | ({ readonly type: 'leadershipAtRest'; readonly waitedMs: number } & LeadershipSeen)
   /** What the store and a broker that just started say of topics when all is quiet. */
   | { readonly type: 'topicsAtRest'; readonly stored: readonly StoredTopic[]; readonly known: readonly KnownTopic[] }
   /** Faults ended, the workload ended, all background work had its time. */

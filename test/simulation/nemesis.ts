@@ -13,8 +13,6 @@ const OUTAGE_CHANCE = 0.15;
 const OUTAGE_MS_MAX = 8_000;
 const FREEZE_MS = [20, 15_000] as const;
 const SUCCESSOR_CHANCE = 0.7;
-/** Processes that freeze, or die, while they take over. */
-const TROUBLED_START_CHANCE = 0.15;
 const START_MS_MAX = 400;
 /** More than this of one broker at once would only be slow. */
 const PROCESSES_MAX = 4;
@@ -25,6 +23,7 @@ export type Every = (name: string, meanMs: number | null, strike: (random: Seede
 
 export class Nemesis {
   readonly #world: World;
+  readonly #strikes = new Map<string, number>();
   #over = false;
 
   constructor(world: World) {
@@ -42,6 +41,11 @@ export class Nemesis {
     this.#every('clock', nemesis.clockJumpEveryMs, (random) => this.#jump(random));
     this.#every('stores cut', nemesis.storesCutEveryMs, (random) => this.#cutStores(random));
     if (!isAlone) strikeClusters(this.#world, this.#every, () => this.#over);
+  }
+
+  /** How often each kind of misfortune came. */
+  get strikes(): Record<string, number> {
+    return Object.fromEntries(this.#strikes);
   }
 
   /** Nothing goes wrong from now on; what is frozen thaws, clocks are right, the network is whole. */
@@ -64,6 +68,7 @@ export class Nemesis {
     const again = () => {
       this.#world.time.after(random.exponential(meanMs), () => {
         if (this.#over) return;
+        this.#strikes.set(name, (this.#strikes.get(name) ?? 0) + 1);
         strike(random);
         again();
       });
@@ -101,7 +106,7 @@ export class Nemesis {
 
   #troubleStart(process: BrokerProcess): void {
     const random = this.#world.random.fork(`start of ${process.name}`);
-    if (this.#over || !random.chance(TROUBLED_START_CHANCE)) return;
+    if (this.#over || !random.chance(this.#world.scenario.nemesis.troubledStartChance)) return;
     this.#world.time.after(random.between(0, START_MS_MAX), () => {
       if (this.#over || process.phase !== 'starting') return;
       if (random.chance(0.3)) process.kill();

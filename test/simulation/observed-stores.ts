@@ -4,10 +4,18 @@
  */
 
 import { crc32 } from 'node:zlib';
+import { type ControllerItem, decodeController } from '../../src/cluster/cluster-items.ts';
 import { decodeTopic, type TopicItem } from '../../src/cluster/topic-item.ts';
 import { decodeEntry } from '../../src/journal/entry-codec.ts';
 import { segmentIdOfKey } from '../../src/segment/segment-id.ts';
-import { journalPartitionKey, pointerKey, seqOfEntry, TOPICS, topicsPartitionKey } from '../../src/storage/keys.ts';
+import {
+  controllerKey,
+  journalPartitionKey,
+  pointerKey,
+  seqOfEntry,
+  TOPICS,
+  topicsPartitionKey,
+} from '../../src/storage/keys.ts';
 import { MemoryMetadataStore } from '../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../src/storage/memory/object-store.ts';
 import type { Item, ItemKey, MetadataPricing, MetadataStore, Write } from '../../src/storage/metadata-store.ts';
@@ -60,6 +68,13 @@ export class SharedStores {
       items.push(decodeTopic(item));
     }
     return items;
+  }
+
+  /** What the controller decided last, by the true store; null before there is one. */
+  controllerItem(): ControllerItem | null {
+    const key = controllerKey(this.#options.clusterId);
+    const item = this.metadata.items().find((each) => isSameKey(each, key));
+    return item ? decodeController(item) : null;
   }
 
   /** The metadata store as `process` reaches it once its requests arrive. */
@@ -119,9 +134,12 @@ export class SharedStores {
   }
 
   #onPut(item: Item, process: string): void {
+    const { clusterId, ledger, history } = this.#options;
+    if (isSameKey(item, controllerKey(clusterId))) {
+      this.#guarded(() => history().add({ type: 'controllerPut', item: decodeController(item), process }));
+    }
     const journal = this.#journalOf.get(item.partitionKey);
     if (journal === undefined) return;
-    const { clusterId, ledger, history } = this.#options;
     this.#guarded(() => {
       if (item.sortKey === pointerKey(clusterId, journal).sortKey) {
         const { attributes } = item;
@@ -191,3 +209,5 @@ export class SharedStores {
     this.#options.trace.add(process, `${what} ${key.partitionKey}/${key.sortKey}${bytes} ${ok ? 'ok' : 'condition'}`);
   }
 }
+
+const isSameKey = (a: ItemKey, b: ItemKey): boolean => a.partitionKey === b.partitionKey && a.sortKey === b.sortKey;

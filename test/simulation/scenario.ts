@@ -46,6 +46,8 @@ export interface NemesisRates {
   readonly clockJumpEveryMs: number | null;
   /** Farthest that a wall clock gets from the true one. */
   readonly clockSkewMsMax: number;
+  /** Processes that freeze, or die, while they take over. */
+  readonly troubledStartChance: number;
   /** Longer than anything is kept that nobody refers to. */
   readonly longFreezeMs: number;
   readonly longFreezeChance: number;
@@ -93,6 +95,15 @@ export interface ScenarioOptions {
   readonly journals?: number;
   /** 1: a broker alone. By chance when absent. */
   readonly brokers?: number;
+  /** Replaces what the seed decides. */
+  readonly more?: ScenarioChanges;
+}
+
+export interface ScenarioChanges {
+  readonly nemesis?: Partial<NemesisRates>;
+  readonly load?: Partial<Load>;
+  readonly journalLimits?: Partial<MaintenanceLimits>;
+  readonly config?: Partial<Config>;
 }
 
 export const BROKERS_MAX = 7;
@@ -108,7 +119,19 @@ const PAID_METADATA: MetadataPricing = { writeUnit: 0.625, readUnit: 0.125 };
 
 const GROUP_SIZE_MAX = 4;
 
-export function drawScenario({ seed, minutes, journals, brokers }: ScenarioOptions): Scenario {
+export function drawScenario(options: ScenarioOptions): Scenario {
+  const drawn = draw(options);
+  const { nemesis, load, journalLimits, config } = options.more ?? {};
+  return {
+    ...drawn,
+    nemesis: { ...drawn.nemesis, ...nemesis },
+    load: { ...drawn.load, ...load },
+    journalLimits: { ...drawn.journalLimits, ...journalLimits },
+    config: { ...drawn.config, ...config },
+  };
+}
+
+function draw({ seed, minutes, journals, brokers }: ScenarioOptions): Scenario {
   const random = new SeededRandom(seed, '/scenario');
   const drawnJournals = random.pick([1, 1, 4, 2]);
   const pricing = random.pick(['free', 'paid'] as const);
@@ -228,6 +251,7 @@ function drawNemesis(random: SeededRandom, config: Config, brokers: number): Nem
     freezeEveryMs: sometimes(15_000),
     clockJumpEveryMs: sometimes(10_000),
     clockSkewMsMax: random.pick([0, 2_000, 60_000, 250_000, 900_000]),
+    troubledStartChance: 0.15,
     longFreezeMs: keptMs + random.between(2_000, 20_000),
     longFreezeChance: random.pick([0, 0.2]),
     vanishChance: alone ? 0 : random.pick([0, 0.2]),

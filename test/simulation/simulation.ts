@@ -5,12 +5,14 @@
  */
 import { Acknowledgements } from './acknowledgements.ts';
 import { acknowledgedRecords } from './checkers/acknowledged-records.ts';
+import { assignments } from './checkers/assignments.ts';
 import { ClassicGenerations } from './checkers/classic-generations.ts';
 import { CommittedOffsets } from './checkers/committed-offsets.ts';
 import { ConsumerEpochs } from './checkers/consumer-epochs.ts';
 import { FencedCommits } from './checkers/fenced-commits.ts';
 import { idempotence } from './checkers/idempotence.ts';
 import { journalEpochs } from './checkers/journal-epochs.ts';
+import { findDisorder, leadership } from './checkers/leadership.ts';
 import { liveness } from './checkers/liveness.ts';
 import { offsets } from './checkers/offsets.ts';
 import { Segments } from './checkers/segments.ts';
@@ -18,7 +20,7 @@ import { ShareDeliveries } from './checkers/share-deliveries.ts';
 import { topicsAtRest } from './checkers/topics-at-rest.ts';
 import { transactions } from './checkers/transactions.ts';
 import { Client } from './connection.ts';
-import { type Checker, History, nameOf, Violation } from './history.ts';
+import { type Checker, History, type LeadershipSeen, nameOf, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { Nemesis } from './nemesis.ts';
 import { SimulatedNetwork } from './network.ts';
@@ -61,6 +63,8 @@ export interface SimulationReport {
   readonly scenario: Scenario;
   readonly trace: TraceSummary;
   readonly events: number;
+  /** Simulated. */
+  readonly elapsedMs: number;
   readonly processes: number;
   readonly batchesAppended: number;
   readonly acknowledged: number;
@@ -72,6 +76,10 @@ export interface SimulationReport {
   /** Runs of records that members of share groups were given. */
   readonly deliveries: number;
   readonly faults: number;
+  /** What else went wrong, by kind. */
+  readonly strikes: Readonly<Record<string, number>>;
+  /** Between brokers. */
+  readonly frames: number;
 }
 
 /** A violation, with what it takes to see it again. */
@@ -80,11 +88,19 @@ export class SimulationFailure extends Error {
 
   /** Who found it; empty when the simulator itself fails. */
   readonly checker: string;
+  /** Simulated. */
+  readonly elapsedMs: number;
 
-  constructor(cause: unknown, { seed, minutes, journals, brokers }: Scenario, tail: readonly string[]) {
+  constructor(
+    cause: unknown,
+    { seed, minutes, journals, brokers }: Scenario,
+    tail: readonly string[],
+    elapsedMs: number,
+  ) {
     const shape = `--journals ${journals} --brokers ${brokers}`;
     const replay = `npm run simulate -- --seed ${seed} --minutes ${minutes} ${shape}`;
     super(`${describeError(cause)}\nreplay: ${replay}\nlast events:\n  ${tail.join('\n  ')}`, { cause });
+    this.elapsedMs = elapsedMs;
     this.checker = cause instanceof Violation ? cause.checker : '';
   }
 }
@@ -95,6 +111,9 @@ const DRAIN_MS_MAX = 180_000;
 /** How long merging, trimming and reclaim may take once nothing is asked of the broker any more. */
 const REST_MS_MAX = 600_000;
 const MARGIN_MS = 5_000;
+/** How long it may take until every journal is led where it should be. */
+const LEADERSHIP_MS_MAX = 60_000;
+const LOOK_MS = 250;
 const RESTART_MS_MAX = 60_000;
 const PROGRESS_EVERY_EVENTS = 20_000;
 
@@ -168,7 +187,7 @@ class Simulation {
       network,
       weather,
     });
-    this.#segments = new Segments({ clusterId });
+    this.#segments = new Segments({ clusterId, now: () => time.now(), delayMs: config['reclaim.delay.ms'] });
     const acknowledgements = new Acknowledgements(ledger);
     const committedOffsets = new CommittedOffsets();
     const consumerEpochs = new ConsumerEpochs();
@@ -194,6 +213,8 @@ class Simulation {
         new FencedCommits(),
         this.#segments,
         topicsAtRest({ ledger, now: () => time.now(), clockSkewMsMax }),
+        assignments(),
+        leadership(),
         liveness(),
       ],
       onViolation,
@@ -220,7 +241,7 @@ class Simulation {
   }
 
   async run(): Promise<SimulationReport> {
-    const { supervisor, weather } = this.#world;
+    const { supervisor, weather, network } = this.#world;
     const nemesis = new Nemesis(this.#world);
     supervisor.start();
     this.#startWorkload();
@@ -233,14 +254,22 @@ class Simulation {
     }
     if (this.#phase !== 'over') this.#violation ??= new Violation('liveness', `all came to rest while ${this.#phase}`);
     if (this.#violation !== null) {
-      throw new SimulationFailure(this.#violation, this.#scenario, this.#trace.tail(TAIL_LINES));
+      throw new SimulationFailure(
+        this.#violation,
+        this.#scenario,
+        this.#trace.tail(TAIL_LINES),
+        this.#time.monotonic(),
+      );
     }
     return {
       scenario: this.#scenario,
       trace: this.#trace.summary(),
       events: this.#time.eventCount,
+      elapsedMs: this.#time.monotonic(),
       processes: supervisor.count,
       faults: weather.metadata.count + weather.objects.count,
+      strikes: nemesis.strikes,
+      frames: network.frames,
       ...this.#counts,
     };
   }
@@ -261,6 +290,7 @@ class Simulation {
     const late = this.#time.after(DRAIN_MS_MAX, () => {
       this.#violation ??= new Violation('liveness', `${this.#phase} takes longer than ${DRAIN_MS_MAX} ms`);
     });
+    await this.#settleLeadership();
     await Promise.all(this.#workload);
     this.#enter('every record is read');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
@@ -272,6 +302,7 @@ class Simulation {
     this.#enter('a new life reads every record again');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
     await this.#settleDown();
+    await this.#settleLeadership();
     this.#lookAtTopics();
     this.#lookAtLeases();
     world.history.add({ type: 'quiet' });
@@ -288,6 +319,30 @@ class Simulation {
       if (!stores && !transactions) return;
       await this.#time.sleep(MARGIN_MS);
     }
+  }
+
+  /** Journals find their leaders once nothing goes wrong. */
+  async #settleLeadership(): Promise<void> {
+    if (this.#scenario.isAlone) return;
+    for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
+      const seen = this.#leadershipSeen();
+      if (waitedMs < LEADERSHIP_MS_MAX && findDisorder(seen) !== null) await this.#time.sleep(LOOK_MS);
+      else {
+        this.#history.add({ type: 'leadershipAtRest', waitedMs, ...seen });
+        return;
+      }
+    }
+  }
+
+  #leadershipSeen(): LeadershipSeen {
+    const { supervisor } = this.#world;
+    const item = this.#stores.controllerItem();
+    const brokers = supervisor.alive.map(({ name, brokerId, core }) => {
+      const leads = [...(core?.cluster.seats ?? [])].filter(({ role }) => role === 'leading').map(({ id }) => id);
+      return { process: name, brokerId, leads };
+    });
+    const pinned = Object.keys(item?.pinned ?? {}).map(Number);
+    return { assigned: item?.assigned ?? [], pinned, brokers };
   }
 
   /** All clients released what they were answered. */

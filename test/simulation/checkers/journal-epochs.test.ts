@@ -55,6 +55,14 @@ describe('an entry', () => {
   });
 });
 
+test('a fence in a trimmed slot is allowed, leading by it is a violation', () => {
+  const late = (put: Entry): HistoryEvent => ({ type: 'strayEntryPut', journal: 0, entry: put, process: 'p9' });
+  const moved = [...led, snapshot, pointer({ snapshotSeq: 4, floor: 4 })];
+  const other = late(entry(3, [], { epoch: 1 }));
+  expect(see(checker(), ...moved, late(fence(2 + 0, 1)), other)).toMatch(/which began in a trimmed slot/);
+  expect(see(checker(), ...moved, other)).toBeNull();
+});
+
 describe('the pointer', () => {
   test('moves forward only, to a snapshot that exists', () => {
     expect(see(checker(), ...led, snapshot, pointer())).toBeNull();

@@ -17,6 +17,8 @@ interface JournalSeen {
   readonly fences: Set<number>;
   /** Trimmed slots that late requests wrote again. */
   readonly strays: Set<number>;
+  /** Process and epoch of fences that were put into such slots: nobody may lead by them. */
+  readonly strayFences: Set<string>;
   version: number;
   snapshotSeq: number;
   floor: number;
@@ -55,7 +57,7 @@ class JournalEpochs implements Checker {
         this.#entryPut(this.#journal(event.journal), event.journal, event.entry, event.process);
         return;
       case 'strayEntryPut':
-        this.#strayEntryPut(this.#journal(event.journal), event.journal, event.entry.seq, event.process);
+        this.#strayEntryPut(this.#journal(event.journal), event.journal, event.entry, event.process);
         return;
       case 'entryDeleted':
         this.#entryDeleted(this.#journal(event.journal), event.journal, event.seq);
@@ -106,7 +108,13 @@ class JournalEpochs implements Checker {
     }
   }
 
-  #strayEntryPut({ floor, fences, strays }: JournalSeen, id: number, seq: number, process: string): void {
+  #strayEntryPut(journal: JournalSeen, id: number, { seq, epoch, commands }: Entry, process: string): void {
+    const { floor, fences, strays, strayFences } = journal;
+    const fence = `${process} ${epoch}`;
+    if (commands.some(({ type }) => type === 'epochStarted')) strayFences.add(fence);
+    else if (strayFences.has(fence)) {
+      this.#fail(`${process} writes slot ${seq} of journal ${id} in epoch ${epoch}, which began in a trimmed slot`);
+    }
     if (seq >= floor) this.#fail(`${process} wrote slot ${seq} of journal ${id} again, the floor is ${floor}`);
     if (fences.has(seq) || fences.has(seq + 1)) {
       this.#fail(`${process} wrote slot ${seq} of journal ${id} again, which a deposed leader must find taken`);
@@ -168,6 +176,7 @@ class JournalEpochs implements Checker {
         leader: '',
         fences: new Set(),
         strays: new Set(),
+        strayFences: new Set(),
         version: 0,
         snapshotSeq: 0,
         floor: 0,

@@ -43,8 +43,10 @@ const dropped = put(entry(4, [{ type: 'logStartAdvanced', ...NAME, logStartOffse
 const condemned = put(entry(5, [{ type: 'condemned', segmentIds: [ID] }]));
 const forgotten = put(entry(6, [{ type: 'forgotten', segmentIds: [ID] }]));
 
-const open = () => {
-  const checker = new Segments({ clusterId: 'sim' });
+let now = 0;
+
+const open = (delayMs = 0) => {
+  const checker = new Segments({ clusterId: 'sim', now: () => now, delayMs });
   see(checker, put(fence(1, 1)), put(created(2)));
   return checker;
 };
@@ -64,6 +66,18 @@ describe('a segment', () => {
 
   test('that is deleted before its journal condemned it is a violation', () => {
     expect(see(open(), uploaded, described, dropped, deleted)).toMatch(/did not condemn it/);
+  });
+
+  test('that is deleted before its delay is over is a violation', () => {
+    const deleteAfter = (waitedMs: number) => {
+      now = 100;
+      const checker = open(1_000);
+      see(checker, uploaded, described, dropped, condemned);
+      now += waitedMs;
+      return see(checker, deleted);
+    };
+    expect(deleteAfter(999)).toMatch(/deleted 999 ms after it was condemned, 1000 are asked for/);
+    expect(deleteAfter(1_000)).toBeNull();
   });
 
   test('that is deleted while a recovery needs its footer is a violation', () => {

@@ -17,6 +17,10 @@ import { Violation } from '../history.ts';
 
 export interface SegmentsOptions {
   readonly clusterId: string;
+  /** Of the stores. */
+  readonly now: () => number;
+  /** How long a condemned segment stays at least. */
+  readonly delayMs: number;
 }
 
 interface Followed {
@@ -34,12 +38,18 @@ interface Followed {
 export class Segments implements Checker {
   readonly name = 'segments';
   readonly #clusterId: string;
+  readonly #now: () => number;
+  readonly #delayMs: number;
+  /** When a journal condemned a segment last. */
+  readonly #condemnedAt = new Map<string, number>();
   readonly #journals = new Map<number, Followed>();
   /** Footers of the segments that exist. */
   readonly #existing = new Map<string, readonly PartitionBatches[]>();
 
-  constructor({ clusterId }: SegmentsOptions) {
+  constructor({ clusterId, now, delayMs }: SegmentsOptions) {
     this.#clusterId = clusterId;
+    this.#now = now;
+    this.#delayMs = delayMs;
   }
 
   observe(event: HistoryEvent): void {
@@ -89,6 +99,9 @@ export class Segments implements Checker {
     const footers = new Map<string, readonly PartitionBatches[]>();
     const needed: string[] = [];
     for (const command of entry.commands) {
+      if (command.type === 'condemned') {
+        for (const segmentId of command.segmentIds) this.#condemnedAt.set(segmentId, this.#now());
+      }
       for (const segmentId of segmentsNamedBy(command)) {
         const footer = this.#existing.get(segmentId);
         if (!footer)
@@ -114,8 +127,11 @@ export class Segments implements Checker {
   }
 
   #deleted(segmentId: string): void {
-    const named = new Set(this.#existing.get(segmentId)?.map(({ journal }) => journal));
+    const footer = this.#existing.get(segmentId);
+    const named = new Set(footer?.map(({ journal }) => journal));
     this.#existing.delete(segmentId);
+    const waitedMs = this.#now() - (this.#condemnedAt.get(segmentId) ?? Number.NEGATIVE_INFINITY);
+    this.#condemnedAt.delete(segmentId);
     for (const [journal, { state, footersNeeded }] of this.#journals) {
       if (state.segment(segmentId)) this.#fail(`segment ${segmentId} was deleted, journal ${journal} refers to it`);
       for (const [seq, needed] of footersNeeded) {
@@ -127,6 +143,11 @@ export class Segments implements Checker {
         this.#fail(`segment ${segmentId} was deleted, journal ${journal} did not condemn it`);
       }
     }
+    // A delete may be repeated.
+    if (footer === undefined || waitedMs >= this.#delayMs) return;
+    this.#fail(
+      `segment ${segmentId} was deleted ${waitedMs} ms after it was condemned, ${this.#delayMs} are asked for`,
+    );
   }
 
   /** What background work has not done yet; null when all is as it should be at rest. */

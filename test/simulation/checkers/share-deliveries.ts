@@ -221,10 +221,11 @@ export class ShareDeliveries implements Checker {
     const asks = (this.#asking.get(askingKey(process, groupId, memberId)) ?? 0) > 0;
     const from = this.#startInMemory(groupId, place, first);
     let unlawful: number | null = null;
-    for (let offset = from; offset <= last; offset++) {
+    for (let offset = first; offset <= last; offset++) {
       const holding = holdings.get(offset);
+      // Also of what was deleted since: it may be given out once more by who does not know yet.
       if (holding?.memberId === memberId) holding.over = true;
-      else if (!asks) unlawful ??= offset;
+      else if (!asks && offset >= from) unlawful ??= offset;
     }
     this.#acknowledgements.set(id, { from, unlawful });
   }

@@ -16,6 +16,8 @@ const BATCHES_MAX = 3;
 const TIMEOUT_MS = [1_000, 8_000] as const;
 const LEFT_OPEN_CHANCE = 0.05;
 const COMMIT_CHANCE = 0.7;
+/** Writes to a partition that is not part of the transaction. */
+const CARELESS_CHANCE = 0.05;
 /** Ends without having heard of the last batches. */
 const HASTY_CHANCE = 0.15;
 const OFFSETS_CHANCE = 0.25;
@@ -99,15 +101,18 @@ class Writer {
       const target = this.#world.topics.pickPartition(this.#random);
       if (target === null) continue;
       const { topicId, partition } = target;
-      const added = await this.#repeat<true>({
-        to: transactionCoordinatorOf(this.#transactionalId),
-        what: `addPartitions of ${this.#transactionalId}`,
-        at: async (core) => {
-          const { transactions } = core.coordinators;
-          await transactions.addPartitions(this.#transactionalId, producer, { [topicId]: [partition] });
-          return true;
-        },
-      });
+      const careless = this.#random.chance(CARELESS_CHANCE);
+      const added =
+        careless ||
+        (await this.#repeat<true>({
+          to: transactionCoordinatorOf(this.#transactionalId),
+          what: `addPartitions of ${this.#transactionalId}`,
+          at: async (core) => {
+            const { transactions } = core.coordinators;
+            await transactions.addPartitions(this.#transactionalId, producer, { [topicId]: [partition] });
+            return true;
+          },
+        }));
       if (added === null) return false;
       for (let batches = this.#random.integer(1, BATCHES_MAX + 1); batches > 0; batches--) {
         const outgoing = this.#build(target, producer, transaction);
