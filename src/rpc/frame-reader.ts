@@ -1,6 +1,6 @@
 /**
- * Cuts the bytes of a channel into frames: a 4-byte length, then as many bytes. Small frames are views of the chunk in
- * which they came; one that spans chunks gets memory of its own, which is filled in place.
+ * Cuts the bytes of a channel into frames: a 4-byte length, then as many bytes. One that spans chunks gets memory of its
+ * own, which is filled in place: by the socket itself where that takes a buffer (`target`).
  */
 import { FRAME_SIZE_BYTES } from './transport.ts';
 
@@ -28,8 +28,23 @@ export class FrameReader {
     this.#deliver = deliver;
   }
 
-  /** The chunk belongs to the frames from now on. Throws FrameError for a length that cannot be. */
-  feed(chunk: Buffer): void {
+  /** Where the next bytes should be read to: what a frame that has begun lacks, or null when anywhere will do. */
+  get target(): Buffer | null {
+    const partial = this.#partial;
+    return partial === null || this.#filled === partial.length ? null : partial.subarray(this.#filled);
+  }
+
+  /** So many bytes were read into `target`. */
+  filled(bytes: number): void {
+    this.#filled += bytes;
+    if (this.#filled === this.#size) this.#finish();
+  }
+
+  /**
+   * Takes what was read elsewhere. The chunk belongs to the frames from now on, unless it is `borrowed`. Throws FrameError
+   * for a length that cannot be.
+   */
+  feed(chunk: Buffer, borrowed: boolean): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#partial !== null) {
@@ -41,8 +56,9 @@ export class FrameReader {
       const size = this.#size;
       if (chunk.length - at >= size) {
         this.#sizeBytes = 0;
-        this.#deliver(chunk.subarray(at, at + size));
+        const frame = chunk.subarray(at, at + size);
         at += size;
+        this.#deliver(borrowed ? Buffer.from(frame) : frame);
       } else {
         this.#partial = Buffer.allocUnsafeSlow(Math.min(size, EAGER_BYTES));
         this.#filled = 0;
@@ -77,11 +93,14 @@ export class FrameReader {
     }
     const copied = chunk.copy(partial, this.#filled, at, at + partial.length - this.#filled);
     this.#filled += copied;
-    if (this.#filled === this.#size) {
-      this.#partial = null;
-      this.#sizeBytes = 0;
-      this.#deliver(partial);
-    }
+    if (this.#filled === this.#size) this.#finish();
     return at + copied;
+  }
+
+  #finish(): void {
+    const frame = this.#partial!;
+    this.#partial = null;
+    this.#sizeBytes = 0;
+    this.#deliver(frame);
   }
 }

@@ -9,6 +9,28 @@ import type { Channel } from './transport.ts';
 /** How long `close` waits for the other end to take what was sent before. */
 const LINGER_MS = 500;
 
+/** Where sockets read to whose channel has no frame to be filled: what is there is taken before anything else is read. */
+const shared = Buffer.allocUnsafeSlow(64 * 1024);
+
+/**
+ * Reads of a socket that takes its buffers from us: large frames are decrypted into their memory. Node offers that for
+ * sockets that connect; it is their `onread` option.
+ */
+export class DirectReads {
+  channel: TlsChannel | null = null;
+  #target: Buffer | null = null;
+
+  readonly buffer = (): Buffer => {
+    this.#target = this.channel?.target ?? null;
+    return this.#target ?? shared;
+  };
+
+  readonly callback = (bytes: number, buffer: Uint8Array): boolean => {
+    this.channel?.read(buffer as Buffer, bytes, buffer !== this.#target);
+    return true;
+  };
+}
+
 export class TlsChannel implements Channel {
   readonly remote: string;
   onFrame: (frame: Buffer) => void = () => {};
@@ -22,8 +44,8 @@ export class TlsChannel implements Channel {
   readonly #gone = Promise.withResolvers<void>();
   #closed = false;
 
-  /** Of a socket that is through with its handshake. */
-  constructor(socket: TLSSocket, runtime: Runtime) {
+  /** Of a socket that is through with its handshake, and was made with these `reads` if with any. */
+  constructor(socket: TLSSocket, runtime: Runtime, reads: DirectReads | null) {
     this.#socket = socket;
     this.#runtime = runtime;
     this.remote = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -32,7 +54,8 @@ export class TlsChannel implements Channel {
     });
     this.#writer = new FrameWriter(socket, runtime.timers);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    if (reads === null) socket.on('data', (chunk: Buffer) => this.#take(chunk, false));
+    else reads.channel = this;
     socket.on('error', (cause) => this.#end(cause.message));
     socket.on('end', () => this.#end('the other end closed the connection'));
     socket.on('close', () => {
@@ -61,11 +84,29 @@ export class TlsChannel implements Channel {
     return this.#gone.promise;
   }
 
-  #take(chunk: Buffer): void {
+  /** For `DirectReads`. */
+  get target(): Buffer | null {
+    return this.#reader.target;
+  }
+
+  /** For `DirectReads`: so many bytes are in `buffer`, which is `target` or is `borrowed`. */
+  read(buffer: Buffer, bytes: number, borrowed: boolean): void {
+    if (borrowed) {
+      this.#take(buffer.subarray(0, bytes), true);
+      return;
+    }
+    this.receivedBytes += bytes;
+    this.#guard(() => this.#reader.filled(bytes));
+  }
+
+  #take(chunk: Buffer, borrowed: boolean): void {
     this.receivedBytes += chunk.length;
-    if (this.#closed) return;
+    if (!this.#closed) this.#guard(() => this.#reader.feed(chunk, borrowed));
+  }
+
+  #guard(read: () => void): void {
     try {
-      this.#reader.feed(chunk);
+      read();
     } catch (cause) {
       if (!(cause instanceof FrameError)) {
         this.#runtime.logger.error({ remote: this.remote, cause }, 'a bug: handling a frame failed');

@@ -7,14 +7,14 @@
  * The key is chosen by the cluster id that a client names. So a broker of another cluster with the same secret gets through
  * the handshake, and is told in words what is wrong (`hello.ts`).
  */
-import type { AddressInfo, Socket } from 'node:net';
-import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { AddressInfo, OnReadOpts, Socket } from 'node:net';
+import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Address } from '../config.ts';
 import { StartupError } from '../errors.ts';
 import { LogLimiter } from '../runtime/log-limiter.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { clusterKey } from './secret.ts';
-import { TlsChannel } from './tls-channel.ts';
+import { DirectReads, TlsChannel } from './tls-channel.ts';
 import { type Channel, ConnectError, type Transport, type TransportListener } from './transport.ts';
 
 const IDENTITY_PREFIX = 'millrace/';
@@ -71,7 +71,7 @@ export class TlsTransport implements Transport {
     });
     server.on('secureConnection', (socket) => {
       strangers.delete(rawSocket(socket));
-      onChannel(new TlsChannel(socket, this.#runtime));
+      onChannel(new TlsChannel(socket, this.#runtime, null));
     });
     server.on('tlsClientError', (cause, socket) => {
       this.#limited.warn('a connection to the internal listener was refused', {
@@ -112,7 +112,8 @@ export class TlsTransport implements Transport {
       const where = `${host}:${port}`;
       const identity = IDENTITY_PREFIX + this.#clusterId;
       const psk = clusterKey(this.#secret, this.#clusterId);
-      const socket = connect({
+      const reads = new DirectReads();
+      const options: ConnectionOptions & { readonly onread: OnReadOpts } = {
         ...SUITE,
         host: preferIPv4(host),
         port,
@@ -120,7 +121,9 @@ export class TlsTransport implements Transport {
         ca: [],
         checkServerIdentity: () => undefined,
         pskCallback: () => ({ psk, identity }),
-      });
+        onread: reads,
+      };
+      const socket = connect(options);
       const onError = (cause: NodeJS.ErrnoException) => fail(connectErrorOf(where, cause));
       const onEnd = () => fail(new ConnectError('failed', `${where} closed the connection before it proved anything`));
       const onAbort = () => fail(new ConnectError('failed', `${where} does not answer: ${reasonOf(signal)}`));
@@ -141,7 +144,7 @@ export class TlsTransport implements Transport {
         if (!provedTheKey(socket))
           return fail(new ConnectError('secret', `${where} did not prove the cluster's secret`));
         settle();
-        resolve(new TlsChannel(socket, this.#runtime));
+        resolve(new TlsChannel(socket, this.#runtime, reads));
       });
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });

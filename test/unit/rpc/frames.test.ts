@@ -20,7 +20,7 @@ function framed(...frames: readonly Buffer[]): Buffer {
 function read(chunks: readonly Buffer[]): Buffer[] {
   const frames: Buffer[] = [];
   const reader = new FrameReader(FRAME_BYTES_MAX, (frame) => frames.push(frame));
-  for (const chunk of chunks) reader.feed(Buffer.from(chunk));
+  for (const chunk of chunks) reader.feed(Buffer.from(chunk), false);
   return frames;
 }
 
@@ -37,6 +37,29 @@ describe('a reader', () => {
           rest = rest.subarray(size);
         }
         expect(read([...chunks, rest])).toEqual(frames);
+      }),
+    );
+  });
+
+  test('fills the memory of large frames itself where the socket lets it, and copies what lies in a borrowed chunk', () => {
+    const frame = fc.nat(5_000).map((size) => Buffer.alloc(size + 1, size % 250));
+    const reads = fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 20 }), reads, (frames, sizes) => {
+        const got: Buffer[] = [];
+        const reader = new FrameReader(FRAME_BYTES_MAX, (bytes) => got.push(bytes));
+        const shared = Buffer.alloc(4_096);
+        let rest = framed(...frames);
+        for (let at = 0; rest.length > 0; at++) {
+          const { target } = reader;
+          const into = target ?? shared;
+          const length = rest.copy(into, 0, 0, Math.min(sizes[at % sizes.length]!, rest.length));
+          rest = rest.subarray(length);
+          if (target !== null) reader.filled(length);
+          else reader.feed(shared.subarray(0, length), true);
+          shared.fill(0xff);
+        }
+        expect(got).toEqual(frames);
       }),
     );
   });
