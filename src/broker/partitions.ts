@@ -1,7 +1,6 @@
 /** Finding the partitions that requests name, and describing them as Metadata does. */
 import type { Topic, TopicPartition } from '../cluster/topics.ts';
 import { KafkaError } from '../errors.ts';
-import type { PartitionId } from '../log/log.ts';
 import type { BrokerNode, ClientView, CurrentLeader } from './client-view.ts';
 import type { Broker, Call } from './handler.ts';
 import { unknownTopic } from './item-errors.ts';
@@ -36,10 +35,13 @@ export function requirePartition(broker: Broker, name: string, index: number): T
   return partition;
 }
 
-/** KIP-320: the epoch that a client believes in against ours. -1 is not compared. Throws what tells it to look again. */
-export function checkLeaderEpoch(broker: Broker, partition: PartitionId, clientsEpoch: number): void {
-  if (clientsEpoch === -1) return;
-  const { leaderEpoch } = broker.log.watermarks(partition);
+/**
+ * KIP-320: the epoch that a client believes in against the one that is announced, and where these differ against the
+ * leader's own. -1 is not compared. Throws what tells it to look again.
+ */
+export async function checkLeaderEpoch(call: Call, partition: TopicPartition, clientsEpoch: number): Promise<void> {
+  if (clientsEpoch === -1 || call.view.leaderOf(partition).leaderEpoch === clientsEpoch) return;
+  const { leaderEpoch } = await call.broker.log.watermarks(partition);
   if (clientsEpoch < leaderEpoch) {
     throw new KafkaError('FENCED_LEADER_EPOCH', `leader epoch ${clientsEpoch} is over, it is ${leaderEpoch}`);
   }

@@ -54,12 +54,8 @@ export function byTopic<T extends { readonly topicId: string }, R>(items: readon
 /** Told where it helps: to a client that asked the wrong broker, or an earlier life of this one (KIP-951). */
 export function leaderOf(call: Call, { error, ...place }: LeaderQuestion) {
   if (error !== 'NOT_LEADER_OR_FOLLOWER' && error !== 'FENCED_LEADER_EPOCH') return { leaderId: -1, leaderEpoch: -1 };
-  try {
-    return { leaderId: call.broker.brokerId, leaderEpoch: call.broker.log.watermarks(place).leaderEpoch };
-  } catch (cause) {
-    if (cause instanceof KafkaError) return { leaderId: -1, leaderEpoch: -1 };
-    throw cause;
-  }
+  const partition = call.broker.topics.byId(place.topicId)?.partitions[place.partition];
+  return partition === undefined ? { leaderId: -1, leaderEpoch: -1 } : call.view.leaderOf(partition);
 }
 
 interface LeaderQuestion {

@@ -2,11 +2,11 @@ import type { Topic } from '../cluster/topics.ts';
 import { toKafkaError } from '../errors.ts';
 import type { HttpContext } from './context.ts';
 
-/** What this broker knows of each partition now. One whose journal is away says so, and does not hide the others. */
-export const partitionDescriptions = ({ log }: HttpContext, { topicId, partitions }: Topic) =>
-  partitions.map(({ partition }) => {
+/** What the leader of each partition knows of it. One whose journal is away says so, and does not hide the others. */
+export function partitionDescriptions({ log }: HttpContext, { topicId, partitions }: Topic) {
+  const described = partitions.map(async ({ partition }) => {
     try {
-      const { logStartOffset, highWatermark, leaderEpoch } = log.watermarks({ topicId, partition });
+      const { logStartOffset, highWatermark, leaderEpoch } = await log.watermarks({ topicId, partition });
       return {
         partition,
         log_start_offset: logStartOffset,
@@ -19,3 +19,5 @@ export const partitionDescriptions = ({ log }: HttpContext, { topicId, partition
       return { partition, error: error.error };
     }
   });
+  return Promise.all(described);
+}

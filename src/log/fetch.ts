@@ -12,7 +12,7 @@ import type { Leases } from './lease.ts';
 import { availableIn, currentState, epochOf, outOfRange, readEnd, unknownPartition } from './locate.ts';
 import type { FoundOrError, LocateElsewhere } from './locate-elsewhere.ts';
 import type { LocateHere, LocateQuestion } from './locate-here.ts';
-import type { FetchAnswer, FetchedPartition, FetchPartition, FetchRequest, Isolation } from './log.ts';
+import type { ArrivalRequest, FetchAnswer, FetchedPartition, FetchPartition, FetchRequest, Isolation } from './log.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
 export interface FetcherOptions {
@@ -50,6 +50,12 @@ export class Fetcher {
     const located = await this.#locate(request, endMs, signal);
     const leftMs = endMs - clock.monotonic();
     return this.#answer(request, located, Math.max(MEMORY_WAIT_MS_MIN, leftMs), signal);
+  }
+
+  /** See `Log.arrival`. */
+  async arrival({ partitions, maxWaitMs, isolation }: ArrivalRequest, signal: AbortSignal): Promise<void> {
+    const endMs = this.#options.runtime.clock.monotonic() + maxWaitMs;
+    await this.#locate({ partitions, isolation, minBytes: 1, maxBytes: 1, maxWaitMs }, endMs, signal);
   }
 
   /** All partitions, and enough of them unless it takes longer than until `endMs`. */

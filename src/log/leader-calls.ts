@@ -59,10 +59,15 @@ export class LeaderCalls {
         return await attempt();
       } catch (cause) {
         const leftMs = endMs - clock.monotonic();
-        if (!isLeaderAway(cause) || leftMs <= 0 || this.#options.signal.aborted) throw cause;
+        if (!isLeaderAway(cause) || leftMs <= 0 || this.#isOver(journal)) throw cause;
         await this.leaderChange([journal], Math.min(AGAIN_MS, leftMs));
       }
     }
+  }
+
+  #isOver(journal: number): boolean {
+    const role = this.#options.journals.get(journal)?.role;
+    return this.#options.signal.aborted || role === undefined || role === 'deposed' || role === 'stopped';
   }
 
   /** Resolves when another broker, or this one, leads one of the journals; after `waitMs` at the latest, or when aborted. */

@@ -6,7 +6,7 @@
  *               1, error, message │ 0 or 1, epoch, watermarks
  *   extent      segment's place in the ids + 1, or 0, seq, entry id │ as in entries (`journal/extent-codec.ts`)
  */
-import { ERRORS, type ErrorName, StorageCorruptError } from '../errors.ts';
+import { type ErrorName, StorageCorruptError } from '../errors.ts';
 import { ByteReader } from '../journal/byte-reader.ts';
 import type { ByteWriter } from '../journal/byte-writer.ts';
 import { readExtent, readSegmentReference, writeExtent, writeSegmentReference } from '../journal/extent-codec.ts';
@@ -14,7 +14,17 @@ import type { Extent } from '../journal/partition-state.ts';
 import type { RpcMethod } from '../rpc/method.ts';
 import type { SegmentReference } from '../segment/footer.ts';
 import type { AbortedTransaction, Isolation, Watermarks } from './log.ts';
-import { encoded, type Place, readPlace, writeMany, writePlace } from './log-methods.ts';
+import {
+  encoded,
+  type Place,
+  readFailure,
+  readPlace,
+  readWatermarks,
+  writeFailure,
+  writeMany,
+  writePlace,
+  writeWatermarks,
+} from './log-methods.ts';
 
 export interface LocateRequest {
   readonly minBytes: number;
@@ -166,36 +176,15 @@ function readPiece(reader: ByteReader, ids: readonly string[]): ToldPiece {
 
 function writeError(writer: ByteWriter, { error, message, watermarks }: ToldError): void {
   writer.byte(FAILED);
-  writer.string(error);
-  writer.string(message);
+  writeFailure(writer, { error, message });
   writer.byte(watermarks === null ? 0 : 1);
   if (watermarks !== null) writeWatermarks(writer, watermarks);
 }
 
 function readError(reader: ByteReader): ToldError {
-  const error = reader.string();
-  const message = reader.string();
+  const failure = readFailure(reader);
   const watermarks = reader.byte() === 1 ? readWatermarks(reader) : null;
-  return { type: 'error', error: isErrorName(error) ? error : 'UNKNOWN_SERVER_ERROR', message, watermarks };
-}
-
-export function writeWatermarks(writer: ByteWriter, watermarks: Watermarks): void {
-  const { logStartOffset, highWatermark, lastStableOffset, leaderEpoch } = watermarks;
-  writer.signed(logStartOffset);
-  writer.near(highWatermark, logStartOffset);
-  writer.near(lastStableOffset, highWatermark);
-  writer.signed(leaderEpoch);
-}
-
-export function readWatermarks(reader: ByteReader): Watermarks {
-  const logStartOffset = reader.signed();
-  const highWatermark = reader.near(logStartOffset);
-  return {
-    logStartOffset,
-    highWatermark,
-    lastStableOffset: reader.near(highWatermark),
-    leaderEpoch: reader.signed(),
-  };
+  return { type: 'error', ...failure, watermarks };
 }
 
 function idAt(ids: readonly string[], at: number): string {
@@ -203,6 +192,3 @@ function idAt(ids: readonly string[], at: number): string {
   if (id === undefined) throw new StorageCorruptError(`segment ${at} of ${ids.length}`);
   return id;
 }
-
-/** A newer broker may know more of them. */
-const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ERRORS, name);

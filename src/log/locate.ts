@@ -62,6 +62,14 @@ export class Locator {
     this.#journals = journals;
   }
 
+  /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  journalOf(id: PartitionId): number {
+    const placement = this.#topics.byId(id.topicId)?.partitions[id.partition];
+    if (placement !== undefined) return placement.journal;
+    const { error: name, message } = unknownPartition(id);
+    throw new KafkaError(name, message);
+  }
+
   /** The partition, if it exists, where this broker leads it. */
   lead(id: PartitionId & { readonly journal?: number }): Led | LocatedError | Elsewhere {
     const { topicId, partition } = id;

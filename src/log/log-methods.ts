@@ -1,8 +1,9 @@
 /** What brokers ask the leader of a partition, and each other's memories. Ids 40 to 59; see `rpc/method.ts`. */
+import { ERRORS, type ErrorName } from '../errors.ts';
 import { ByteReader } from '../journal/byte-reader.ts';
 import { ByteWriter } from '../journal/byte-writer.ts';
 import type { RpcMethod } from '../rpc/method.ts';
-import type { PartitionId } from './log.ts';
+import type { PartitionId, Watermarks } from './log.ts';
 
 /** A partition, and the journal in which its leader is to look: it need not know the topic yet. */
 export interface Place extends PartitionId {
@@ -36,6 +37,66 @@ export function writeMany<T>(writer: ByteWriter, values: readonly T[], write: (v
   writer.uvarint(values.length);
   for (const value of values) write(value);
 }
+
+export function writeWatermarks(writer: ByteWriter, watermarks: Watermarks): void {
+  const { logStartOffset, highWatermark, lastStableOffset, leaderEpoch } = watermarks;
+  writer.signed(logStartOffset);
+  writer.near(highWatermark, logStartOffset);
+  writer.near(lastStableOffset, highWatermark);
+  writer.signed(leaderEpoch);
+}
+
+export function readWatermarks(reader: ByteReader): Watermarks {
+  const logStartOffset = reader.signed();
+  const highWatermark = reader.near(logStartOffset);
+  return {
+    logStartOffset,
+    highWatermark,
+    lastStableOffset: reader.near(highWatermark),
+    leaderEpoch: reader.signed(),
+  };
+}
+
+export interface Failure {
+  readonly error: ErrorName;
+  readonly message: string;
+}
+
+export function writeFailure(writer: ByteWriter, { error, message }: Failure): void {
+  writer.string(error);
+  writer.string(message);
+}
+
+export function readFailure(reader: ByteReader): Failure {
+  const error = reader.string();
+  return { error: isErrorName(error) ? error : 'UNKNOWN_SERVER_ERROR', message: reader.string() };
+}
+
+/** A newer broker may know more of them. */
+const isErrorName = (name: string): name is ErrorName => Object.hasOwn(ERRORS, name);
+
+/** Of many partitions at once, each for itself. */
+export const WATERMARKS: RpcMethod<readonly Place[], readonly (Watermarks | Failure)[]> = {
+  id: 44,
+  name: 'log.watermarks',
+  encodeRequest: (places) => encoded((writer) => writeMany(writer, places, (place) => writePlace(writer, place))),
+  decodeRequest(bytes) {
+    const reader = new ByteReader(bytes);
+    return reader.many(() => readPlace(reader));
+  },
+  encodeResponse: (answers) =>
+    encoded((writer) =>
+      writeMany(writer, answers, (answer) => {
+        writer.byte('error' in answer ? 1 : 0);
+        if ('error' in answer) writeFailure(writer, answer);
+        else writeWatermarks(writer, answer);
+      }),
+    ),
+  decodeResponse(bytes) {
+    const reader = new ByteReader(bytes);
+    return reader.many(() => (reader.byte() === 1 ? readFailure(reader) : readWatermarks(reader)));
+  },
+};
 
 /** The numbers of the transactions that are open for producers on partitions, -1 where none is. */
 export const OPEN_TRANSACTIONS: RpcMethod<readonly ProducerPlace[], readonly number[]> = {

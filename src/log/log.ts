@@ -19,20 +19,23 @@ export interface Log {
   /** Long poll: resolves when `minBytes` are there, after `maxWaitMs`, or at once when any partition has an error. */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer>;
 
-  /** Throws NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, … Confirms leadership first. */
+  /** Long poll without records: resolves when there are some from a fetch offset on, or an error, or after `maxWaitMs`. */
+  arrival(request: ArrivalRequest, signal: AbortSignal): Promise<void>;
+
+  /** Throws NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, … Its leader confirms that it leads first. */
   listOffset(partition: PartitionId, at: OffsetAt): Promise<FoundOffset>;
 
   /** KIP-320: the end of the newest epoch that is not newer than `leaderEpoch`. */
   offsetForLeaderEpoch(
     partition: PartitionId,
     leaderEpoch: number,
-  ): { readonly epoch: number; readonly endOffset: number };
+  ): Promise<{ readonly epoch: number; readonly endOffset: number }>;
 
-  /** Watermarks from the durable state of this broker, not confirmed. */
-  watermarks(partition: PartitionId): Watermarks;
+  /** Watermarks from the durable state of the leader, not confirmed. */
+  watermarks(partition: PartitionId): Promise<Watermarks>;
 
   /** Producers that the partition remembers, with their transactions; from the same state. Throws as `watermarks`. */
-  producers(partition: PartitionId): Iterable<ProducerState>;
+  producers(partition: PartitionId): Promise<readonly ProducerState[]>;
 
   /** Everything below becomes unreadable; -1 means the high watermark. Answers the new log start offset. */
   deleteRecords(partition: PartitionId, beforeOffset: number): Promise<number>;
@@ -108,6 +111,8 @@ export interface FetchRequest {
   /** With read_committed nothing at or above the last stable offset is answered or waited for. */
   readonly isolation: Isolation;
 }
+
+export type ArrivalRequest = Pick<FetchRequest, 'partitions' | 'maxWaitMs' | 'isolation'>;
 
 export type Isolation = 'read_uncommitted' | 'read_committed';
 

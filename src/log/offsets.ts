@@ -43,8 +43,8 @@ export class Offsets {
     this.#options = options;
   }
 
-  /** See `Log.listOffset`. */
-  async list(id: PartitionId, at: OffsetAt): Promise<FoundOffset> {
+  /** See `Log.listOffset`; where it is led. */
+  async list(id: PartitionId & { readonly journal?: number }, at: OffsetAt): Promise<FoundOffset> {
     const { locator } = this.#options;
     const before = locator.mustLead(id);
     if (!(await before.journal.confirmLeadership())) {

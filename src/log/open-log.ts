@@ -9,7 +9,6 @@ import type { Journals } from '../journal/journals.ts';
 import { READ_AHEAD_BYTES_MAX } from '../limits.ts';
 import type { RpcRegistry } from '../rpc/method.ts';
 import { type Peers, PeerUnavailableError } from '../rpc/peers.ts';
-import { assert } from '../runtime/assert.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { MetadataPricing } from '../storage/metadata-store.ts';
@@ -26,13 +25,14 @@ import { Gatherer } from './gather.ts';
 import { Ingest } from './ingest.ts';
 import { IngestMetrics } from './ingest-metrics.ts';
 import { LeaderCalls } from './leader-calls.ts';
+import { LeaderQuestions } from './leader-questions.ts';
 import { Leases } from './lease.ts';
 import { Locator } from './locate.ts';
 import { LocateElsewhere } from './locate-elsewhere.ts';
 import { LocateHere } from './locate-here.ts';
 import { answerLocate } from './locate-service.ts';
 import type { FetchPartition, Isolation, Log } from './log.ts';
-import { epochEnd, Offsets } from './offsets.ts';
+import { Offsets } from './offsets.ts';
 import { OpenTransactions } from './open-transactions.ts';
 import { IngestPressure } from './pressure.ts';
 import { ProducerIds } from './producer-ids.ts';
@@ -168,6 +168,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     cacheBytesMax,
   });
   const offsets = new Offsets({ config, locator, gatherer, indexes, leases, signal });
+  const questions = new LeaderQuestions({ journals, locator, offsets, calls });
   const producerIds = new ProducerIds(journals);
 
   const onApplied = (journal: Journal, applied: Applied) => {
@@ -186,36 +187,19 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (cluster !== undefined) {
     transactions.answerTo(cluster.registry);
     answerLocate(cluster.registry, here);
+    questions.answerTo(cluster.registry);
   }
 
   return {
     pressure,
     produce: (batches, produceOptions) => ingest.produce(batches, produceOptions),
     fetch: (request, fetchSignal) => fetcher.fetch(request, fetchSignal),
-    listOffset: (partition, at) => offsets.list(partition, at),
-    offsetForLeaderEpoch(partition, leaderEpoch) {
-      const { state, journal } = locator.mustLead(partition);
-      return epochEnd(state.epochs, { epoch: journal.epoch, startOffset: state.nextOffset }, leaderEpoch);
-    },
-    watermarks(partition) {
-      const { state, journal } = locator.mustLead(partition);
-      const { logStartOffset, nextOffset, lastStableOffset } = state;
-      return { logStartOffset, highWatermark: nextOffset, lastStableOffset, leaderEpoch: journal.epoch };
-    },
-    producers({ topicId, partition }) {
-      return locator.mustLead({ topicId, partition }).journal.state.producers(topicId, partition);
-    },
-    async deleteRecords({ topicId, partition }, beforeOffset) {
-      const { state, journal } = locator.mustLead({ topicId, partition });
-      const logStartOffset = beforeOffset === -1 ? state.nextOffset : beforeOffset;
-      if (logStartOffset < 0 || logStartOffset > state.nextOffset) {
-        throw new KafkaError('OFFSET_OUT_OF_RANGE', `offset ${beforeOffset} is not within 0 to ${state.nextOffset}`);
-      }
-      const outcome = await journal.propose({ type: 'advanceLogStart', topicId, partition, logStartOffset });
-      if (outcome.type === 'refused') throw new KafkaError(outcome.error, outcome.message);
-      assert(outcome.type === 'logStart', `a new log start was answered with ${outcome.type}`);
-      return outcome.logStartOffset;
-    },
+    arrival: (request, fetchSignal) => fetcher.arrival(request, fetchSignal),
+    listOffset: async (partition, at) => questions.listOffset(partition, at),
+    offsetForLeaderEpoch: async (partition, leaderEpoch) => questions.offsetForLeaderEpoch(partition, leaderEpoch),
+    watermarks: async (partition) => questions.watermarks(partition),
+    producers: async (partition) => questions.producers(partition),
+    deleteRecords: async (partition, beforeOffset) => questions.deleteRecords(partition, beforeOffset),
     allocateProducerId: () => producerIds.allocate(),
     flush: () => flusher.drain(),
     async close() {

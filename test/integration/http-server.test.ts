@@ -129,7 +129,7 @@ describe('bodies', () => {
   });
 
   test('cut short leave nothing behind', async () => {
-    const before = served.door.core.log.watermarks({
+    const before = await served.door.core.log.watermarks({
       topicId: served.door.core.topics.byName('orders')!.topicId,
       partition: 0,
     });
@@ -140,7 +140,7 @@ describe('bodies', () => {
       socket.destroy();
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const after = served.door.core.log.watermarks({
+    const after = await served.door.core.log.watermarks({
       topicId: served.door.core.topics.byName('orders')!.topicId,
       partition: 0,
     });

@@ -26,6 +26,6 @@ test('a clock that is set right while retention asks the store for the time remo
   await core.log.produce([{ topicId, partition: 0, records }], { origin: 'kafka' });
   aheadMs = 3_600_000;
   await core.lifecycle.retain(AbortSignal.timeout(10_000));
-  expect(core.log.watermarks({ topicId, partition: 0 }).logStartOffset).toBe(0);
+  expect((await core.log.watermarks({ topicId, partition: 0 })).logStartOffset).toBe(0);
   await core.close();
 });

@@ -27,7 +27,7 @@ export const describeProducers: Handler<'DescribeProducers'> = {
     for (const { name, partitionIndexes } of topics) {
       const partitions: PartitionResponse[] = [];
       for (const index of partitionIndexes) {
-        partitions.push(answer(call, name, index, twice.has(`${name} ${index}`)));
+        partitions.push(await answer(call, name, index, twice.has(`${name} ${index}`)));
         await yieldTurn(call.broker.runtime.timers); // Each looks through all producers of a journal.
       }
       answers.push({ name, partitions });
@@ -42,10 +42,10 @@ export const describeProducers: Handler<'DescribeProducers'> = {
   }),
 };
 
-function answer(call: Call, name: string, index: number, twice: boolean): PartitionResponse {
+async function answer(call: Call, name: string, index: number, twice: boolean): Promise<PartitionResponse> {
   try {
     if (twice) throw new KafkaError('INVALID_REQUEST', `partition ${index} of ${name} is named twice`);
-    const producers = call.broker.log.producers(requirePartition(call.broker, name, index));
+    const producers = await call.broker.log.producers(requirePartition(call.broker, name, index));
     return { index, errorCode: 0, activeProducers: Array.from(producers, describe) };
   } catch (cause) {
     return failure(call, index, cause);

@@ -14,16 +14,17 @@ import { requirePartition } from '../partitions.ts';
 type RequestedGroup = DescribeShareGroupOffsetsRequest['groups'][number];
 
 export const describeShareGroupOffsets: Handler<'DescribeShareGroupOffsets'> = {
-  handle: ({ groups }, call) => ({
-    groups: groups.map(({ groupId, topics }) => ({
-      groupId,
-      topics: (topics ?? allOf(groupId, call)).map(({ name, partitions }) => ({
+  async handle({ groups }, call) {
+    const described = groups.map(async ({ groupId, topics }) => {
+      const asked = (topics ?? allOf(groupId, call)).map(async ({ name, partitions }) => ({
         name,
         topicId: call.broker.topics.byName(name)?.topicId ?? ZERO_UUID,
-        partitions: partitions.map((index) => describe(groupId, name, index, call)),
-      })),
-    })),
-  }),
+        partitions: await Promise.all(partitions.map((index) => describe(groupId, name, index, call))),
+      }));
+      return { groupId, topics: await Promise.all(asked) };
+    });
+    return { groups: await Promise.all(described) };
+  },
   refuse: ({ groups }, error, call) => ({
     groups: groups.map(({ groupId }) => ({ groupId, topics: [], ...itemError(call, error) })),
   }),
@@ -38,12 +39,12 @@ function allOf(groupId: string, { broker }: Call): NonNullable<RequestedGroup['t
   return Array.from(topics, ([name, partitions]) => ({ name, partitions: partitions.sort((a, b) => a - b) }));
 }
 
-function describe(groupId: string, name: string, index: number, call: Call) {
+async function describe(groupId: string, name: string, index: number, call: Call) {
   const { broker } = call;
   if (broker.topics.byName(name)?.partitions[index] === undefined) return { index };
   try {
     const place = requirePartition(broker, name, index);
-    const { startOffset, leaderEpoch, lag } = broker.coordinators.shareOffsets.describe(groupId, place);
+    const { startOffset, leaderEpoch, lag } = await broker.coordinators.shareOffsets.describe(groupId, place);
     return { index, startOffset, leaderEpoch, lag };
   } catch (cause) {
     return { index, ...itemError(call, cause) };

@@ -54,7 +54,7 @@ async function answer(
   try {
     if (twice) throw new KafkaError('INVALID_REQUEST', `partition ${index} of ${name} is named twice`);
     const partition = requirePartition(call.broker, name, index);
-    checkLeaderEpoch(call.broker, partition, currentLeaderEpoch);
+    await checkLeaderEpoch(call, partition, currentLeaderEpoch);
     const at = offsetAt(timestamp, request.isolationLevel, call.apiVersion);
     const found = at === null ? NOT_FOUND : await call.broker.log.listOffset(partition, at);
     return { index, errorCode: 0, timestamp: found.timestamp, offset: found.offset, leaderEpoch: found.leaderEpoch };

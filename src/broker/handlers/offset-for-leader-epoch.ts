@@ -16,12 +16,13 @@ type RequestedPartition = OffsetForLeaderEpochRequest['topics'][number]['partiti
 type PartitionResponse = OffsetForLeaderEpochResponse['topics'][number]['partitions'][number];
 
 export const offsetForLeaderEpoch: Handler<'OffsetForLeaderEpoch'> = {
-  handle: (request, call) => ({
-    topics: request.topics.map(({ name, partitions }) => ({
+  async handle(request, call) {
+    const topics = request.topics.map(async ({ name, partitions }) => ({
       name,
-      partitions: partitions.map((partition) => answer(call, name, partition)),
-    })),
-  }),
+      partitions: await Promise.all(partitions.map((partition) => answer(call, name, partition))),
+    }));
+    return { topics: await Promise.all(topics) };
+  },
   refuse: (request, error, call) => ({
     topics: request.topics.map(({ name, partitions }) => ({
       name,
@@ -30,15 +31,15 @@ export const offsetForLeaderEpoch: Handler<'OffsetForLeaderEpoch'> = {
   }),
 };
 
-function answer(
+async function answer(
   call: Call,
   name: string,
   { index, currentLeaderEpoch, leaderEpoch }: RequestedPartition,
-): PartitionResponse {
+): Promise<PartitionResponse> {
   try {
     const partition = requirePartition(call.broker, name, index);
-    checkLeaderEpoch(call.broker, partition, currentLeaderEpoch);
-    const { epoch, endOffset } = call.broker.log.offsetForLeaderEpoch(partition, leaderEpoch);
+    await checkLeaderEpoch(call, partition, currentLeaderEpoch);
+    const { epoch, endOffset } = await call.broker.log.offsetForLeaderEpoch(partition, leaderEpoch);
     return { index, errorCode: 0, leaderEpoch: epoch, endOffset };
   } catch (cause) {
     return { index, errorCode: itemError(call, cause).errorCode };

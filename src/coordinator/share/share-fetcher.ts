@@ -5,15 +5,13 @@
  * or another reader is done, or the time is over. Nothing is acquired that is not answered.
  */
 import { type ErrorName, KafkaError, toKafkaError } from '../../errors.ts';
-import type { Applied } from '../../journal/journal.ts';
-import type { Journals } from '../../journal/journals.ts';
 import type { FetchAnswer, FetchedPartition, Isolation, Log } from '../../log/log.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { AcquiredRange, AcquireMode } from './acquire.ts';
 import { type ReadBatch, readBatches } from './read-batches.ts';
 import type { SharePartition } from './share-partition.ts';
 import type { SharePartitions } from './share-partitions.ts';
-import { placeKey, type SharePlace } from './share-sessions.ts';
+import type { SharePlace } from './share-sessions.ts';
 
 /** Read for each record that is wanted, beyond what it was the last time: sizes differ. */
 const READ_AHEAD_RATIO = 1.25;
@@ -52,7 +50,6 @@ export interface ShareFetchAnswer {
 }
 
 export interface ShareFetcherOptions {
-  readonly journals: Journals;
   readonly log: Log;
   readonly partitions: SharePartitions;
   readonly runtime: Pick<Runtime, 'clock' | 'timers'>;
@@ -67,17 +64,9 @@ const NOTHING: ShareFetchAnswer = { partitions: [], release: () => undefined };
 
 export class ShareFetcher {
   readonly #options: ShareFetcherOptions;
-  /** Who waits for records of a partition, by place. */
-  readonly #arrivals = new Map<string, Set<() => void>>();
-  readonly #stop: () => void;
 
   constructor(options: ShareFetcherOptions) {
     this.#options = options;
-    this.#stop = options.journals.whileLeading((journal) => journal.subscribe((applied) => this.#onApplied(applied)));
-  }
-
-  close(): void {
-    this.#stop();
   }
 
   async fetch(wish: ShareFetchWish, signal: AbortSignal): Promise<ShareFetchAnswer> {
@@ -91,11 +80,12 @@ export class ShareFetcher {
       for (;;) {
         const isLast = wish.answerNow || failures.length > 0 || signal.aborted || clock.monotonic() >= deadlineMs;
         bell.reset();
-        const attempt = await this.#attempt(opened, wish, isLast, signal);
+        const ends = new Map<SharePartition, number>();
+        const attempt = await this.#attempt(opened, wish, ends, isLast, signal);
         if (isLast || attempt.partitions.length > 0) {
           return { partitions: [...failures, ...attempt.partitions], release: attempt.release };
         }
-        if (!attempt.again) await bell.wait(deadlineMs - clock.monotonic(), signal);
+        if (!attempt.again) await this.#wait(bell, ends, wish, deadlineMs - clock.monotonic(), signal);
       }
     } finally {
       unhook();
@@ -113,16 +103,46 @@ export class ShareFetcher {
     return { opened, failures };
   }
 
-  async #attempt(partitions: readonly SharePartition[], wish: ShareFetchWish, isLast: boolean, signal: AbortSignal) {
+  /** Until the bell is rung, or records come beyond the ends that were seen. */
+  async #wait(
+    bell: Bell,
+    ends: ReadonlyMap<SharePartition, number>,
+    { isolation }: ShareFetchWish,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ended = new AbortController();
+    if (ends.size > 0 && waitMs > 0) {
+      const partitions = Array.from(ends, ([{ topicId, partition }, fetchOffset]) => ({
+        ...{ topicId, partition, fetchOffset },
+        maxBytes: 1,
+        currentLeaderEpoch: -1,
+      }));
+      const either = AbortSignal.any([signal, ended.signal]);
+      const arrival = this.#options.log.arrival({ partitions, maxWaitMs: waitMs, isolation }, either);
+      arrival.then(
+        () => bell.ring(),
+        () => undefined,
+      );
+    }
+    await bell.wait(waitMs, signal);
+    ended.abort();
+  }
+
+  /** Tells `ends` where the partitions ended that it looked at. */
+  async #attempt(
+    partitions: readonly SharePartition[],
+    wish: ShareFetchWish,
+    ends: Map<SharePartition, number>,
+    isLast: boolean,
+    signal: AbortSignal,
+  ) {
     const failures: ShareFetched[] = [];
     const readings: Reading[] = [];
-    for (const partition of partitions) {
-      try {
-        const reading = this.#begin(partition, wish.isolation);
-        if (reading !== null) readings.push(reading);
-      } catch (cause) {
-        failures.push(failureOf(partition, cause));
-      }
+    const begun = await Promise.allSettled(partitions.map((partition) => this.#begin(partition, wish.isolation, ends)));
+    for (const [index, result] of begun.entries()) {
+      if (result.status === 'rejected') failures.push(failureOf(partitions[index]!, result.reason));
+      else if (result.value !== null) readings.push(result.value);
     }
     try {
       if (readings.length === 0 || signal.aborted) return { ...NOTHING, partitions: failures, again: false };
@@ -147,15 +167,21 @@ export class ShareFetcher {
   }
 
   /** Null when there is nothing to read for now. Throws what the partition answers instead. */
-  #begin(partition: SharePartition, isolation: Isolation): Reading | null {
-    if (partition.closed) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the share partition is not given out here');
+  async #begin(
+    partition: SharePartition,
+    isolation: Isolation,
+    ends: Map<SharePartition, number>,
+  ): Promise<Reading | null> {
+    if (partition.closed) throw notGivenOut();
     if (!partition.beginReading()) return null;
     let reading: Reading | null = null;
     try {
-      const { logStartOffset, highWatermark, lastStableOffset } = this.#options.log.watermarks(partition);
+      const { logStartOffset, highWatermark, lastStableOffset } = await this.#options.log.watermarks(partition);
+      if (partition.closed) throw notGivenOut();
       partition.advanceStart(logStartOffset);
       const fetchOffset = partition.nextFetchOffset;
       const end = isolation === 'read_committed' ? lastStableOffset : highWatermark;
+      ends.set(partition, end);
       if (fetchOffset !== null && fetchOffset < end) reading = { partition, fetchOffset };
       return reading;
     } finally {
@@ -210,27 +236,10 @@ export class ShareFetcher {
 
   #hook(partitions: readonly SharePartition[], bell: Bell): () => void {
     const ring = () => bell.ring();
-    const unhooks = partitions.map((partition) => {
-      const stop = partition.onAcquirable(ring);
-      const key = placeKey(partition);
-      const waiters = this.#arrivals.get(key) ?? new Set();
-      this.#arrivals.set(key, waiters.add(ring));
-      return () => {
-        stop();
-        waiters.delete(ring);
-        if (waiters.size === 0 && this.#arrivals.get(key) === waiters) this.#arrivals.delete(key);
-      };
-    });
+    const unhooks = partitions.map((partition) => partition.onAcquirable(ring));
     return () => {
       for (const unhook of unhooks) unhook();
     };
-  }
-
-  #onApplied({ partitions }: Applied): void {
-    if (this.#arrivals.size === 0) return;
-    for (const place of partitions) {
-      for (const ring of this.#arrivals.get(placeKey(place)) ?? []) ring();
-    }
   }
 }
 
@@ -277,6 +286,8 @@ function recordsOf(batches: readonly ReadBatch[], ranges: readonly AcquiredRange
   if (first === undefined || last === undefined) return [];
   return batches.filter((batch) => batch.last >= first.first && batch.first <= last.last).map(({ bytes }) => bytes);
 }
+
+const notGivenOut = () => new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the share partition is not given out here');
 
 /** Throws on what is a bug of ours. */
 function failureOf({ topicId, partition }: SharePlace, cause: unknown): ShareFetched {

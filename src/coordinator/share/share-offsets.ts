@@ -67,14 +67,14 @@ export class ShareOffsets {
     return group === undefined ? [] : this.#placesOf(group).filter(({ topicId }) => this.#options.topics.byId(topicId));
   }
 
-  describe(groupId: string, place: SharePlace): ShareOffset {
+  async describe(groupId: string, place: SharePlace): Promise<ShareOffset> {
     const text = this.#find(groupId)?.journal.state.record(
       groupOwner(groupId),
       shareKey(place.topicId, place.partition),
     );
     if (text === undefined) return { ...place, startOffset: -1, leaderEpoch: 0, lag: -1 };
     const { leaderEpoch, window } = decodeShareRecord(text);
-    const { logStartOffset, highWatermark } = this.#options.log.watermarks(place);
+    const { logStartOffset, highWatermark } = await this.#options.log.watermarks(place);
     const startOffset = Math.max(window.startOffset, logStartOffset);
     const lag = Math.max(highWatermark - startOffset - finishedCount(window), 0);
     return { ...place, startOffset, leaderEpoch, lag };
@@ -87,11 +87,12 @@ export class ShareOffsets {
   async alter(groupId: string, client: string, offsets: readonly NewShareOffset[]): Promise<void> {
     const group = await this.#options.groups.create(groupId, client);
     const stateEpoch = newStateEpoch(this.#options.runtime);
-    const changes = offsets.map(({ topicId, partition, startOffset }) => {
-      const { leaderEpoch } = this.#options.log.watermarks({ topicId, partition });
+    const changing = offsets.map(async ({ topicId, partition, startOffset }) => {
+      const { leaderEpoch } = await this.#options.log.watermarks({ topicId, partition });
       const value = encodeShareRecord({ stateEpoch, leaderEpoch, window: emptyWindow(startOffset) });
       return { key: shareKey(topicId, partition), value };
     });
+    const changes = await Promise.all(changing);
     await this.#change(group, (_, done) => changes.slice(done, done + CHANGES_MAX));
   }
 

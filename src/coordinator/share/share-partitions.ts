@@ -93,7 +93,7 @@ export class SharePartitions {
   async #open(groupId: string, place: SharePlace): Promise<SharePartition> {
     const { groups, groupConfigs, log, runtime } = this.#options;
     const { journal } = await groups.locate(groupId).catch(throwAsReader);
-    const { leaderEpoch } = log.watermarks(place);
+    const { leaderEpoch } = await log.watermarks(place);
     const text = journal.state.record(groupOwner(groupId), shareKey(place.topicId, place.partition));
     const record =
       text === undefined ? await this.#create(journal, groupId, place, leaderEpoch) : decodeShareRecord(text);

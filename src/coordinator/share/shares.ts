@@ -115,7 +115,6 @@ export class Shares {
 
   close(): void {
     this.#stop();
-    this.#fetcher.close();
     this.partitions.close();
   }
 

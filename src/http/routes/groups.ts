@@ -183,8 +183,8 @@ interface Row {
 
 async function lag(context: HttpContext, group: LiveGroup) {
   const rows = await lagRows(context, group);
-  const partitions = rows.map(({ topic, partition, offset, member }) => {
-    const marks = watermarks(context, topic, partition);
+  const described = rows.map(async ({ topic, partition, offset, member }) => {
+    const marks = await watermarks(context, topic, partition);
     const behind = marks === null || offset === null ? null : Math.max(0, marks.highWatermark - offset);
     return {
       topic,
@@ -198,6 +198,7 @@ async function lag(context: HttpContext, group: LiveGroup) {
       client_host: member?.clientHost ?? null,
     };
   });
+  const partitions = await Promise.all(described);
   const total = partitions.reduce((sum, { lag }) => sum + (lag ?? 0), 0);
   return { group: group.groupId, state: group.state, total_lag: total, partitions };
 }
@@ -227,11 +228,11 @@ async function lagRows(context: HttpContext, group: LiveGroup): Promise<readonly
 }
 
 /** Null for a partition whose journal is away, and for one that does not exist. */
-function watermarks({ topics, log }: HttpContext, name: string, partition: number) {
+async function watermarks({ topics, log }: HttpContext, name: string, partition: number) {
   const topicId = topics.byName(name)?.topicId;
   if (topicId === undefined) return null;
   try {
-    return log.watermarks({ topicId, partition });
+    return await log.watermarks({ topicId, partition });
   } catch (cause) {
     if (toKafkaError(cause) === null) throw cause;
     return null;

@@ -23,7 +23,8 @@ export function partitionRoutes(api: Api): void {
       answers: { 200: { description: 'All partitions in order.', content: partitions } },
       problems: { 404: 'No such topic.' },
     },
-    ({ params }) => replyJson(200, { partitions: partitionDescriptions(context, findTopic(context, params.topic)) }),
+    async ({ params }) =>
+      replyJson(200, { partitions: await partitionDescriptions(context, findTopic(context, params.topic)) }),
   );
 
   api.add(
@@ -42,7 +43,7 @@ export function partitionRoutes(api: Api): void {
     async ({ params, body }) => {
       const { name } = findTopic(context, params.topic);
       const topic = await context.topics.createPartitions(name, body.count);
-      return replyJson(200, { partitions: partitionDescriptions(context, topic) });
+      return replyJson(200, { partitions: await partitionDescriptions(context, topic) });
     },
   );
 }

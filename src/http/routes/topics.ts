@@ -39,7 +39,7 @@ export function topicRoutes(api: Api): void {
         ...(body.partitions !== undefined && { partitions: body.partitions }),
         ...(body.replication_factor !== undefined && { replicationFactor: body.replication_factor }),
       });
-      return replyJson(201, describe(context, topic), { Location: `/v1/topics/${topic.name}` });
+      return replyJson(201, await describe(context, topic), { Location: `/v1/topics/${topic.name}` });
     },
   );
 
@@ -77,7 +77,7 @@ export function topicRoutes(api: Api): void {
       answers: { 200: { description: 'The topic.', content: described } },
       problems: { 404: UNKNOWN },
     },
-    ({ params }) => replyJson(200, describe(context, findTopic(context, params.topic))),
+    async ({ params }) => replyJson(200, await describe(context, findTopic(context, params.topic))),
   );
 
   api.add(
@@ -94,7 +94,8 @@ export function topicRoutes(api: Api): void {
     },
     async ({ params, body }) => {
       const { name } = findTopic(context, params.topic);
-      return replyJson(200, describe(context, await topics.alterConfig(name, alterations(body.config))));
+      const topic = await topics.alterConfig(name, alterations(body.config));
+      return replyJson(200, await describe(context, topic));
     },
   );
 
@@ -129,7 +130,7 @@ const alterations = (config: Readonly<Record<string, ConfigValue | null>>): read
 
 const summary = ({ name, topicId, partitions }: Topic) => ({ name, topic_id: topicId, partitions: partitions.length });
 
-export function describe(context: HttpContext, topic: Topic) {
+export async function describe(context: HttpContext, topic: Topic) {
   const { overrides } = topic;
   const config: Record<string, string> = {};
   for (const name of Object.keys(TOPIC_CONFIGS).filter(isTopicConfig)) {
@@ -141,6 +142,6 @@ export function describe(context: HttpContext, topic: Topic) {
     created_at: topic.createdAt,
     config,
     overrides,
-    partition_details: partitionDescriptions(context, topic),
+    partition_details: await partitionDescriptions(context, topic),
   };
 }

@@ -204,17 +204,19 @@ export class MemoryLog implements Log {
     return wanted ? found(wanted.baseOffset, wanted.maxTimestamp) : { offset: -1, timestamp: -1, leaderEpoch: -1 };
   }
 
-  offsetForLeaderEpoch(partition: PartitionId, leaderEpoch: number) {
+  async arrival(): Promise<void> {}
+
+  async offsetForLeaderEpoch(partition: PartitionId, leaderEpoch: number) {
     if (leaderEpoch < LEADER_EPOCH) return { epoch: -1, endOffset: -1 };
     return { epoch: LEADER_EPOCH, endOffset: this.#of(partition).endOffset };
   }
 
-  watermarks(partition: PartitionId): Watermarks {
+  async watermarks(partition: PartitionId): Promise<Watermarks> {
     const { logStartOffset, endOffset } = this.#of(partition);
     return { logStartOffset, highWatermark: endOffset, lastStableOffset: endOffset, leaderEpoch: LEADER_EPOCH };
   }
 
-  producers(partition: PartitionId): readonly ProducerState[] {
+  async producers(partition: PartitionId): Promise<readonly ProducerState[]> {
     this.#of(partition);
     return PRODUCERS;
   }

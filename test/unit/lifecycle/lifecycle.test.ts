@@ -71,7 +71,7 @@ async function produce(
 async function readAll({ log, topics }: Core, name: string, partition: number): Promise<DecodedRecord[]> {
   const { topicId } = topics.byName(name)!;
   const records: DecodedRecord[] = [];
-  let fetchOffset = log.watermarks({ topicId, partition }).logStartOffset;
+  let fetchOffset = (await log.watermarks({ topicId, partition })).logStartOffset;
   for (;;) {
     const request = { topicId, partition, fetchOffset, maxBytes: 1 << 20, currentLeaderEpoch: -1 };
     const answer = await log.fetch(

@@ -111,7 +111,7 @@ test('deleting records moves the log start, never back, and not beyond the end',
   expect(await world.log.deleteRecords(id, 1)).toBe(2);
   await expect(world.log.deleteRecords(id, 4)).rejects.toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' });
   expect(await world.log.deleteRecords(id, -1)).toBe(3);
-  expect(world.log.watermarks(id)).toMatchObject({ logStartOffset: 3, highWatermark: 3, lastStableOffset: 3 });
+  expect(await world.log.watermarks(id)).toMatchObject({ logStartOffset: 3, highWatermark: 3, lastStableOffset: 3 });
 });
 
 test('producer ids are never given twice, over journals, restarts and concurrent callers', async () => {

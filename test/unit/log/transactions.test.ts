@@ -150,7 +150,7 @@ describe.each(['memory', 'stores'])('from %s', (where) => {
     expect(await read(reader, topic, 'read_committed', 2)).toBe('');
     expect(await read(reader, topic, 'read_committed', 4)).toBe('');
     expect(await read(reader, topic, 'read_uncommitted')).toBe('0:x 1:a1 2:b1 3:y 4:COMMIT');
-    expect(reader.log.watermarks({ topicId: topic.topicId, partition: 0 })).toMatchObject({
+    expect(await reader.log.watermarks({ topicId: topic.topicId, partition: 0 })).toMatchObject({
       highWatermark: 5,
       lastStableOffset: 2,
     });
@@ -319,6 +319,6 @@ test('the producers of a partition are told with their transactions', async () =
   const a = new Producer(world, topic, 7);
   await a.begin();
   await a.send('a1');
-  const [producer] = [...world.log.producers({ topicId: topic.topicId, partition: 0 })];
+  const [producer] = await world.log.producers({ topicId: topic.topicId, partition: 0 });
   expect(producer).toMatchObject({ producerId: 7, open: { transaction: 1, firstOffset: 0 }, coordinatorEpoch: -1 });
 });

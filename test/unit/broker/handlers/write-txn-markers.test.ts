@@ -20,17 +20,17 @@ const watermarks = () => broker.core.log.watermarks({ topicId: broker.topicId, p
 test.each(versionsOf('WriteTxnMarkers'))('v%i ends a transaction that hangs in a partition', async (version) => {
   const producer = await broker.init();
   expect(await broker.produce(12, producer, 0)).toBe(0);
-  expect(watermarks()).toMatchObject({ highWatermark: 1, lastStableOffset: 0 });
+  expect(await watermarks()).toMatchObject({ highWatermark: 1, lastStableOffset: 0 });
   expect(await mark(version, producer)).toEqual([0]);
-  expect(watermarks()).toMatchObject({ highWatermark: 2, lastStableOffset: 2 });
+  expect(await watermarks()).toMatchObject({ highWatermark: 2, lastStableOffset: 2 });
   expect(await broker.produce(11, producer, 1)).toBe(codeOf('TRANSACTION_ABORTABLE'));
   expect((await broker.end(5, producer, false)).errorCode).toBe(0);
-  expect(watermarks()).toMatchObject({ highWatermark: 2 });
+  expect(await watermarks()).toMatchObject({ highWatermark: 2 });
 });
 
 test('a producer without an open transaction gets no marker', async () => {
   expect(await mark(1, { producerId: 5, producerEpoch: 0 })).toEqual([0]);
-  expect(watermarks()).toMatchObject({ highWatermark: 0 });
+  expect(await watermarks()).toMatchObject({ highWatermark: 0 });
 });
 
 test('old epochs, of producers and coordinators, end nothing', async () => {
@@ -41,7 +41,7 @@ test('old epochs, of producers and coordinators, end nothing', async () => {
   const after = await broker.end(5, producer);
   await broker.produce(12, after, 0);
   expect(await mark(1, after, { coordinatorEpoch: -1 })).toEqual([codeOf('TRANSACTION_COORDINATOR_FENCED')]);
-  expect(watermarks()).toMatchObject({ highWatermark: 3, lastStableOffset: 2 });
+  expect(await watermarks()).toMatchObject({ highWatermark: 3, lastStableOffset: 2 });
 });
 
 test('what is not there is told by partition', async () => {
