@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import { abortedWithin } from '../journal/transactions.ts';
+import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { AnswerCutter } from './answer.ts';
 import type { FetchMetrics } from './fetch-metrics.ts';
@@ -54,8 +55,12 @@ export class Fetcher {
 
   /** See `Log.arrival`. */
   async arrival({ partitions, maxWaitMs, isolation }: ArrivalRequest, signal: AbortSignal): Promise<void> {
-    const endMs = this.#options.runtime.clock.monotonic() + maxWaitMs;
-    await this.#locate({ partitions, isolation, minBytes: 1, maxBytes: 1, maxWaitMs }, endMs, signal);
+    const { clock, timers } = this.#options.runtime;
+    const endMs = clock.monotonic() + maxWaitMs;
+    const located = await this.#locate({ partitions, isolation, minBytes: 1, maxBytes: 1, maxWaitMs }, endMs, signal);
+    const question: LocateQuestion = { partitions, isolation, minBytes: 1 };
+    // There was no room to wait: who asks again at once would do so for ever.
+    if (this.#options.here.mustWait(question, located)) await sleep(timers, endMs - clock.monotonic(), signal);
   }
 
   /** All partitions, and enough of them unless it takes longer than until `endMs`. */

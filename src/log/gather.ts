@@ -149,12 +149,12 @@ export class Gatherer {
   /** Looks the partition up again, or fails it after the last attempt. True when it is done. */
   async #giveUp(target: Target, plan: ReadPlan, last: boolean): Promise<boolean> {
     const located = await this.#options.relocate(target.wanted, target.isolation);
+    // Its records were deleted while they were read. The next fetch is told so.
+    if (located.type === 'outside') return true;
     if (located.type === 'error') {
-      target.failure = located;
+      if (located.error !== 'OFFSET_OUT_OF_RANGE') target.failure = located;
       return true;
     }
-    // Outside: its records were deleted while they were read. The next fetch is told so.
-    if (located.type === 'outside') return true;
     target.led = located;
     if (!last) return false;
     const piece = plan.pieces.find(({ type }) => type === 'missing');

@@ -152,8 +152,8 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const here = new LocateHere(locator, purgatory);
   const elsewhere = new LocateElsewhere({ brokerId, here, calls, leaders, clock });
   const relocate = async (wanted: FetchPartition, isolation: Isolation) => {
-    const [found] = await here.locate([wanted]);
-    return found!.type === 'elsewhere' ? elsewhere.locateOne(wanted, found!.journal, isolation) : found!;
+    const found = locator.forFetch(wanted);
+    return found.type === 'elsewhere' ? elsewhere.locateOne(wanted, found.journal, isolation) : found;
   };
   const gatherer = new Gatherer({ runtime, memory, reader, indexes, relocate, readAhead });
   const fetcher = new Fetcher({

@@ -173,11 +173,12 @@ export class ShareFetcher {
     ends: Map<SharePartition, number>,
   ): Promise<Reading | null> {
     if (partition.closed) throw notGivenOut();
+    const { logStartOffset, highWatermark, lastStableOffset } = await this.#options.log.watermarks(partition);
+    if (partition.closed) throw notGivenOut();
+    // From here on in one turn: members that find nothing would else find each other reading, and wake each other for ever.
     if (!partition.beginReading()) return null;
     let reading: Reading | null = null;
     try {
-      const { logStartOffset, highWatermark, lastStableOffset } = await this.#options.log.watermarks(partition);
-      if (partition.closed) throw notGivenOut();
       partition.advanceStart(logStartOffset);
       const fetchOffset = partition.nextFetchOffset;
       const end = isolation === 'read_committed' ? lastStableOffset : highWatermark;
