@@ -1,14 +1,14 @@
 /**
  * The cluster as one client is told it: the brokers with the addresses that this client can reach, and for each partition
  * a leader. Any broker serves any partition, so "the leader" is whom load shall go to: the same broker for all clients of
- * a zone as long as it is there (rendezvous hashing), in the client's zone where that has brokers. Who leads the
- * partition's journal is another matter; its epoch is the leader epoch.
+ * a zone as long as brokers neither come nor go (rendezvous hashing), in the client's zone where that has brokers, and the
+ * partitions of a topic evenly over them. Who leads the partition's journal is another matter; its epoch is the leader epoch.
  *
  * Brokers that are about to stop are not told, unless nobody else is there.
  */
 import type { Leaders, Member, Members } from '../cluster/members.ts';
-import { rendezvous, rendezvousKey, rendezvousPart } from '../cluster/rendezvous.ts';
-import type { Topic, TopicPartition } from '../cluster/topics.ts';
+import { rendezvousKey, rendezvousSpread } from '../cluster/rendezvous.ts';
+import type { Topic, TopicPartition, Topics } from '../cluster/topics.ts';
 import type { Address } from '../config.ts';
 import { REPLICATION_FACTOR_MAX } from '../limits.ts';
 
@@ -35,6 +35,20 @@ export interface ViewedBy {
   readonly advertised: Address;
 }
 
+/** What is told. */
+export interface Viewed {
+  readonly members: Members;
+  readonly leaders: Leaders;
+  readonly topics: Pick<Topics, 'byId'>;
+}
+
+interface Spread {
+  readonly topicId: string;
+  readonly ids: readonly number[];
+  /** By partition. */
+  readonly leaders: readonly number[];
+}
+
 const NOBODY: CurrentLeader = { leaderId: -1, leaderEpoch: -1 };
 
 export class ClientView {
@@ -42,14 +56,18 @@ export class ClientView {
   readonly brokers: readonly Member[];
   readonly #members: Members;
   readonly #leaders: Leaders;
+  readonly #topics: Pick<Topics, 'byId'>;
   readonly #client: ViewedBy;
   readonly #ids: readonly number[];
   readonly #candidates: readonly number[];
-  #topic: { readonly topicId: string; readonly key: number } | null = null;
+  /** Partitions of one topic come one after the other. */
+  #spread: Spread | null = null;
+  #zone: { readonly name: string; readonly ids: readonly number[] } | null = null;
 
-  constructor(members: Members, leaders: Leaders, client: ViewedBy) {
+  constructor({ members, leaders, topics }: Viewed, client: ViewedBy) {
     this.#members = members;
     this.#leaders = leaders;
+    this.#topics = topics;
     this.#client = client;
     this.brokers = toldMembers(members);
     this.#ids = this.brokers.map(({ brokerId }) => brokerId);
@@ -84,7 +102,7 @@ export class ClientView {
   leaderOf(partition: TopicPartition): CurrentLeader {
     const journal = this.#leaders.of(partition.journal);
     if (journal === null) return NOBODY;
-    const leaderId = rendezvous(this.#keyOf(partition), this.#candidates);
+    const leaderId = this.#among(this.#candidates, partition);
     return leaderId === undefined ? NOBODY : { leaderId, leaderEpoch: journal.epoch };
   }
 
@@ -99,14 +117,18 @@ export class ClientView {
   }
 
   /** The broker of another zone that a consumer there shall read a partition from; undefined when that has none. */
-  inZone(zone: string, { topicId, partition }: TopicPartition): number | undefined {
-    return rendezvous(this.#keyOf({ topicId, partition }), idsOfZone(this.brokers, zone));
+  inZone(zone: string, partition: TopicPartition): number | undefined {
+    if (this.#zone?.name !== zone) this.#zone = { name: zone, ids: idsOfZone(this.brokers, zone) };
+    return this.#among(this.#zone.ids, partition);
   }
 
-  /** Partitions of one topic come one after the other. */
-  #keyOf({ topicId, partition }: Pick<TopicPartition, 'topicId' | 'partition'>): number {
-    if (this.#topic?.topicId !== topicId) this.#topic = { topicId, key: rendezvousKey(topicId) };
-    return rendezvousPart(this.#topic.key, partition);
+  #among(ids: readonly number[], { topicId, partition }: TopicPartition): number | undefined {
+    if (this.#spread?.topicId !== topicId || this.#spread.ids !== ids) {
+      const count = this.#topics.byId(topicId)?.partitions.length ?? 0;
+      const leaders = rendezvousSpread(rendezvousKey(topicId), Math.max(count, partition + 1), ids);
+      this.#spread = { topicId, ids, leaders };
+    }
+    return this.#spread.leaders[partition];
   }
 
   #addressOf(member: Member): Address {

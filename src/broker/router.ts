@@ -266,7 +266,7 @@ class RequestCall implements Call {
   }
 
   get view(): ClientView {
-    return new ClientView(this.broker.members, this.broker.leaders, this);
+    return new ClientView(this.broker, this);
   }
 
   get answerBytesMax(): number {

@@ -34,7 +34,7 @@ const STUCK_MS = 10_000;
 const SWEEP_MS_MAX = 10_000;
 const DRAIN_MS = 5_000;
 /** Clients that are sent elsewhere have this long to go, and are gone when none asked for this long. */
-const GRACE_MS = 1_500;
+const GRACE_MS = 1_000;
 const QUIET_MS = 300;
 const LOOK_MS = 25;
 /** Connections that came too early for a quota and wait to be closed; more are closed at once. */

@@ -20,7 +20,7 @@ import type { Seats } from './seats.ts';
 
 const LOOK_MS = 50;
 const MOVE_MS_MAX = 10_000;
-const DRAIN_MS_MAX = 30_000;
+const DRAIN_MS_MAX = 25_000;
 
 export interface MembershipOperationsOptions {
   readonly config: Config;

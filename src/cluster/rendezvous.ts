@@ -41,3 +41,22 @@ export function rendezvousOrder(key: number, brokerIds: readonly number[]): numb
   const weights = new Map(brokerIds.map((brokerId) => [brokerId, weight(key, brokerId)]));
   return [...weights.keys()].sort((a, b) => weights.get(b)! - weights.get(a)! || a - b);
 }
+
+/**
+ * Parts 0 to `count` of a key, evenly over all brokers: each goes to the first in its order that has not its share yet. Chance
+ * alone would give five of six partitions to one of three brokers. Who takes part in it may move a few parts more than
+ * those of a broker that came or went.
+ */
+export function rendezvousSpread(key: number, count: number, brokerIds: readonly number[]): number[] {
+  const left = new Map(brokerIds.map((brokerId) => [brokerId, Math.ceil(count / brokerIds.length)]));
+  const spread: number[] = [];
+  for (let part = 0; part < count; part++) {
+    const chosen = rendezvous(rendezvousPart(key, part), [...left.keys()]);
+    if (chosen === undefined) break;
+    spread.push(chosen);
+    const share = left.get(chosen)! - 1;
+    if (share === 0) left.delete(chosen);
+    else left.set(chosen, share);
+  }
+  return spread;
+}

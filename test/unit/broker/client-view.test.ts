@@ -10,15 +10,17 @@ const led = { 0: { brokerId: 2, epoch: 5 } };
 const partitions = (count: number, journal = 0): TopicPartition[] =>
   Array.from({ length: count }, (_, partition) => ({ topicId: 'J8fK2mGqT0aZxB1cD3eF5g', partition, journal }));
 
+const topics = { byId: () => ({ partitions: partitions(300) }) as unknown as Topic };
+
 const viewOf = (cluster: FakeCluster, { clientZone = '', listenerZone = '' } = {}) =>
-  new ClientView(cluster, cluster, { clientZone, listenerZone, advertised });
+  new ClientView({ members: cluster, leaders: cluster, topics }, { clientZone, listenerZone, advertised });
 
 const leadersOf = (view: ClientView, count = 300) => partitions(count).map((each) => view.leaderOf(each).leaderId);
 
 describe('the leader of a partition', () => {
   test('is spread over all brokers, whoever leads the journal, with the epoch of that', () => {
     const view = viewOf(new FakeCluster(zones, led));
-    for (const id of [1, 2, 3]) expect(leadersOf(view).filter((each) => each === id).length).toBeGreaterThan(70);
+    for (const id of [1, 2, 3]) expect(leadersOf(view).filter((each) => each === id).length).toBe(100);
     expect(view.leaderOf(partitions(1)[0]!).leaderEpoch).toBe(5);
   });
 
@@ -39,12 +41,12 @@ describe('the leader of a partition', () => {
     expect(leadersOf(viewOf(cluster, { clientZone: 'c' }))).toEqual(leadersOf(viewOf(cluster)));
   });
 
-  test('stays when another broker goes or comes', () => {
+  test('mostly stays when another broker goes, and is the same when it comes back', () => {
     const cluster = new FakeCluster(zones, led);
     const before = leadersOf(viewOf(cluster));
     cluster.become(zones.slice(0, 2));
     const after = leadersOf(viewOf(cluster));
-    expect(after.filter((id, index) => id !== before[index]).length).toBe(before.filter((id) => id === 3).length);
+    expect(after.filter((id, index) => id !== before[index]).length).toBeLessThan(100 + 20);
     cluster.become(zones);
     expect(leadersOf(viewOf(cluster))).toEqual(before);
   });

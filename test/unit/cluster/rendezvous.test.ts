@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { rendezvous, rendezvousKey, rendezvousOrder, rendezvousPart } from '../../../src/cluster/rendezvous.ts';
+import {
+  rendezvous,
+  rendezvousKey,
+  rendezvousOrder,
+  rendezvousPart,
+  rendezvousSpread,
+} from '../../../src/cluster/rendezvous.ts';
 
 const KEYS = Array.from({ length: 20_000 }, (_, index) =>
   rendezvousPart(rendezvousKey(`topic-${index % 40}`), Math.floor(index / 40)),
@@ -75,6 +81,38 @@ test('the order of brokers does not matter, and the first in order is the one ch
 
 test('without brokers there is none', () => {
   expect(rendezvous(1, [])).toBeUndefined();
+});
+
+test('the parts of a key are spread evenly, however few there are', () => {
+  const broker = fc.integer({ min: 0, max: 1_000 });
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(200), fc.uniqueArray(broker, { minLength: 1, maxLength: 9 }), (key, count, ids) => {
+      const spread = rendezvousSpread(key, count, ids);
+      expect(spread).toHaveLength(count);
+      for (const id of ids) {
+        expect(spread.filter((each) => each === id).length).toBeLessThanOrEqual(Math.ceil(count / ids.length));
+      }
+      expect(rendezvousSpread(key, count, ids.toReversed())).toEqual(spread);
+    }),
+  );
+  expect(rendezvousSpread(1, 5, [])).toEqual([]);
+});
+
+test('spread parts mostly stay where they are when a broker goes', () => {
+  let moved = 0;
+  let more = 0;
+  for (let topic = 0; topic < 500; topic++) {
+    const key = rendezvousKey(`topic-${topic}`);
+    const before = rendezvousSpread(key, 12, [1, 2, 3, 4, 5]);
+    const after = rendezvousSpread(key, 12, [1, 2, 4, 5]);
+    for (const [part, id] of before.entries()) {
+      if (after[part] === id) continue;
+      moved++;
+      if (id !== 3) more++;
+    }
+  }
+  expect(moved / (500 * 12)).toBeLessThan(0.35);
+  expect(more / moved).toBeLessThan(0.4);
 });
 
 test('all versions of the program agree on the broker of a key', () => {
