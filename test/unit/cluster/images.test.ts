@@ -1,0 +1,147 @@
+import { expect, test } from 'vitest';
+import { StorageThrottledError } from '../../../src/errors.ts';
+import { imageKey } from '../../../src/storage/keys.ts';
+import { ALWAYS } from '../../../src/storage/metadata-store.ts';
+import { type Broker, Cluster } from './world/cluster.ts';
+
+const OPTIONS = { cause: 'tool' } as const;
+
+/** Names and values of one kind in the table, and what each broker shows of them. */
+class Shown {
+  readonly table = new Map<string, number>();
+  readonly images = new Map<Broker, Map<string, number>>();
+  readonly reads: string[] = [];
+
+  async open(broker: Broker): Promise<void> {
+    const shown = new Map<string, number>();
+    this.images.set(broker, shown);
+    await broker.membership.images.open('topics', {
+      refresh: async (name) => {
+        this.reads.push(`${broker.id}: ${name}`);
+        shown.set(name, this.table.get(name)!);
+      },
+      refreshAll: async () => {
+        this.reads.push(`${broker.id}: all`);
+        for (const [name, value] of this.table) shown.set(name, value);
+      },
+    });
+  }
+
+  change(broker: Broker, name: string, value: number): Promise<void> {
+    this.table.set(name, value);
+    this.images.get(broker)!.set(name, value);
+    return broker.membership.images.announce('topics', [name]);
+  }
+
+  of(broker: Broker, name: string): number | undefined {
+    return this.images.get(broker)!.get(name);
+  }
+}
+
+async function opened(ids: readonly number[]) {
+  const cluster = new Cluster();
+  const shown = new Shown();
+  for (const id of ids) await shown.open(await cluster.start(id));
+  await cluster.time.advance(5_000);
+  shown.reads.length = 0;
+  return { cluster, shown };
+}
+
+test('a change is shown by all brokers before it is answered', async () => {
+  const { cluster, shown } = await opened([1, 2, 3]);
+  await cluster.awaited(shown.change(cluster.get(2), 'orders', 1), 1);
+  expect([1, 2, 3].map((id) => shown.of(cluster.get(id), 'orders'))).toEqual([1, 1, 1]);
+  expect(shown.reads).toEqual(['1: orders', '3: orders']);
+  await cluster.time.advance(30_000);
+  expect(shown.reads).toHaveLength(2);
+});
+
+test('changes of several brokers at once are all shown', async () => {
+  const { cluster, shown } = await opened([1, 2, 3]);
+  const changes = [1, 2, 3].map((id) => shown.change(cluster.get(id), `of ${id}`, id));
+  await cluster.awaited(Promise.all(changes), 1);
+  await cluster.time.advance(2_000);
+  for (const id of [1, 2, 3]) {
+    for (const of of [1, 2, 3]) expect(shown.of(cluster.get(id), `of ${of}`)).toBe(of);
+  }
+});
+
+test('a broker that could not be told sees the version of a ping and reads everything', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  cluster.get(2).node.frozen = true;
+  const changed = shown.change(cluster.get(1), 'orders', 1);
+  await cluster.time.advance(1_200);
+  cluster.get(2).node.thaw();
+  await cluster.awaited(changed);
+  await cluster.time.advance(3_000);
+  expect(shown.of(cluster.get(2), 'orders')).toBe(1);
+});
+
+test('a broker that others cannot reach sees the version in its heartbeat', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(3_000);
+  const began = cluster.time.clock.monotonic();
+  await cluster.awaited(shown.change(cluster.get(1), 'orders', 1));
+  expect(cluster.time.clock.monotonic() - began).toBeLessThan(1_500);
+  await cluster.time.advance(11_000);
+  expect(shown.of(cluster.get(2), 'orders')).toBe(1);
+});
+
+test('a change waits a second at most for a broker that does not answer', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  cluster.get(2).node.frozen = true;
+  const began = cluster.time.clock.monotonic();
+  await cluster.awaited(shown.change(cluster.get(1), 'orders', 1));
+  expect(cluster.time.clock.monotonic() - began).toBeLessThan(1_200);
+});
+
+test('what a broker changed and told nobody before it died is read when it is gone', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  shown.table.set('orders', 1);
+  cluster.kill(1);
+  await cluster.time.advance(1_000);
+  expect(shown.of(cluster.get(2), 'orders')).toBe(1);
+});
+
+test('a version that cannot be written is written later, and others are told then', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  cluster.get(1).table.refusal = new StorageThrottledError('slow down');
+  await cluster.awaited(shown.change(cluster.get(1), 'orders', 1));
+  expect(shown.of(cluster.get(2), 'orders')).toBeUndefined();
+  cluster.get(1).table.refusal = null;
+  await cluster.time.advance(6_000);
+  expect(shown.of(cluster.get(2), 'orders')).toBe(1);
+});
+
+test('versions that skipped some make a broker read everything', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  await cluster.table.put(
+    { ...imageKey('c', 'topics'), body: Buffer.alloc(0), attributes: { version: 9 } },
+    ALWAYS,
+    OPTIONS,
+  );
+  shown.table.set('payments', 7);
+  await cluster.awaited(shown.change(cluster.get(1), 'orders', 1));
+  await cluster.time.advance(500);
+  for (const id of [1, 2]) expect(shown.of(cluster.get(id), 'payments')).toBe(7);
+  expect(cluster.get(1).membership.images.versions().topics).toBe(10);
+});
+
+test('reading that fails is tried again', async () => {
+  const { cluster } = await opened([1]);
+  let failures = 3;
+  let read = 0;
+  const { images } = cluster.get(1).membership;
+  await images.open('configs', { refresh: async () => {}, refreshAll: async () => {} });
+  await images.open('configs', {
+    refresh: async () => {},
+    refreshAll: async () => {
+      if (read++ > 0 && failures-- > 0) throw new Error('away');
+    },
+  });
+  images.seen({ topics: 0, configs: 4 });
+  await cluster.time.advance(10_000);
+  expect(read).toBe(5);
+  expect(images.versions().configs).toBe(4);
+});
