@@ -6,6 +6,7 @@
  *   groups    heartbeats, a large rebalance, offset commits, memory of idle groups (the default)
  *   transactions  a small one, and producers that commit all the time (the default)
  *   cluster   three brokers: takeover, hand-over, latency, the price of idling
+ *   rpc       calls between two brokers, encrypted (the default)
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
  *   takeover  a journal with 10,000 partitions and a million extents changes its leader
  *
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { measureCluster } from './cluster.ts';
 import { measureGroups } from './groups.ts';
 import { measureRequests } from './requests.ts';
+import { measureRpc } from './rpc.ts';
 import { measureSpeed } from './speed.ts';
 import { measureSteady } from './steady.ts';
 import { measureTakeover } from './takeover.ts';
@@ -31,14 +33,18 @@ const { values, positionals } = parseArgs({
 });
 /** Of each load. */
 const share = values.quick ? 0.1 : 1;
-const wanted = positionals.length > 0 ? positionals : ['speed', 'requests', 'groups', 'transactions'];
+const wanted = positionals.length > 0 ? positionals : ['speed', 'requests', 'groups', 'transactions', 'rpc'];
 for (const name of wanted) {
   if (name === 'speed') await measureSpeed(share, values.profile);
   else if (name === 'requests') await measureRequests(share);
   else if (name === 'groups') await measureGroups(share, values.profile);
   else if (name === 'transactions') await measureTransactions(share, values.profile);
   else if (name === 'cluster') await measureCluster(share);
+  else if (name === 'rpc') await measureRpc(share);
   else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
   else if (name === 'takeover') await measureTakeover(share);
-  else throw new Error(`no benchmark ${name}: give speed, requests, groups, transactions, cluster, takeover or steady`);
+  else
+    throw new Error(
+      `no benchmark ${name}: give speed, requests, groups, transactions, cluster, rpc, takeover or steady`,
+    );
 }

@@ -69,8 +69,8 @@ describe('a broker in another process', () => {
     expect(await pool.call(2, ECHO, 'there', LONG)).toBe('there');
     const error = pool.call(2, WAIT, '', LONG).catch((cause: unknown) => cause);
     child.kill('SIGKILL');
-    // Silence would take 1,500 ms; the rest is for busy machines.
-    expect(await until(() => events.down.length > 0)).toBeLessThan(1_000);
+    await until(() => events.down.length > 0);
+    // Known before silence could tell.
     expect(events.down).toMatchObject([{ brokerId: 2, why: 'refused' }]);
     expect(await error).toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER', sent: true });
     await run(2, address.port);
