@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { Actions, ALL_RULES, type Bounds, type Rules } from './actions.ts';
 import { Chain } from './chain.ts';
-import { type Exploration, explore } from './explorer.ts';
+import { type Exploration, explore, show } from './explorer.ts';
 import { worldHash } from './world.ts';
 
 interface Scope {
@@ -26,9 +26,6 @@ function run({ processes, payloads, confirms = true, ...budget }: Scope, rules: 
   const actions = new Actions(new Chain(), { ...ALL_RULES, ...rules }, bounds);
   return explore(actions, actions.initial(processes, budget), worldHash, WORLDS_MAX);
 }
-
-const show = ({ violation }: Exploration): string =>
-  violation ? `${violation.message}\n${violation.trace.map((action, at) => `${at + 1}. ${action}`).join('\n')}` : '';
 
 const SCOPES: readonly Scope[] = [
   { processes: 2, faults: 1, snapshots: 1, crashes: 0, payloads: ['segment', 'segment'] },

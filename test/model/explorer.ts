@@ -1,4 +1,8 @@
-/** Breadth first through all worlds that can be reached; the first violation found is one of the shortest. */
+/**
+ * Breadth first through all worlds that can be reached; the first violation found is one of the shortest. Or at random
+ * through more than can be visited.
+ */
+import { seededRandom } from '../unit/storage/virtual-runtime.ts';
 import { Violation } from './violation.ts';
 
 /** What can happen next. A thrown Violation belongs to the action by which it was visited. */
@@ -60,3 +64,35 @@ export function explore<W>(
   }
   return { worlds: seen.size, cut: false, depth, violation: null };
 }
+
+/** Random ways through worlds that are too many to visit; a seed decides them. Ends with the first violation. */
+export function wander<W>(actions: Steps<W>, initial: W, seed: number, walks: number, stepsMax: number): Exploration {
+  const random = seededRandom(seed);
+  let depth = 0;
+  for (let walk = 0; walk < walks; walk++) {
+    let world = initial;
+    const trace: string[] = [];
+    while (trace.length < stepsMax) {
+      const possible: { readonly action: string; readonly next: () => W }[] = [];
+      actions.successors(world, (action, next) => possible.push({ action, next }));
+      if (possible.length === 0) break;
+      const { action, next } = possible[Math.floor(random.float() * possible.length)]!;
+      trace.push(action);
+      try {
+        const after = next();
+        if (after === world) break; // Nothing is left to happen.
+        world = after;
+      } catch (cause) {
+        if (!(cause instanceof Violation)) throw cause;
+        const message = `${cause.message} (seed ${seed}, walk ${walk})`;
+        return { worlds: walk, cut: false, depth: trace.length, violation: { message, trace } };
+      }
+    }
+    depth = Math.max(depth, trace.length);
+  }
+  return { worlds: walks, cut: false, depth, violation: null };
+}
+
+/** For the message of a test that expects no violation. */
+export const show = ({ violation }: Exploration): string =>
+  violation ? `${violation.message}\n${violation.trace.map((action, at) => `${at + 1}. ${action}`).join('\n')}` : '';

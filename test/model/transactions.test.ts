@@ -3,7 +3,7 @@
  * the design holds invariant 4, and without any part of it the explorer finds what breaks.
  */
 import { describe, expect, test } from 'vitest';
-import { type Exploration, explore } from './explorer.ts';
+import { type Exploration, explore, show } from './explorer.ts';
 import { TransactionActions, type TransactionBounds, transactionWorldKey } from './transaction-actions.ts';
 import { ALL_TRANSACTION_RULES, TransactionChain, type TransactionRules } from './transaction-chain.ts';
 
@@ -15,9 +15,6 @@ function run(bounds: TransactionBounds, off: Partial<TransactionRules> = {}): Ex
   const actions = new TransactionActions(chain, bounds);
   return explore(actions, actions.initial(), transactionWorldKey, WORLDS_MAX);
 }
-
-const show = ({ violation }: Exploration): string =>
-  violation ? `${violation.message}\n${violation.trace.map((action, at) => `${at + 1}. ${action}`).join('\n')}` : '';
 
 const SCOPES: readonly TransactionBounds[] = [
   { transactions: 2, batches: 1, changes: 1, bumps: true },
