@@ -27,6 +27,11 @@ export class KnownLeaders implements Leaders {
     this.#leaders.set(journal, leader);
     for (const listener of this.#listeners) listener(journal);
   }
+
+  forget(journal: number): void {
+    this.#leaders.delete(journal);
+    for (const listener of this.#listeners) listener(journal);
+  }
 }
 
 export interface SeatedBroker {

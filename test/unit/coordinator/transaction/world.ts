@@ -6,7 +6,6 @@ import { LeaderCalls } from '../../../../src/coordinator/leader-calls.ts';
 import { ParticipantJournals } from '../../../../src/coordinator/transaction/participant-journals.ts';
 import type { ProducerIdentity } from '../../../../src/coordinator/transaction/transaction-state.ts';
 import { type TransactionSettings, Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
-import { StorageUnavailableError } from '../../../../src/errors.ts';
 import type { Journal } from '../../../../src/journal/journal.ts';
 import { fixedJournals } from '../../../../src/journal/journals.ts';
 import type { OpenedJournal } from '../../../../src/journal/open-journal.ts';
@@ -17,51 +16,12 @@ import { type Runtime, systemRuntime } from '../../../../src/runtime/runtime.ts'
 import { type Core, openCore } from '../../../../src/server.ts';
 import { MemoryMetadataStore } from '../../../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../../../src/storage/memory/object-store.ts';
-import type { MetadataStore } from '../../../../src/storage/metadata-store.ts';
+import { MortalStore } from '../mortal-store.ts';
 
 export const CLIENT = 'test';
 export const GROUP = 'g';
 const CLUSTER = 'millrace';
 export const TIMEOUT_MS = 60_000;
-
-/** Passes everything on until it is told that the process dies. */
-class MortalStore implements MetadataStore {
-  readonly #inner: MetadataStore;
-  writesLeft = Number.POSITIVE_INFINITY;
-  /** Before the write that dies takes effect, or after it. */
-  effect = false;
-
-  constructor(inner: MetadataStore) {
-    this.#inner = inner;
-  }
-
-  get pricing() {
-    return this.#inner.pricing;
-  }
-
-  get dead(): boolean {
-    return this.writesLeft < 0;
-  }
-
-  readonly get: MetadataStore['get'] = (...args) => this.#inner.get(...args);
-  readonly query: MetadataStore['query'] = (...args) => this.#inner.query(...args);
-  readonly put: MetadataStore['put'] = (...args) => this.#write(() => this.#inner.put(...args));
-  readonly delete: MetadataStore['delete'] = (...args) => this.#write(() => this.#inner.delete(...args));
-  readonly transact: MetadataStore['transact'] = (...args) => this.#write(() => this.#inner.transact(...args));
-
-  async close(): Promise<void> {}
-
-  async #write<T>(write: () => Promise<T>): Promise<T> {
-    const dies = this.writesLeft <= 0;
-    const wasDead = this.dead;
-    this.writesLeft--;
-    if (!dies || (this.effect && !wasDead)) {
-      const answer = await write();
-      if (!dies) return answer;
-    }
-    throw new StorageUnavailableError('the process is dead');
-  }
-}
 
 export interface WorldOptions {
   readonly journals?: number;
