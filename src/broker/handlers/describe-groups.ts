@@ -7,12 +7,16 @@
  */
 import { ClassicGroup } from '../../coordinator/group/classic/classic-group.ts';
 import { metadataOf } from '../../coordinator/group/classic/group-state.ts';
+import type { LiveGroup } from '../../coordinator/group/live-group.ts';
 import type { Call, Handler } from '../handler.ts';
+import { itemError } from '../item-errors.ts';
 
 const NOT_FOUND_SINCE = 6;
 
 export const describeGroups: Handler<'DescribeGroups'> = {
-  handle: ({ groups }, call) => ({ groups: groups.map((groupId) => describe(groupId, call)) }),
+  async handle({ groups }, call) {
+    return { groups: await Promise.all(groups.map((groupId) => describe(groupId, call))) };
+  },
   refuse: ({ groups }, error, call) => ({
     groups: groups.map((groupId) => ({
       ...nothing(groupId),
@@ -32,8 +36,13 @@ const nothing = (groupId: string) => ({
   members: [],
 });
 
-function describe(groupId: string, call: Call) {
-  const group = call.broker.coordinators.groups.find(groupId);
+async function describe(groupId: string, call: Call) {
+  let group: LiveGroup | undefined;
+  try {
+    group = await call.broker.coordinators.groups.locate(groupId);
+  } catch (cause) {
+    return { ...nothing(groupId), ...itemError(call, cause) };
+  }
   if (group === undefined) return missing(groupId, `Group ${groupId} not found.`, call);
   if (!(group instanceof ClassicGroup)) return missing(groupId, `Group ${groupId} is not a classic group.`, call);
   const { members, protocolName } = group.snapshot;

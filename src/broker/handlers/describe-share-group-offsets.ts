@@ -5,6 +5,7 @@
  * Null topics ask for all that the group has used. As in Kafka, what it has not used is start offset -1, also where group
  * or topic do not exist.
  */
+import type { SharePlace } from '../../coordinator/share/share-sessions.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { DescribeShareGroupOffsetsRequest } from '../../protocol/messages/describe-share-group-offsets.ts';
 import type { Call, Handler } from '../handler.ts';
@@ -15,24 +16,31 @@ type RequestedGroup = DescribeShareGroupOffsetsRequest['groups'][number];
 
 export const describeShareGroupOffsets: Handler<'DescribeShareGroupOffsets'> = {
   async handle({ groups }, call) {
-    const described = groups.map(async ({ groupId, topics }) => {
-      const asked = (topics ?? allOf(groupId, call)).map(async ({ name, partitions }) => ({
-        name,
-        topicId: call.broker.topics.byName(name)?.topicId ?? ZERO_UUID,
-        partitions: await Promise.all(partitions.map((index) => describe(groupId, name, index, call))),
-      }));
-      return { groupId, topics: await Promise.all(asked) };
-    });
-    return { groups: await Promise.all(described) };
+    return { groups: await Promise.all(groups.map((group) => describeGroup(group, call))) };
   },
   refuse: ({ groups }, error, call) => ({
     groups: groups.map(({ groupId }) => ({ groupId, topics: [], ...itemError(call, error) })),
   }),
 };
 
-function allOf(groupId: string, { broker }: Call): NonNullable<RequestedGroup['topics']> {
+async function describeGroup({ groupId, topics }: RequestedGroup, call: Call) {
+  const { topics: known, coordinators } = call.broker;
+  try {
+    const used = await coordinators.shareOffsets.places(groupId);
+    const described = (topics ?? allOf(used, call)).map(async ({ name, partitions }) => ({
+      name,
+      topicId: known.byName(name)?.topicId ?? ZERO_UUID,
+      partitions: await Promise.all(partitions.map((index) => describe(groupId, name, index, call))),
+    }));
+    return { groupId, topics: await Promise.all(described) };
+  } catch (cause) {
+    return { groupId, topics: [], ...itemError(call, cause) };
+  }
+}
+
+function allOf(used: readonly SharePlace[], { broker }: Call): NonNullable<RequestedGroup['topics']> {
   const topics = new Map<string, number[]>();
-  for (const { topicId, partition } of broker.coordinators.shareOffsets.places(groupId)) {
+  for (const { topicId, partition } of used) {
     const name = broker.topics.byId(topicId)?.name;
     if (name !== undefined) topics.set(name, [...(topics.get(name) ?? []), partition]);
   }

@@ -11,7 +11,9 @@ import type { Call, Handler } from '../handler.ts';
 import { itemError } from '../item-errors.ts';
 
 export const shareGroupDescribe: Handler<'ShareGroupDescribe'> = {
-  handle: ({ groupIds }, call) => ({ groups: groupIds.map((groupId) => describe(groupId, call)) }),
+  async handle({ groupIds }, call) {
+    return { groups: await Promise.all(groupIds.map((groupId) => describe(groupId, call))) };
+  },
   refuse: ({ groupIds }, error, call) => ({
     groups: groupIds.map((groupId) => ({ ...nothing(groupId), ...itemError(call, error) })),
   }),
@@ -19,10 +21,10 @@ export const shareGroupDescribe: Handler<'ShareGroupDescribe'> = {
 
 const nothing = (groupId: string) => ({ errorCode: 0, groupId, members: [] });
 
-function describe(groupId: string, call: Call) {
+async function describe(groupId: string, call: Call) {
   try {
     if (groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'the group id is empty');
-    const { state, epoch, members } = call.broker.coordinators.shareGroups.describe(groupId);
+    const { state, epoch, members } = await call.broker.coordinators.shareGroups.describe(groupId);
     return {
       errorCode: 0,
       groupId,

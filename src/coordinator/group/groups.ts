@@ -70,6 +70,15 @@ export class Groups implements GroupDirectory {
     return this.#groups.get(groupId);
   }
 
+  /** As `find`, for who must be sure. Throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE where another broker may know the group. */
+  async locate(groupId: string): Promise<LiveGroup | undefined> {
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) return group;
+    const absence = await this.absence(groupId);
+    if (absence === 'UNKNOWN_MEMBER_ID') return this.#groups.get(groupId);
+    throw new KafkaError(absence, `group ${JSON.stringify(groupId)} is not coordinated here`);
+  }
+
   list(): Iterable<LiveGroup> {
     return this.#groups.values();
   }
@@ -165,7 +174,8 @@ export class Groups implements GroupDirectory {
 
   /** Removes an empty group with all its records. Throws GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, NOT_COORDINATOR, … */
   async delete(groupId: string): Promise<void> {
-    const group = this.#groups.get(groupId);
+    // Without a wait where the group is known: whoever comes after this call makes another one.
+    const group = this.#groups.get(groupId) ?? (await this.locate(groupId));
     if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(groupId)}`);
     requireLeading(group.journal);
     if (isInhabited(group)) throw new KafkaError('NON_EMPTY_GROUP', `group ${JSON.stringify(groupId)} has members`);

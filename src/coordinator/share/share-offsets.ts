@@ -61,9 +61,12 @@ export class ShareOffsets {
     this.#stop();
   }
 
-  /** All that the group has used; nothing for a group that is not there. */
-  places(groupId: string): readonly SharePlace[] {
-    const group = this.#find(groupId);
+  /**
+   * All that the group has used; nothing for a group that is not there. Throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE
+   * where another broker may know it.
+   */
+  async places(groupId: string): Promise<readonly SharePlace[]> {
+    const group = await this.#locate(groupId);
     return group === undefined ? [] : this.#placesOf(group).filter(({ topicId }) => this.#options.topics.byId(topicId));
   }
 
@@ -98,7 +101,7 @@ export class ShareOffsets {
 
   /** Which of the topics the group had used. Throws as `alter`, and GROUP_ID_NOT_FOUND when there is no group. */
   async delete(groupId: string, topicIds: ReadonlySet<string>): Promise<ReadonlySet<string>> {
-    const group = this.#options.groups.require(groupId);
+    const group = await this.#options.groups.locate(groupId);
     const used = new Set<string>();
     await this.#change(group, (view) => {
       const changes = removalsOf(view, groupId, topicIds);
@@ -106,6 +109,13 @@ export class ShareOffsets {
       return changes;
     });
     return used;
+  }
+
+  async #locate(groupId: string): Promise<ShareGroup | undefined> {
+    await this.#options.groups.locate(groupId).catch((cause) => {
+      if (!(cause instanceof KafkaError) || cause.error !== 'GROUP_ID_NOT_FOUND') throw cause;
+    });
+    return this.#find(groupId);
   }
 
   #find(groupId: string): ShareGroup | undefined {

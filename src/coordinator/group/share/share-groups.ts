@@ -81,9 +81,8 @@ export class ShareGroups implements GroupKind {
   async locate(groupId: string): Promise<ShareGroup> {
     const found = this.find(groupId);
     if (found !== undefined) return found;
-    const absence = await this.#options.groups.absence(groupId);
-    if (absence === 'UNKNOWN_MEMBER_ID') return this.require(groupId);
-    throw new KafkaError(absence, `share group ${JSON.stringify(groupId)} is not coordinated here`);
+    await this.#options.groups.locate(groupId);
+    return this.require(groupId);
   }
 
   /**
@@ -121,9 +120,9 @@ export class ShareGroups implements GroupKind {
     group.forget([memberId]);
   }
 
-  /** Throws GROUP_ID_NOT_FOUND. */
-  describe(groupId: string): ShareGroupDescription {
-    const group = this.require(groupId);
+  /** Throws as `locate`. */
+  async describe(groupId: string): Promise<ShareGroupDescription> {
+    const group = await this.locate(groupId);
     const { epoch, members } = group.current;
     return { state: group.state, epoch, members: [...members.values()] };
   }
