@@ -36,7 +36,7 @@ export interface WorkerOptions {
 
 /** How many clients one program may make in its life. */
 const CLIENTS_EACH = 2_048;
-const KILL_AFTER_MS = 150_000;
+const KILL_AFTER_MS = 120_000;
 const TELL_MS = 1_000;
 
 /** Hands out client numbers and keeps the processes of one history. */

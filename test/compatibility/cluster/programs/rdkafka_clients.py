@@ -6,11 +6,13 @@ chains that read and write in transactions. Prints an event a line (checker/hist
 
 import faulthandler
 import json
+import os
 import random
 import signal
 import sys
 import threading
 import time
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
@@ -284,6 +286,34 @@ def assigned(chance, index):
     consumer.close()
 
 
+class StuckError(Exception):
+    """A call that should have ended by itself long ago."""
+
+
+STUCK = []
+
+
+def guarded(call, seconds):
+    """send_offsets_to_transaction of librdkafka 2.16 may forget its timeout, and itself, when the group's coordinator dies
+    while it is asked. Whoever waits for it goes on without it."""
+    failures = []
+
+    def work():
+        try:
+            call()
+        except KafkaException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        STUCK.append(call)  # Its producer must not be closed: that would wait for the call.
+        raise StuckError
+    if failures:
+        raise failures[0]
+
+
 def chain(chance, index):
     """Reads committed records in a group and writes one for each, both in one transaction."""
     quiet_since = None
@@ -323,11 +353,12 @@ def chain(chance, index):
                 for message in good:
                     ends[(message.topic(), message.partition())] = message.offset() + 1
                 offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-                producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 30)
+                metadata = consumer.consumer_group_metadata()
+                guarded(partial(producer.send_offsets_to_transaction, offsets, metadata, 20), 30)
                 client.tell("end", type="invoke", txn=txn, commit=True)
                 commit_or_raise(producer)
                 client.tell("end", type="ok", txn=txn, commit=True)
-            except (KafkaException, BufferError):
+            except (KafkaException, BufferError, StuckError):
                 # Whatever it was: a new producer fences this one and finds out where the group is.
                 going = False
             txn += 1
@@ -394,3 +425,5 @@ if CONFIG["roles"] != ["final"]:
     stopping.set()
 for thread in threads:
     thread.join()
+sys.stdout.flush()
+os._exit(0)  # Without waiting for what is stuck.
