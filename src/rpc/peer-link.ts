@@ -21,7 +21,7 @@ import { type Channel, ConnectError, type Transport } from './transport.ts';
 /** No word for so long: the broker is taken for dead. */
 export const SILENCE_MS = 1_500;
 /** For TCP and TLS, the hello not included. */
-const CONNECT_MS = 3_000;
+const CONNECT_MS = 2_000;
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 
@@ -72,6 +72,13 @@ export class PeerLink {
 
   get roundTripMs(): number | null {
     return this.#connection?.roundTripMs ?? null;
+  }
+
+  /** The broker is there, since it connected to this one: no pause any more. */
+  hurry(): void {
+    if (this.#retryTimer === null) return;
+    this.#retryTimer.cancel();
+    this.#connect();
   }
 
   /** Takes the broker where it is now. */

@@ -71,6 +71,7 @@ export class PeerPool implements Peers, RpcRegistry {
       },
       hello: () => this.#hello(),
       newestEpoch: (brokerId) => this.#links.get(brokerId)?.newestEpoch ?? 0,
+      onServing: (brokerId) => this.#links.get(brokerId)?.hurry(),
     });
     runtime.metrics.gauge({
       name: 'rpc_connections',

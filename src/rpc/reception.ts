@@ -33,6 +33,8 @@ export interface ReceptionHost {
   hello(): Hello;
   /** The newest epoch of a broker that is wanted or connected; 0 when there is none. */
   newestEpoch(brokerId: number): number;
+  /** A broker is being served from now on. */
+  onServing(brokerId: number): void;
 }
 
 export class Reception {
@@ -127,6 +129,7 @@ export class Reception {
     });
     this.#serving.set(brokerId, serving);
     channel.send([helloFrame(own)]);
+    this.#host.onServing(brokerId);
   }
 
   /** Why this instance of a broker is not served, although it belongs to the cluster. */

@@ -61,12 +61,16 @@ export class TlsTransport implements Transport {
     const server = createServer(options);
     const strangers = new Set<Socket>();
     server.on('connection', (socket: Socket) => {
-      if (strangers.size >= STRANGERS_MAX) {
-        this.#limited.warn('too many connections to the internal listener that prove nothing', {});
-        socket.destroy();
-        return;
-      }
       strangers.add(socket);
+      if (strangers.size > STRANGERS_MAX) {
+        // A broker proves itself in milliseconds: the one that takes longest is the one to go.
+        const [oldest] = strangers;
+        strangers.delete(oldest!);
+        oldest!.destroy();
+        this.#limited.warn('too many connections to the internal listener that prove nothing', {
+          remote: oldest!.remoteAddress,
+        });
+      }
       socket.once('close', () => strangers.delete(socket));
     });
     server.on('secureConnection', (socket) => {

@@ -345,6 +345,17 @@ describe('connections', () => {
     await a.pool.close();
   });
 
+  test('is tried at once when the other end makes one', async () => {
+    const a = await cluster.broker(1);
+    a.pool.want([{ brokerId: 2, address: { host: 'b', port: 77 } }]);
+    await cluster.runtime.advance(20_000);
+    const b = await cluster.broker(2, { port: 77 });
+    b.pool.want([a]);
+    await cluster.runtime.advance(5);
+    expect(b.events.up).toHaveLength(1);
+    expect(a.events.up).toHaveLength(1);
+  });
+
   test('is made anew when its keys are used up', async () => {
     const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
     await cluster.meet(a, b);
