@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { hasOthers } from './broker/draining.ts';
 import { type KafkaListener, listenKafka, type ZoneListener } from './broker/server.ts';
 import { advertisedAddresses } from './cluster/addresses.ts';
 import { ClusterConfigs } from './cluster/cluster-configs.ts';
@@ -16,6 +17,7 @@ import { TopicRegistry } from './cluster/topic-registry.ts';
 import { type Address, type Config, isLoopback, parseAddress, parseZones } from './config.ts';
 import { type Coordinators, openCoordinators } from './coordinator/coordinators.ts';
 import { StartupError } from './errors.ts';
+import type { Readiness } from './http/context.ts';
 import type { HttpServer } from './http/server.ts';
 import type { Journal } from './journal/journal.ts';
 import type { MaintenanceLimits } from './journal/maintenance.ts';
@@ -176,7 +178,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
       cluster: cluster.operations,
       listen: httpAt!,
       version: VERSION,
-      readiness: () => (stopping ? { ready: false, reason: 'the broker stops' } : cluster.readiness()),
+      readiness: () => (stopping ? { ready: false, reason: 'the broker stops' } : readiness(cluster)),
     });
     const bound = { kafka: kafka.address, http: http.address, kafkaByZone: kafka.zoneAddresses };
     await cluster.announce(
@@ -193,6 +195,13 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
 function sharingOf(config: Config, runtime: Runtime, { incarnation }: Stores): Sharing {
   const transport = new TlsTransport({ secret: config['cluster.secret'], clusterId: config.cluster, runtime });
   return { transport, incarnation, host: ownHost() };
+}
+
+/** One that is drained is not the one to send requests to, as long as others are. */
+function readiness(cluster: Cluster): Readiness {
+  const { members } = cluster;
+  if (members.self.draining && hasOthers(members)) return { ready: false, reason: 'the broker is drained' };
+  return cluster.readiness();
 }
 
 function refuseOpenDoors(config: Config, addresses: readonly Address[]): void {

@@ -37,6 +37,8 @@ function buildProgram(terminal: Terminal, setStatus: SetStatus): Command {
     .description('Event streaming on object storage: the broker and its tools.')
     .version(VERSION)
     .addHelpText('after', `\n${EXIT_HELP}`)
+    // `cluster journals` and `cluster journals add` both have options: what follows a command is its own.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
@@ -199,7 +201,6 @@ function addCluster(program: Command, terminal: Terminal): void {
     .addOption(outputOption())
     .action(async (options) => (await commands()).listBrokers(options, terminal));
   const journals = add(cluster, 'journals', 'List the journals and who leads them, or add some.')
-    .enablePositionalOptions()
     .addOption(outputOption())
     .action(async (options) => (await commands()).listJournals(options, terminal));
   add(journals, 'add <count>', 'Add journals: what is created from now on is spread over them, too.', 15_000)

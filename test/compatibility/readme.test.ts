@@ -11,7 +11,7 @@ import { copyTree, type Tree } from './tree.ts';
 
 const README = join(ROOT, 'README.md');
 /** These do not end by themselves. */
-const STAYS = /\bnpm start\b/;
+const STAYS = /\bnpm (?:start|run cluster)\b/;
 /** Would run this test within itself; `.ci/run` types them. */
 const OTHERS = ['npm test'];
 /** What npm says on some machines and not on others. */

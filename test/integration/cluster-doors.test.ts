@@ -135,6 +135,8 @@ describe('a cluster of three brokers', () => {
   test('drains a broker: its journals go, its clients are sent elsewhere, until it is given its share again', async () => {
     await http(3).cluster.drain(1);
     expect((await http(1).cluster.brokers())[0]).toMatchObject({ state: 'draining', journals: [] });
+    const ready = async () => (await fetch(`http://127.0.0.1:${brokers.get(1)!.http.port}/readyz`)).status;
+    expect(await ready()).toBe(503);
     const client = await connect(1);
     const { brokers: nodes } = await client.call('Metadata', 12, orders);
     expect(nodes.map(({ nodeId }) => nodeId)).toEqual([2, 3]);
@@ -145,6 +147,7 @@ describe('a cluster of three brokers', () => {
     expect(refused.errorCode).toBe(ERRORS.NOT_LEADER_OR_FOLLOWER.code);
     expect([2, 3]).toContain(refused.currentLeader.leaderId);
     await http(2).cluster.undrain(1);
+    expect(await ready()).toBe(200);
     expect((await client.call('Produce', 10, produce)).topics[0]!.partitions[0]!.errorCode).toBe(0);
   });
 

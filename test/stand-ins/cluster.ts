@@ -17,6 +17,7 @@ import { startS3Server } from './s3-server.ts';
 const MILLRACE = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 const STORES = ['--store', 's3://demo/millrace', '--table', 'demo'];
 const BROKERS = [1, 2, 3];
+const SPREAD_MS = 20_000;
 
 const [s3, dynamodb] = await Promise.all([startS3Server(), startDynoxide()]);
 const environment = {
@@ -25,6 +26,7 @@ const environment = {
   AWS_ENDPOINT_URL_S3: s3.endpoint,
   AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
   MILLRACE_CLUSTER_SECRET: 'three brokers on one machine',
+  MILLRACE_JOURNALS: String(BROKERS.length),
   MILLRACE_LOG_LEVEL: process.env['MILLRACE_LOG_LEVEL'] ?? 'error',
 };
 
@@ -73,4 +75,16 @@ const init = millrace(['storage', 'init', ...STORES]);
 init.stdout!.resume();
 await once(init, 'exit');
 for (const broker of BROKERS) await start(broker);
+await evenly();
 if (running.size > 0) process.stdout.write('ready\n');
+
+/** Waits until journals have moved to the brokers that came last. */
+async function evenly(): Promise<void> {
+  for (const deadline = Date.now() + SPREAD_MS; Date.now() < deadline && running.size > 0; ) {
+    const response = await fetch(`http://127.0.0.1:${8100 + BROKERS[0]!}/v1/cluster/journals`).catch(() => null);
+    const { journals } = ((await response?.json()) ?? { journals: [] }) as { journals: { leader_id: number | null }[] };
+    const leaders = new Set(journals.map(({ leader_id }) => leader_id));
+    if (BROKERS.every((broker) => leaders.has(broker))) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

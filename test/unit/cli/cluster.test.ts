@@ -127,7 +127,8 @@ test('a broker is drained and given its share again', async () => {
 });
 
 test('journals are added', async () => {
-  expect(await millrace('journals', 'add', '2', '--url', url)).toEqual({
+  // Without the environment: the option is that of `add`, not of `journals`.
+  expect(await finish(['cluster', 'journals', 'add', '2', '--url', url])).toEqual({
     status: 0,
     stdout: '',
     stderr: 'there are 6 journals, 4 before\n',
