@@ -70,3 +70,50 @@ test('a name that fits no key is refused', async () => {
   const items = await opened(new MemoryMetadataStore());
   await expect(items.change('x'.repeat(901), add('x', '1'))).rejects.toMatchObject({ error: 'INVALID_REQUEST' });
 });
+
+test('what another broker changed shows once it is read again, one item or all of them', async () => {
+  const metadata = new MemoryMetadataStore();
+  const [one, other] = [await opened(metadata), await opened(metadata)];
+  await one.change('a', add('x', '1'));
+  await one.change('b', add('x', '1'));
+  expect(other.get('a')).toBeNull();
+  await other.refresh('a');
+  expect([other.get('a'), other.get('b')]).toEqual([{ x: '1' }, null]);
+  await one.change('a', () => null);
+  await other.recover();
+  expect([other.get('a'), other.get('b')]).toEqual([null, { x: '1' }]);
+});
+
+test('a change made while everything is read again is not hidden by what was read before it', async () => {
+  const metadata = new MemoryMetadataStore();
+  const items = await opened(metadata);
+  await items.change('a', add('x', '1'));
+  const query = metadata.query.bind(metadata);
+  metadata.query = async (...given) => {
+    const page = await query(...given);
+    await items.change('a', add('x', '2'));
+    await items.change('b', add('x', '2'));
+    return page;
+  };
+  await items.recover();
+  expect([items.get('a'), items.get('b')]).toEqual([{ x: '2' }, { x: '2' }]);
+});
+
+test('each change is announced once it is written, by kind and name', async () => {
+  const announced: string[] = [];
+  const items = new ConfigItems<string>(
+    {
+      clusterId: 'test',
+      metadata: new MemoryMetadataStore(),
+      runtime: systemRuntime(silentLogger),
+      announce: async (item) => {
+        announced.push(`${item} ${JSON.stringify(items.get('a'))}`);
+      },
+    },
+    'g',
+    () => {},
+  );
+  await items.change('a', add('x', '1'));
+  await items.change('a', () => null);
+  expect(announced).toEqual(['g/a {"x":"1"}', 'g/a null']);
+});
