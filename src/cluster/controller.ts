@@ -176,7 +176,7 @@ export class Controller {
     const reassignAt = mayReassignAt(surroundings, surroundings.stableSince);
     if (now < reassignAt) return null;
     const facts = { ...surroundings, assigned: this.#withoutStuck(item, surroundings, now), pinned: item.pinned };
-    const settled = now - surroundings.stableSince >= BALANCE_AFTER_MS && this.#waiting.size === 0;
+    const settled = now - surroundings.stableSince >= BALANCE_AFTER_MS && !this.#isMoving(now);
     const decided = decideAssignments({ ...facts, balance: false }, item);
     if (decided !== item) return decided;
     if (!settled || now - this.#balancedAt < BALANCE_INTERVAL_MS) return null;
@@ -184,6 +184,14 @@ export class Controller {
     if (balanced === item) return null;
     this.#balancedAt = now;
     return balanced;
+  }
+
+  /** A journal is on its way. One that nobody comes to lead holds nothing up. */
+  #isMoving(now: number): boolean {
+    for (const { since, attempts } of this.#waiting.values()) {
+      if (attempts === 0 && now - since < STUCK_MS) return true;
+    }
+    return false;
   }
 
   /** The assignments, but for journals whose broker had its time and does not lead them. */

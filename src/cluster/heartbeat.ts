@@ -118,7 +118,9 @@ export class Heartbeats {
     }
     const { existing } = outcome;
     if (existing === null) this.#lost('the table does not know this broker any more: it was deleted, or made anew');
-    else this.#lost(`broker id ${item.brokerId} was registered anew by another process`);
+    else if (Number(existing.attributes['epoch']) > item.brokerEpoch) {
+      this.#lost(`broker id ${item.brokerId} was registered anew by another process`);
+    } else this.#lost('the table has an earlier registration of this broker: it was put back to an earlier state');
     return false;
   }
 

@@ -6,7 +6,7 @@
  *
  *   1. `agreeOnFormat`, `registerBroker`, `agreeOnJournals` (registration.ts): the broker has an id and an epoch.
  *   2. The composition root opens the internal listener with that identity, and the seats.
- *   3. `openMembership`: registers what other brokers may ask. Nothing is sent or decided yet.
+ *   3. `new MembershipService`: registers what other brokers may ask. Nothing is sent or decided yet.
  *   4. `start(addresses)`: tells the table and the other brokers where it can be reached, connects to them, becomes the
  *      controller when there is none, and takes over what it is assigned. Resolves after the first look at the table.
  *   5. `whenReady()`: it leads, or knows who leads, every journal. Then the doors open.
@@ -22,7 +22,6 @@ import type { Peers } from '../rpc/peers.ts';
 import { sleep, type TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
-import { amendment } from './amendment.ts';
 import type {
   BrokerAddresses,
   BrokerDescription,
@@ -33,6 +32,7 @@ import type {
 } from './cluster-items.ts';
 import { ClusterView, type KnownBroker } from './cluster-view.ts';
 import { Controller } from './controller.ts';
+import { ControllerCalls } from './controller-calls.ts';
 import { decodePing, encodePing, StateExchange } from './exchange.ts';
 import { Heartbeats } from './heartbeat.ts';
 import { Images } from './images.ts';
@@ -40,7 +40,6 @@ import { LeaderTable } from './leader-table.ts';
 import type { DownReason, Links } from './links.ts';
 import type { Leaders, Member, Members } from './members.ts';
 import {
-  ASK_CONTROLLER,
   type ControllerRequest,
   EXCHANGE_STATES,
   type PeerState,
@@ -54,10 +53,11 @@ import type { Seats } from './seats.ts';
 /** A present leader that does not answer by then is fenced. */
 const HAND_OVER_MS = 1_000;
 const TELL_MS = 1_000;
-const ASK_MS = 5_000;
 const READY_LOOK_MS = 50;
 /** A stopping broker waits for its journals to move, no longer. */
 const LEAVE_MS_MAX = 5_000;
+/** A broker that starts is ready by then even when journals are led by nobody: they are damaged. */
+const LEADERS_MS_MAX = 15_000;
 
 export interface MembershipOptions {
   readonly clusterId: string;
@@ -88,6 +88,7 @@ export class MembershipService implements Members {
   readonly #leaderTable: LeaderTable;
   readonly #reconciler: Reconciler;
   readonly #exchange: StateExchange;
+  readonly #calls: ControllerCalls;
   readonly #listeners = new Set<() => void>();
   #own: BrokerDescription;
   #stateVersion = 0;
@@ -95,6 +96,9 @@ export class MembershipService implements Members {
   #fit = true;
   #started = false;
   #stopped = false;
+  #left = false;
+  #wasReady = false;
+  #startedAt = 0;
   #timer: TimerHandle | null = null;
   #live: readonly Member[] = [];
   #changing = false;
@@ -136,6 +140,15 @@ export class MembershipService implements Members {
       surroundings: (item) => this.#view.surroundings(item, this.#leaderTable),
       onItem: (item, own) => this.#onItem(item, own),
       refresh: () => this.heartbeats.refresh(),
+    });
+    this.#calls = new ControllerCalls({
+      brokerId,
+      controller: this.controller,
+      peers,
+      registry: options.registry,
+      runtime,
+      controllerId: () => (this.#stopped ? null : this.controllerId),
+      grow: (journals) => this.#grow(journals),
     });
     this.heartbeats = new Heartbeats({
       clusterId,
@@ -215,18 +228,13 @@ export class MembershipService implements Members {
   }
 
   /** Has the controller carry something out. Throws NOT_CONTROLLER when none can be asked, or what it says. */
-  async ask(request: ControllerRequest): Promise<void> {
-    const controllerId = this.controllerId;
-    if (controllerId === this.#own.brokerId) {
-      await this.#amend(request);
-      return;
-    }
-    if (controllerId === null) throw noController();
-    await this.#options.peers.call(controllerId, ASK_CONTROLLER, request, { timeoutMs: ASK_MS });
+  ask(request: ControllerRequest): Promise<void> {
+    return this.#calls.ask(request);
   }
 
   async start(addresses: BrokerAddresses): Promise<void> {
     this.#started = true;
+    this.#startedAt = this.#options.runtime.clock.monotonic();
     this.#describe({ ...addresses });
     await this.heartbeats.start();
     this.#changed();
@@ -239,14 +247,24 @@ export class MembershipService implements Members {
     await this.heartbeats.write();
   }
 
+  /**
+   * Ready: it sees the controller, can write, and every journal had a leader once, or its time to get one. A journal that is
+   * between two leaders makes no broker unready, nor one that is damaged.
+   */
   readiness(): Readiness {
-    const { seats } = this.#options;
-    if (this.controller.item === null) return { ready: false, reason: 'no controller is known yet' };
-    for (let journal = 0; journal < seats.count; journal++) {
-      if (this.#leaderTable.claimedBy(journal) === null) {
-        return { ready: false, reason: `nobody is known to lead journal ${journal}` };
-      }
-    }
+    const refuse = (reason: string): Readiness => ({ ready: false, reason });
+    if (this.#stopped || this.#left) return refuse('the broker stops');
+    if (this.controllerId === null) return refuse('no controller of the cluster is known');
+    if (!this.#fit) return refuse('the table cannot be written');
+    if (this.#wasReady) return { ready: true };
+    const { seats, runtime } = this.#options;
+    const waiting = Array.from({ length: seats.count }, (_, journal) => journal).filter(
+      (journal) => this.#leaderTable.claimedBy(journal) === null,
+    );
+    const patient = runtime.clock.monotonic() - this.#startedAt < LEADERS_MS_MAX || waiting.length === seats.count;
+    if (waiting.length > 0 && patient) return refuse(`nobody is known to lead journal ${waiting[0]}`);
+    if (waiting.length > 0) runtime.logger.error({ journals: waiting }, 'journals that nobody leads: others work');
+    this.#wasReady = true;
     return { ready: true };
   }
 
@@ -264,10 +282,11 @@ export class MembershipService implements Members {
 
   /**
    * Gives all journals to others, as far as there are any, waits for `whenEmpty` while the others still know this broker, and
-   * says goodbye. Rejects as `whenEmpty` only.
+   * says goodbye. Calls to others go on until `close`. Rejects as `whenEmpty` only.
    */
   async leave(whenEmpty: () => Promise<void> = async () => {}): Promise<void> {
-    if (this.#stopped || !this.#started) return;
+    if (this.#stopped || this.#left || !this.#started) return;
+    this.#left = true;
     this.#describe({ state: 'draining' });
     this.#changed();
     await this.#untilEmpty();
@@ -276,7 +295,7 @@ export class MembershipService implements Members {
     this.#describe({ state: 'stopped' });
     this.controller.stop();
     await Promise.all([this.heartbeats.write(), ...this.#view.connected().map((id) => this.#exchange.with(id))]);
-    this.close();
+    this.heartbeats.stop();
   }
 
   /** Stops deciding and telling. What is led stays led until the seats are closed. */
@@ -288,11 +307,6 @@ export class MembershipService implements Members {
     this.images.stop();
     this.#reconciler.stop();
     if (this.#started) this.#options.links.want([]);
-  }
-
-  /** The table was changed by this broker or by another one, and nobody told: reads it. */
-  refresh(): Promise<boolean> {
-    return this.heartbeats.refresh();
   }
 
   // What peers ask.
@@ -307,7 +321,6 @@ export class MembershipService implements Members {
       this.controller.adopt(item);
       return { version: this.controller.item?.version ?? 0 };
     });
-    registry.handle(ASK_CONTROLLER, (request) => this.#amend(request));
     registry.handle(RELINQUISH, async ({ journal, version }) => {
       if (seats.get(journal) === undefined)
         throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
@@ -320,14 +333,8 @@ export class MembershipService implements Members {
     });
   }
 
-  async #amend(request: ControllerRequest): Promise<{ readonly version: number }> {
-    if (request.type === 'grow' && request.journals > this.#options.seats.count) this.#grow(request.journals);
-    const item = await this.controller.amend((standing, surroundings) => amendment(request, standing, surroundings));
-    if (item === null) throw noController();
-    return { version: item.version };
-  }
-
   #grow(journals: number): void {
+    if (journals <= this.#options.seats.count) return;
     this.#options.seats.grow(journals);
     this.#changed();
   }
@@ -356,20 +363,20 @@ export class MembershipService implements Members {
   }
 
   #onItems(items: ClusterItems, askedAt: number): void {
-    const { seats, incarnation } = this.#options;
+    const { incarnation } = this.#options;
     if (incarnation !== null && items.incarnation !== null && items.incarnation !== incarnation) {
       void this.#lost(`the table has incarnation ${items.incarnation}, it had ${incarnation} when this broker started`);
       return;
     }
     this.#table.observe(items.brokers, askedAt);
-    if (items.journals > seats.count) this.#grow(items.journals);
+    this.#grow(items.journals);
     if (items.controller !== null) this.controller.adopt(items.controller);
     this.images.seen(items.images);
     this.#changed();
   }
 
   #onItem(item: ControllerItem, own: boolean): void {
-    if (item.assigned.length > this.#options.seats.count) this.#grow(item.assigned.length);
+    this.#grow(item.assigned.length);
     // It wrote this after we saw it last: it lives, and we do not see it.
     if (!own && this.#table.proven(item.brokerId)) void this.heartbeats.refresh();
     this.#reconciler.look();
@@ -485,7 +492,3 @@ export class MembershipService implements Members {
     for (const listener of [...this.#listeners]) listener();
   }
 }
-
-const noController = () => new KafkaError('NOT_CONTROLLER', 'no controller of the cluster can be asked now; try again');
-
-export const openMembership = (options: MembershipOptions): MembershipService => new MembershipService(options);

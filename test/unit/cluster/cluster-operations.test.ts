@@ -132,5 +132,15 @@ test('where no controller can be asked an operation says so', async () => {
   const cluster = await opened([1, 2]);
   cluster.network.cut(1, 2);
   await cluster.time.advance(2_000);
-  await expect(cluster.get(2).operations.undrain(2)).rejects.toMatchObject({ error: 'NOT_CONTROLLER' });
+  await expect(cluster.awaited(cluster.get(2).operations.undrain(2))).rejects.toMatchObject({
+    error: 'NOT_CONTROLLER',
+  });
+});
+
+test('an operation that meets the end of the controller is carried out by the next one', async () => {
+  const cluster = await opened();
+  const journal = cluster.leaders().indexOf(3);
+  cluster.kill(1);
+  const place = await cluster.awaited(cluster.get(3).operations.move(journal, 2));
+  expect(place.leaderId).toBe(2);
 });

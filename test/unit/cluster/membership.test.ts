@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { EXCHANGE_STATES } from '../../../src/cluster/membership-methods.ts';
 import { StartupError, StorageThrottledError } from '../../../src/errors.ts';
 import { controllerKey, formatKey } from '../../../src/storage/keys.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
@@ -290,6 +291,49 @@ test('a broker that cannot take over a journal does not keep it from others', as
   await cluster.begin(2);
   await cluster.until(() => cluster.leaders()[3] === 2, 60_000, 100);
   expect(cluster.get(1).logged.join()).toContain('a broker does not come to lead the journal that it was given');
+});
+
+test('a journal that nobody can take over makes no broker unready for ever', async () => {
+  const cluster = new Cluster();
+  cluster.fences.refuses = (_, journal) => (journal === 3 ? new Error('damaged') : null);
+  const one = await cluster.begin(1);
+  await cluster.time.advance(10_000);
+  expect(one.membership.readiness()).toEqual({ ready: false, reason: 'nobody is known to lead journal 3' });
+  await cluster.time.advance(6_000);
+  expect(one.membership.readiness()).toEqual({ ready: true });
+  const two = await cluster.begin(2);
+  await cluster.time.advance(60_000);
+  expect(two.membership.readiness()).toEqual({ ready: true });
+  // The others are evened out all the same.
+  expect(cluster.counts()[1]).toBeGreaterThanOrEqual(2);
+  expect(cluster.counts()[2]).toBeGreaterThanOrEqual(2);
+});
+
+test('a broker that sees no controller is not ready', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.network.cut(1, 3);
+  cluster.network.cut(2, 3);
+  await cluster.time.advance(30_000);
+  expect(cluster.get(3).membership.readiness()).toEqual({
+    ready: false,
+    reason: 'no controller of the cluster is known',
+  });
+  expect(cluster.get(2).membership.readiness()).toEqual({ ready: true });
+});
+
+test('a broker that has left can still ask the others until it closes', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  const { membership, node } = cluster.get(1);
+  await cluster.awaited(membership.leave());
+  await cluster.time.advance(500);
+  expect(membership.readiness()).toEqual({ ready: false, reason: 'the broker stops' });
+  expect(cluster.get(2).seats.led).toHaveLength(6);
+  expect([0, 1, 2, 3, 4, 5].map((journal) => membership.leaders.of(journal)?.brokerId)).toEqual([2, 2, 2, 2, 2, 2]);
+  const asked = node.peers.call(2, EXCHANGE_STATES, {} as never, { timeoutMs: 100 });
+  await expect(cluster.awaited(asked)).rejects.not.toThrow('no broker 2');
+  membership.close();
 });
 
 test('an idle cluster of three costs two requests a broker each ten seconds, and less than a dollar a month', async () => {

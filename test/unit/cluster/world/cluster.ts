@@ -1,7 +1,7 @@
 /** Brokers of one cluster as membership makes them: fake seats, a fake network, memory for a table, time by steps. */
 import type { BrokerAddresses } from '../../../../src/cluster/cluster-items.ts';
 import { MembershipOperations } from '../../../../src/cluster/cluster-operations.ts';
-import { type MembershipService, openMembership } from '../../../../src/cluster/membership.ts';
+import { MembershipService } from '../../../../src/cluster/membership.ts';
 import { agreeOnFormat, agreeOnJournals, registerBroker } from '../../../../src/cluster/registration.ts';
 import { parseConfig } from '../../../../src/config.ts';
 import { StorageRefusedError } from '../../../../src/errors.ts';
@@ -85,7 +85,7 @@ export class Cluster {
     const identity = { brokerId: id, brokerEpoch: registration.brokerEpoch };
     const node: NetworkNode = new NetworkNode(this.network, identity, port, runtime);
     const seats = new FakeSeats(id, count, this.fences, runtime);
-    const membership = openMembership({
+    const membership = new MembershipService({
       clusterId: 'c',
       runtime,
       metadata,
