@@ -1,6 +1,7 @@
 /**
- * Reads blocks from the stores into the block cache. Reads of the same block are joined, neighbours in one segment come in
- * one read, and recently written blocks have a limit of their own, so that a backfill does not hold up those who follow.
+ * Reads blocks from the stores into the block cache, or has brokers near by give them (`near-blocks.ts`). Reads of the same
+ * block are joined, neighbours in one segment come in one read, and recently written blocks have a limit of their own, so
+ * that a backfill does not hold up those who follow.
  */
 import { KafkaError, StorageCorruptError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -11,6 +12,7 @@ import { type Block, damagedBlock, placeBlock, sourceId } from './block.ts';
 import type { BlockCache, PageEntry } from './block-cache.ts';
 import { CHUNK_BYTES, type Chunk, type ChunkPool } from './chunk-pool.ts';
 import type { Lease } from './lease.ts';
+import type { NearBlocks } from './near-blocks.ts';
 import { ReadGate } from './read-gate.ts';
 import type { Run } from './run.ts';
 
@@ -33,6 +35,8 @@ export interface BlockReaderOptions {
   readonly objects: ObjectStore;
   readonly pool: ChunkPool;
   readonly cache: BlockCache;
+  /** Brokers that may have a block, and a small cache of what came from them; null for a broker alone. */
+  readonly near: { readonly blocks: NearBlocks; readonly cache: BlockCache } | null;
   /** Reads in flight at once: a quarter is kept for hot ones. */
   readonly readsMax: number;
   /** Ends all reads. */
@@ -41,7 +45,8 @@ export interface BlockReaderOptions {
 
 export interface WantedBlock {
   readonly block: Block;
-  readonly journal: Journal;
+  /** Who has the bytes when they are inline. */
+  readonly journal: Journal | null;
   /** Holds the block from the moment it is there; null to read ahead. */
   readonly lease: Lease | null;
 }
@@ -70,14 +75,18 @@ export class BlockReader {
 
   /** A block in memory, good until the next turn unless its chunk is held. */
   cached(block: Block): Run | undefined {
-    const run = this.#options.cache.get(sourceId(block.extent), block.position);
+    const { cache, near } = this.#options;
+    const source = sourceId(block.extent);
+    const run = cache.get(source, block.position) ?? near?.cache.get(source, block.position);
     return run?.endOffset === block.endOffset ? run : undefined;
   }
 
   /** In memory or on its way. */
   known(block: Block): boolean {
+    const { cache, near } = this.#options;
     const source = sourceId(block.extent);
-    return this.#options.cache.has(source, block.position) || this.#loading.get(source)?.has(block.position) === true;
+    if (cache.has(source, block.position) || near?.cache.has(source, block.position)) return true;
+    return this.#loading.get(source)?.has(block.position) === true;
   }
 
   /** Cold reads that are not waiting for a place leave room for one that is only a guess. */
@@ -87,6 +96,18 @@ export class BlockReader {
 
   /** Reads each block unless it is on its way. A lease holds its block from the moment it is there. Never rejects. */
   load(wanted: readonly WantedBlock[]): Promise<BlockResult>[] {
+    return this.#load(wanted, this.#options.near?.blocks ?? null);
+  }
+
+  /** As `load`, for another broker: blocks of segments, which are asked of nobody else. */
+  loadHere(blocks: readonly Block[], lease: Lease): Promise<BlockResult>[] {
+    return this.#load(
+      blocks.map((block) => ({ block, journal: null, lease })),
+      null,
+    );
+  }
+
+  #load(wanted: readonly WantedBlock[], near: NearBlocks | null): Promise<BlockResult>[] {
     const started = new Map<string, Loading[]>();
     const promises = wanted.map(({ block, journal, lease }) => {
       const source = sourceId(block.extent);
@@ -96,15 +117,77 @@ export class BlockReader {
         return known.promise;
       }
       const loading = this.#start(source, block, lease);
-      if (block.extent.source.type === 'inline') this.#settleWith([loading], this.#readInline(journal, loading));
+      if (block.extent.source.type === 'inline') this.#settleWith([loading], this.#readInline(journal!, loading));
       else if (started.has(source)) started.get(source)!.push(loading);
       else started.set(source, [loading]);
       return loading.promise;
     });
-    for (const loadings of started.values()) {
-      for (const group of groupNeighbours(loadings)) this.#settleWith(group, this.#readSegment(group));
+    for (const [segmentId, loadings] of started) {
+      if (near === null) this.#readGroups(loadings);
+      else this.#findNear(segmentId, loadings, near);
     }
     return promises;
+  }
+
+  /** Of one segment. */
+  #readGroups(loadings: Loading[]): void {
+    for (const group of groupNeighbours(loadings)) this.#settleWith(group, this.#readSegment(group));
+  }
+
+  #findNear(segmentId: string, loadings: readonly Loading[], near: NearBlocks): void {
+    const byOwner = new Map<number | null, Loading[]>();
+    for (const loading of loadings) {
+      const owner = near.ownerOf(segmentId, loading.block);
+      const known = byOwner.get(owner);
+      if (known === undefined) byOwner.set(owner, [loading]);
+      else known.push(loading);
+    }
+    for (const [owner, ofOwner] of byOwner) {
+      if (!near.mayHave(segmentId, owner)) {
+        this.#readGroups(ofOwner);
+        continue;
+      }
+      for (const group of groupNeighbours(ofOwner)) void this.#readNear(segmentId, group, owner, near);
+    }
+  }
+
+  /** Never rejects. What nobody near by has is read from the store. */
+  async #readNear(segmentId: string, group: Loading[], owner: number | null, near: NearBlocks): Promise<void> {
+    const blocks = group.map(({ block }) => block);
+    const answers = await near.find(segmentId, blocks, owner).catch((cause: unknown) => {
+      this.#options.runtime.logger.error({ error: cause }, 'blocks could not be asked for');
+      return blocks.map(() => null);
+    });
+    const unread: Loading[] = [];
+    for (const [index, loading] of group.entries()) {
+      const answer = answers[index];
+      if (answer?.type === 'gone') this.#finish(loading, GONE);
+      else if (answer?.type === 'bytes' && this.#arriveNear(loading, answer.pieces[0]!)) continue;
+      else unread.push(loading);
+    }
+    if (unread.length > 0) this.#readGroups(unread);
+  }
+
+  /** False when the bytes are not those of the block: the store decides. */
+  #arriveNear(loading: Loading, bytes: Buffer): boolean {
+    const { block } = loading;
+    const chunk = this.#options.pool.wrap(bytes);
+    try {
+      if (bytes.length !== block.length) throw damagedBlock(block, 0, `${bytes.length} bytes of ${block.length}`);
+      placeBlock(bytes, 0, block);
+    } catch (cause) {
+      chunk.release();
+      if (!(cause instanceof StorageCorruptError)) throw cause;
+      this.#options.runtime.logger.warn({ error: cause.message }, 'a broker near by gave other records');
+      return false;
+    }
+    const { baseOffset, endOffset } = block;
+    const run: Run = { chunk, start: 0, end: block.length, baseOffset, endOffset };
+    for (const lease of loading.leases) lease?.hold(chunk);
+    this.#finish(loading, { type: 'run', run });
+    this.#options.near?.cache.add(chunk, [{ source: sourceId(block.extent), position: block.position, run }]);
+    chunk.release();
+    return true;
   }
 
   /** A range of a segment that is not batches: its footer. */

@@ -32,6 +32,8 @@ import { LocateElsewhere } from './locate-elsewhere.ts';
 import { LocateHere } from './locate-here.ts';
 import { answerLocate } from './locate-service.ts';
 import type { FetchPartition, Isolation, Log } from './log.ts';
+import { NearBlocks } from './near-blocks.ts';
+import { answerNear } from './near-service.ts';
 import { Offsets } from './offsets.ts';
 import { OpenTransactions } from './open-transactions.ts';
 import { IngestPressure } from './pressure.ts';
@@ -93,6 +95,13 @@ const INDEX_BYTES_MAX = 8 * 1024 * 1024;
 /** Where a read is free, the kernel's cache of the files is as good as ours. */
 const cacheBytesDefault = ({ read }: ObjectPricing): number => (read > 0 ? 64 : 32) * 1024 * 1024;
 
+/** Of the time that a segment stays after nothing points into it. */
+const CACHE_AGE_RATIO = 0.5;
+/** Blocks of other brokers' caches, and answers to their questions, take this part of the cache's memory each. */
+const NEAR_CACHE_PART = 8;
+/** A reader that goes through a block in several fetches asks for it once. */
+const NEAR_AGE_MS = 5_000;
+
 const NO_PEERS: Peers = {
   call: (brokerId) => Promise.reject(new PeerUnavailableError(`there is no broker ${brokerId}`, false)),
 };
@@ -109,7 +118,15 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const cacheBytesMax = config['fetch.cache.bytes.max'] || cacheBytesDefault(options.objects.pricing);
   const pool = new ChunkPool({ idleBytesMax: IDLE_BYTES_MAX, poison });
   const tail = new TailCache(cacheBytesMax / 2);
-  const cache = new BlockCache(cacheBytesMax / 2);
+  const ageMsMax = config['reclaim.delay.ms'] * CACHE_AGE_RATIO;
+  const cache = new BlockCache({ bytesMax: cacheBytesMax / 2, ageMsMax, clock });
+  const near =
+    cluster === undefined
+      ? null
+      : {
+          blocks: new NearBlocks({ peers, members: cluster.members, clock }),
+          cache: new BlockCache({ bytesMax: cacheBytesMax / NEAR_CACHE_PART, ageMsMax: NEAR_AGE_MS, clock }),
+        };
 
   const pressure = new IngestPressure(ingestBytesMax, timers);
   const ingestMetrics = new IngestMetrics(runtime.metrics, () => pressure.bytes);
@@ -132,7 +149,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const purgatory = new Purgatory({ timers, waitersMax: WAITERS_MAX, hooksMax: HOOKS_MAX });
   const { clusterId, objects } = options;
   const readsMax = config['fetch.reads.max'];
-  const reader = new BlockReader({ runtime, clusterId, objects, pool, cache, readsMax, signal });
+  const reader = new BlockReader({ runtime, clusterId, objects, pool, cache, near, readsMax, signal });
   const indexes = new SegmentIndexes(reader, INDEX_BYTES_MAX);
   const memory: Memory = {
     tail: (topicId, partition, offset) => tail.find(topicId, partition, offset),
@@ -188,6 +205,8 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     transactions.answerTo(cluster.registry);
     answerLocate(cluster.registry, here);
     questions.answerTo(cluster.registry);
+    const nearLeases = new Leases(cacheBytesMax / NEAR_CACHE_PART, timers);
+    answerNear({ runtime, registry: cluster.registry, tail, reader, leases: nearLeases, readsMax });
   }
 
   return {
@@ -212,6 +231,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
       tail.clear();
       cache.clear();
+      near?.cache.clear();
       indexes.clear();
     },
     get leases() {

@@ -5,7 +5,7 @@ import { Leases } from '../../../src/log/lease.ts';
 import { PendingBatch, ProduceCall } from '../../../src/log/pending.ts';
 import { TailCache } from '../../../src/log/tail-cache.ts';
 import { placeBatch, readBatchHeader } from '../../../src/record/batch.ts';
-import { systemTimers } from '../../../src/runtime/clock.ts';
+import { systemClock, systemTimers } from '../../../src/runtime/clock.ts';
 import { manualRuntime } from './manual-runtime.ts';
 import { batchOf } from './world.ts';
 
@@ -78,7 +78,7 @@ test('a gap in the tail is not papered over', () => {
 
 test('the block cache gives up the least recently used page, and its chunk with it', () => {
   const chunks = pool();
-  const cache = new BlockCache(2 * (1024 * 1024 + 10_000));
+  const cache = new BlockCache({ bytesMax: 2 * (1024 * 1024 + 10_000), ageMsMax: 60_000, clock: systemClock });
   const add = (source: string) => {
     const chunk = chunks.take();
     const run = { chunk, start: 0, end: 100, baseOffset: 0, endOffset: 1 };
@@ -95,9 +95,24 @@ test('the block cache gives up the least recently used page, and its chunk with 
   expect(chunks.liveCount).toBe(0);
 });
 
+test('a block that is too old is as good as gone', () => {
+  const chunks = pool();
+  let now = 0;
+  const clock = { now: () => now, monotonic: () => now };
+  const cache = new BlockCache({ bytesMax: 4 * 1024 * 1024, ageMsMax: 1_000, clock });
+  const chunk = chunks.take();
+  cache.add(chunk, [{ source: 'a', position: 0, run: { chunk, start: 0, end: 100, baseOffset: 0, endOffset: 1 } }]);
+  chunk.release();
+  now = 999;
+  expect(cache.has('a', 0)).toBe(true);
+  now = 1_000;
+  expect(cache.get('a', 0)).toBeUndefined();
+  expect(chunks.liveCount).toBe(0);
+});
+
 test('a block that was read twice is found in its newer page, also when the older one goes', () => {
   const chunks = pool();
-  const cache = new BlockCache(2 * (1024 * 1024 + 10_000));
+  const cache = new BlockCache({ bytesMax: 2 * (1024 * 1024 + 10_000), ageMsMax: 60_000, clock: systemClock });
   const pages = ['x', 'x', 'y'].map((source) => {
     const chunk = chunks.take();
     cache.add(chunk, [{ source, position: 0, run: { chunk, start: 0, end: 100, baseOffset: 0, endOffset: 1 } }]);
