@@ -65,11 +65,11 @@ export class TlsTransport implements Transport {
       if (strangers.size > STRANGERS_MAX) {
         // A broker proves itself in milliseconds: the one that takes longest is the one to go.
         const [oldest] = strangers;
-        strangers.delete(oldest!);
-        oldest!.destroy();
         this.#limited.warn('too many connections to the internal listener that prove nothing', {
           remote: oldest!.remoteAddress,
         });
+        strangers.delete(oldest!);
+        oldest!.destroy();
       }
       socket.once('close', () => strangers.delete(socket));
     });
