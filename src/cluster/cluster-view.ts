@@ -131,10 +131,13 @@ export class ClusterView {
   }
 
   assignable(): AssignableBroker[] {
-    const others = this.#live().map((peer) => ({
-      brokerId: peer.description.brokerId,
-      eligible: this.#mayLead(peer),
-    }));
+    const others: AssignableBroker[] = [];
+    for (const peer of this.#table.all()) {
+      const { brokerId } = peer.description;
+      const presence = this.#table.presence(peer);
+      if (presence === 'live') others.push({ brokerId, eligible: this.#mayLead(peer) });
+      else if (presence === 'unknown') others.push({ brokerId, eligible: false, doubtful: true });
+    }
     const { description, fit } = this.#own();
     const self = { brokerId: description.brokerId, eligible: this.#mayLead({ description, fit }) };
     return [...others, self].sort((a, b) => a.brokerId - b.brokerId);
@@ -144,7 +147,8 @@ export class ClusterView {
     const { description, started, journals } = this.#own();
     const brokers = this.assignable();
     const eligible = brokers.filter((broker) => broker.eligible);
-    const candidates = eligible.length > 0 ? eligible : brokers;
+    const seen = brokers.filter((broker) => !broker.doubtful);
+    const candidates = eligible.length > 0 ? eligible : seen;
     const rank = candidates.findIndex(({ brokerId }) => brokerId === description.brokerId);
     const doubtful = [...this.#table.all()].filter((peer) => this.#isDoubtful(peer)).length;
     const standing = this.#standingOf(item);
@@ -153,8 +157,9 @@ export class ClusterView {
     return {
       standing,
       rank: rank === -1 || !started ? null : rank,
-      seen: brokers.length,
-      expected: brokers.length + doubtful,
+      settled: seen.length === brokers.length,
+      seen: seen.length,
+      expected: seen.length + doubtful,
       since: this.#standing.since,
       journals,
       brokers,

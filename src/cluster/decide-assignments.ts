@@ -7,6 +7,8 @@ export interface AssignableBroker {
   readonly brokerId: number;
   /** May be given journals. One that is there and may not (it drains) keeps what nobody else can take. */
   readonly eligible: boolean;
+  /** Within seconds it will be there or gone: it keeps what it has, and is given nothing. */
+  readonly doubtful?: boolean;
 }
 
 export interface AssignmentFacts {
@@ -32,10 +34,11 @@ export const NOBODY = -1;
 /** What shall hold; the same object as `before` when nothing has to change. */
 export function decideAssignments(facts: AssignmentFacts, before: Assignments): Assignments {
   const eligible = facts.brokers.filter((broker) => broker.eligible).map(({ brokerId }) => brokerId);
-  const present = new Set(facts.brokers.map(({ brokerId }) => brokerId));
-  const takers = eligible.length > 0 ? eligible : [...present];
+  const isDoubtful = (broker: AssignableBroker) => broker.doubtful === true;
+  const present = facts.brokers.filter((broker) => !isDoubtful(broker)).map(({ brokerId }) => brokerId);
+  const takers = eligible.length > 0 ? eligible : present;
   takers.sort((a, b) => a - b);
-  const mayLead = new Set(takers);
+  const mayLead = new Set([...takers, ...facts.brokers.filter(isDoubtful).map(({ brokerId }) => brokerId)]);
   const pinned = pinsThatHold(facts, mayLead);
   const assigned = Array.from({ length: facts.journals }, (_, journal) => {
     const broker = pinned[journal] ?? facts.assigned[journal] ?? NOBODY;
@@ -91,7 +94,10 @@ function moveOne(assigned: number[], takers: readonly number[], pinned: Readonly
 
 function countsOf(assigned: readonly number[], takers: readonly number[]): Map<number, number> {
   const counts = new Map(takers.map((broker) => [broker, 0]));
-  for (const broker of assigned) if (broker !== NOBODY) counts.set(broker, (counts.get(broker) ?? 0) + 1);
+  for (const broker of assigned) {
+    const count = counts.get(broker);
+    if (count !== undefined) counts.set(broker, count + 1);
+  }
   return counts;
 }
 

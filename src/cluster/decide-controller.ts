@@ -35,6 +35,8 @@ export interface ControllerFacts {
   readonly standing: ControllerStanding;
   /** Place among the brokers that may become the controller as we see them, from 0; null: this one may not. */
   readonly rank: number | null;
+  /** False: of some brokers it will be known within seconds whether they are there. */
+  readonly settled: boolean;
   /** Of the brokers that are not known to be gone, how many we see, ourselves included. */
   readonly seen: number;
   readonly expected: number;
@@ -52,6 +54,8 @@ export function decideController(facts: ControllerFacts, now: number): Controlle
   const { standing, rank } = facts;
   if (standing.type === 'self') return { type: 'lead' };
   if (rank === null || standing.type === 'live' || standing.type === 'unknown') return { type: 'follow' };
+  // Who has just come, and sees nobody yet, would give itself everything.
+  if (!facts.settled) return { type: 'follow' };
   const staggerMs = rank * STAGGER_MS;
   const from = standing.type === 'vacant' ? facts.since : readyAt(facts, standing);
   const until = from + staggerMs;

@@ -420,7 +420,7 @@ export class MembershipService implements Members {
   async #lost(why: string): Promise<void> {
     if (this.#stopped) return;
     const { runtime } = this.#options;
-    runtime.logger.error({ broker: this.#own.brokerId }, `${why}; this broker leads nothing any more and stops`);
+    runtime.logger.warn({ broker: this.#own.brokerId }, `${why}; this broker leads nothing any more and stops`);
     const halted = this.#reconciler.halt();
     this.close();
     this.#fail(new Error(`${why}; this broker stops`));

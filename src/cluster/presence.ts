@@ -33,16 +33,17 @@ export type Presence = 'live' | 'unknown' | 'gone';
 
 export function presenceOf({ state, brokerEpoch, link, stillMs }: PresenceFacts, now: number): Presence {
   if (state === 'stopped') return 'gone';
-  if (link.type === 'up') return link.brokerEpoch === brokerEpoch ? 'live' : 'unknown';
+  // With another instance: what that one says of itself is on its way.
+  if (link.type === 'up' && link.brokerEpoch === brokerEpoch) return 'live';
   if (stillMs > HEARTBEAT_SILENCE_MS) return 'gone';
-  if (link.type === 'connecting') return now - link.since < CONNECT_PATIENCE_MS ? 'unknown' : 'gone';
+  if (link.type !== 'down') return now - link.since < CONNECT_PATIENCE_MS ? 'unknown' : 'gone';
   if (link.reason === 'closed') return now - link.since < CLOSED_PATIENCE_MS ? 'unknown' : 'gone';
   return 'gone';
 }
 
 /** When the presence changes by itself as time passes; null when it does not. */
-export function presenceChangesAt({ state, link }: PresenceFacts): number | null {
-  if (state === 'stopped' || link.type === 'up') return null;
-  if (link.type === 'connecting') return link.since + CONNECT_PATIENCE_MS;
+export function presenceChangesAt({ state, brokerEpoch, link }: PresenceFacts): number | null {
+  if (state === 'stopped' || (link.type === 'up' && link.brokerEpoch === brokerEpoch)) return null;
+  if (link.type !== 'down') return link.since + CONNECT_PATIENCE_MS;
   return link.reason === 'closed' ? link.since + CLOSED_PATIENCE_MS : null;
 }

@@ -7,6 +7,8 @@ interface Given {
   readonly brokers: readonly number[];
   /** There, but not to be given anything. */
   readonly draining?: readonly number[];
+  /** There or gone, who knows. */
+  readonly doubtful?: readonly number[];
   readonly pinned?: Readonly<Record<number, number>>;
   readonly balance?: boolean;
   readonly leaders?: Readonly<Record<number, number>>;
@@ -22,6 +24,7 @@ function factsOf(given: Given): AssignmentFacts {
     brokers: [
       ...brokers.map((brokerId) => ({ brokerId, eligible: true })),
       ...draining.map((brokerId) => ({ brokerId, eligible: false })),
+      ...(given.doubtful ?? []).map((brokerId) => ({ brokerId, eligible: false, doubtful: true })),
     ],
     leaderOf: (journal) => leaders[journal] ?? null,
     balance,
@@ -77,6 +80,11 @@ describe('assignments', () => {
       [1, 1],
     ],
     ['a pinned journal moves to its broker', { assigned: [1, 1], pinned: { 1: 2 }, brokers: [1, 2] }, [1, 2]],
+    [
+      'who may be gone keeps its journals, and is given none',
+      { assigned: [1, 2, 3], journals: 4, brokers: [1], doubtful: [2] },
+      [1, 2, 1, 1],
+    ],
     ['a pin goes with its broker', { assigned: [3, 1], pinned: { 0: 3 }, brokers: [1, 2] }, [2, 1]],
   ];
   test.each(rows)('%s', (_, given, expected) => {

@@ -22,6 +22,7 @@ const gone = (reason: DownReason, proofs = 0, provenAt = 0): ControllerStanding 
 const facts = (standing: ControllerStanding, change: Partial<ControllerFacts> = {}): ControllerFacts => ({
   standing,
   rank: 0,
+  settled: true,
   seen: 2,
   expected: 2,
   since: 1_000,
@@ -77,6 +78,7 @@ describe('who may become the controller, and when', () => {
       expect(takesAt(given)).toBe(at);
       expect(takesAt({ ...given, rank: 2 })).toBe(at === null ? null : at + 2 * STAGGER_MS);
       expect(takesAt({ ...given, rank: null })).toBeNull();
+      expect(takesAt({ ...given, settled: false })).toBeNull();
     });
   }
 

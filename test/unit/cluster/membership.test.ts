@@ -80,6 +80,19 @@ test('a broker that is killed and comes back gets its share again, under a new e
   expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
 });
 
+test('a broker that starts while there is no controller looks around before it takes its place', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  const before = cluster.leaders();
+  const one = cluster.get(1);
+  one.node.frozen = true;
+  const began = cluster.begin(1);
+  await cluster.awaited(began);
+  await cluster.time.advance(1_000);
+  const moved = cluster.leaders().filter((leader, journal) => before[journal] !== 1 && leader !== before[journal]);
+  expect(moved).toEqual([]);
+});
+
 test('a broker that leaves has given its journals to others before it says goodbye', async () => {
   const cluster = new Cluster();
   await cluster.startAll([1, 2, 3]);

@@ -18,7 +18,8 @@ const links: Record<string, LinkState> = {
   'connecting since now': { type: 'connecting', since: SOON },
   'connecting since long': { type: 'connecting', since: LONG_AGO },
   up: { type: 'up', brokerEpoch: 3, since: LONG_AGO },
-  'up with another instance': { type: 'up', brokerEpoch: 4, since: LONG_AGO },
+  'up with another instance since now': { type: 'up', brokerEpoch: 4, since: SOON },
+  'up with another instance since long': { type: 'up', brokerEpoch: 4, since: LONG_AGO },
   'closed now': { type: 'down', reason: 'closed', since: SOON },
   'closed long ago': { type: 'down', reason: 'closed', since: LONG_AGO },
   refused: { type: 'down', reason: 'refused', since: SOON },
@@ -30,7 +31,8 @@ const truth: Record<keyof typeof links, readonly [moving: Presence, still: Prese
   'connecting since now': ['unknown', 'gone'],
   'connecting since long': ['gone', 'gone'],
   up: ['live', 'live'],
-  'up with another instance': ['unknown', 'unknown'],
+  'up with another instance since now': ['unknown', 'gone'],
+  'up with another instance since long': ['gone', 'gone'],
   'closed now': ['unknown', 'gone'],
   'closed long ago': ['gone', 'gone'],
   refused: ['gone', 'gone'],
@@ -54,7 +56,7 @@ test('what is not known now is known by the moment that is told', () => {
   for (const link of Object.values(links)) {
     const facts = { state: 'running', brokerEpoch: 3, link, stillMs: 0 } as const;
     const at = presenceChangesAt(facts);
-    if (presenceOf(facts, NOW) === 'unknown' && link.type !== 'up') {
+    if (presenceOf(facts, NOW) === 'unknown') {
       expect(at).not.toBeNull();
       expect(at! - NOW).toBeLessThanOrEqual(Math.max(CLOSED_PATIENCE_MS, CONNECT_PATIENCE_MS));
       expect(presenceOf(facts, at!)).toBe('gone');
