@@ -22,6 +22,7 @@ import { AloneOperations, aloneLeaders, aloneMembers } from './alone.ts';
 import type { BrokerAddresses } from './cluster-items.ts';
 import { MembershipOperations } from './cluster-operations.ts';
 import type { Images } from './images.ts';
+import { meetOthers } from './introduction.ts';
 import { JournalSeats } from './journal-seats.ts';
 import type { Leaders, Member, Members } from './members.ts';
 import { MembershipService, type Readiness } from './membership.ts';
@@ -157,6 +158,8 @@ export async function openSharedCluster(options: OpenClusterOptions & Sharing): 
   try {
     const internal = await pool.listen(parseAddress(config.internal));
     await agreeOnFormat(metadata, clusterId, version);
+    const strangers = { metadata, clusterId, brokerId: config['broker.id'], runtime };
+    await meetOthers({ ...strangers, probe: (address) => pool.probe(address) });
     const probe = async (address: Address) => {
       const found = await pool.probe(address);
       return found.answer === 'hello' ? found.hello : null;

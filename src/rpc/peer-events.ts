@@ -32,7 +32,7 @@ export interface WantedPeer {
   readonly address: Address;
 }
 
-/** Who answers at an address. `nobody`: the connection is refused. */
+/** Who answers at an address. `nobody`: the connection is refused. `unfit`: a broker that cannot work with this one, or another secret. */
 export type ProbeResult =
   | { readonly answer: 'hello'; readonly hello: Hello }
-  | { readonly answer: 'nobody' | 'silent' | 'failed'; readonly why: string };
+  | { readonly answer: 'nobody' | 'silent' | 'unfit' | 'failed'; readonly why: string };

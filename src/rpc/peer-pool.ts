@@ -169,14 +169,17 @@ export class PeerPool implements Peers, RpcRegistry {
             channel.close('that was a probe');
             resolve({ answer: 'hello', hello });
           },
-          onFailed: (_, { sentence }) =>
-            resolve({ answer: attempt.signal.aborted ? 'silent' : 'failed', why: sentence }),
+          onFailed(problem, { sentence: why }) {
+            if (attempt.signal.aborted) resolve({ answer: 'silent', why });
+            else resolve({ answer: problem === 'lost' ? 'failed' : 'unfit', why });
+          },
         });
       });
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       if (attempt.signal.aborted) return { answer: 'silent', why };
-      return { answer: cause instanceof ConnectError && cause.problem === 'refused' ? 'nobody' : 'failed', why };
+      const problem = cause instanceof ConnectError ? cause.problem : 'failed';
+      return { answer: ({ refused: 'nobody', secret: 'unfit', failed: 'failed' } as const)[problem], why };
     } finally {
       timer.cancel();
     }

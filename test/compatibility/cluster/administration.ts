@@ -45,7 +45,7 @@ export async function until<Answer>(
   throw new Error(`not after ${withinMs} ms: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
 }
 
-/** Until every running broker sees the same: all journals led, by those that run. */
+/** Until every running broker sees the same: all journals led, by those that run, evenly. */
 export async function settled(cluster: Cluster, withinMs = 30_000): Promise<void> {
   const count = cluster.running.length;
   for (const member of cluster.running) {
@@ -55,6 +55,9 @@ export async function settled(cluster: Cluster, withinMs = 30_000): Promise<void
       withinMs,
     );
   }
+  const isEven = (counts: readonly number[]) =>
+    counts.length === count && Math.max(...counts) - Math.min(...counts) <= 1;
+  await until(() => journalsPerBroker(cluster), isEven, withinMs);
 }
 
 /** How many journals each running broker leads. */

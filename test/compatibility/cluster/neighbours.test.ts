@@ -68,6 +68,7 @@ describe('two clusters in one bucket and one table', () => {
     const [east, west] = NAMES.map((name) => clusters.get(name)!);
     const epochs = async () =>
       (await (await fetch(`${west!.running[0]!.broker.url}/v1/cluster/journals`)).json()) as unknown;
+    await settled(west!);
     const before = await epochs();
     for (const member of [...east!.running]) await east!.kill(member);
     for (let round = ROUNDS; round < 2 * ROUNDS; round++) await produce('west', round);
