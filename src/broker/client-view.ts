@@ -86,6 +86,11 @@ export class ClientView {
     return { nodeId: member.brokerId, host, port, rack: member.zone === '' ? null : member.zone };
   }
 
+  /** Brokers that are alive and not told. */
+  get leaving(): readonly Member[] {
+    return this.#members.live().filter((member) => !this.#ids.includes(member.brokerId));
+  }
+
   get nodes(): readonly BrokerNode[] {
     return this.brokers.map((member) => this.nodeOf(member));
   }

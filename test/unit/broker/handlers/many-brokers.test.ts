@@ -101,6 +101,23 @@ test('DescribeCluster names all brokers and the controller', async () => {
   ]);
 });
 
+test('DescribeCluster tells brokers that drain as fenced ones, to who asks for these', async () => {
+  const { broker, members } = await cluster();
+  members.change(8, { draining: true });
+  const told = async (version: number, includeFencedBrokers: boolean) => {
+    const asked = { includeClusterAuthorizedOperations: false, endpointType: 1, includeFencedBrokers };
+    const { brokers } = await ask(broker, 'DescribeCluster', version, asked);
+    return brokers.map(({ brokerId, isFenced }) => [brokerId, isFenced]);
+  };
+  const staying = [
+    [7, false],
+    [9, false],
+  ];
+  expect(await told(1, false)).toEqual(staying);
+  expect(await told(2, false)).toEqual(staying);
+  expect(await told(2, true)).toEqual([...staying, [8, true]]);
+});
+
 test('DescribeQuorum counts every broker as a voter', async () => {
   const { broker } = await cluster();
   const asked = { topics: [{ name: '__cluster_metadata', partitions: [{ index: 0 }] }] };
