@@ -8,7 +8,8 @@ import type { Chunk } from './chunk-pool.ts';
 import type { FetchPartition } from './log.ts';
 import { cutAt, firstBatchEnd, positionOf, type Run } from './run.ts';
 
-export type RunSource = 'tail' | 'cache' | 'store';
+/** `near`: the memory of another broker. */
+export type RunSource = 'tail' | 'cache' | 'near' | 'store';
 
 export interface FoundRun {
   readonly run: Run;
@@ -32,7 +33,7 @@ export class AnswerCutter {
   /** The first partition with records may exceed every limit with one batch. */
   #mayExceed = true;
   readonly chunks = new Set<Chunk>();
-  readonly bytesBySource: Record<RunSource, number> = { tail: 0, cache: 0, store: 0 };
+  readonly bytesBySource: Record<RunSource, number> = { tail: 0, cache: 0, near: 0, store: 0 };
   bytes = 0;
 
   constructor(bytesMax: number) {

@@ -17,7 +17,7 @@ import { ReadGate } from './read-gate.ts';
 import type { Run } from './run.ts';
 
 export type BlockResult =
-  | { readonly type: 'run'; readonly run: Run }
+  | { readonly type: 'run'; readonly run: Run; readonly source: 'near' | 'store' }
   /** Merged and reclaimed meanwhile: look the extents up again. */
   | { readonly type: 'gone' }
   | { readonly type: 'failed'; readonly cause: unknown };
@@ -184,7 +184,7 @@ export class BlockReader {
     const { baseOffset, endOffset } = block;
     const run: Run = { chunk, start: 0, end: block.length, baseOffset, endOffset };
     for (const lease of loading.leases) lease?.hold(chunk);
-    this.#finish(loading, { type: 'run', run });
+    this.#finish(loading, { type: 'run', run, source: 'near' });
     this.#options.near?.cache.add(chunk, [{ source: sourceId(block.extent), position: block.position, run }]);
     chunk.release();
     return true;
@@ -279,7 +279,7 @@ export class BlockReader {
       const run: Run = { chunk, start: at, end: at + block.length, baseOffset, endOffset };
       entries.push({ source: sourceId(block.extent), position: block.position, run });
       for (const lease of loading.leases) lease?.hold(chunk);
-      this.#finish(loading, { type: 'run', run });
+      this.#finish(loading, { type: 'run', run, source: 'store' });
     }
     this.#options.cache.add(chunk, entries);
     chunk.release();

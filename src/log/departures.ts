@@ -103,6 +103,25 @@ export class Departures {
     return inline.suspended ? !inline.resuming : inline.idle;
   }
 
+  /** Some lane goes nowhere for now. */
+  get anySuspended(): boolean {
+    for (const { inline, segment } of this.#lanes.values()) if (inline.suspended || segment.suspended) return true;
+    return false;
+  }
+
+  /** What goes by segment is refused. */
+  isSegmentLaneShut(journal: number): boolean {
+    const { segment } = this.#lanesOf(journal);
+    return segment.suspended && !segment.resuming;
+  }
+
+  /** All lines belong to one journal, whose segment lane is shut. */
+  refuseBehind(lines: readonly LineBatches[]): void {
+    if (lines.length === 0) return;
+    const lanes = this.#lanesOf(lines[0]!.line.journal);
+    this.#refuseSuspended(lanes, lanes.segment, lines);
+  }
+
   /** All lines belong to one journal and are behind no segment. */
   sendInline(taken: readonly LineBatches[], reason: FlushReason): void {
     const lines = taken.toSorted(byPartition);

@@ -42,7 +42,7 @@ export class FetchMetrics {
 
   answered(bytesBySource: Readonly<Record<RunSource, number>>): void {
     this.#requests.add();
-    for (const source of ['tail', 'cache', 'store'] as const) {
+    for (const source of ['tail', 'cache', 'near', 'store'] as const) {
       if (bytesBySource[source] > 0) this.#bytes.add(bytesBySource[source], { source });
     }
   }

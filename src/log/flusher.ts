@@ -104,6 +104,7 @@ export class Flusher {
         const { flush, reason } = this.#sealed.shift()!;
         departures.sendSegment(flush, reason);
       }
+      this.#refuseBehind();
       const now = runtime.clock.monotonic();
       const ready = this.#readyInline();
       const decision = this.#decide(ready, now);
@@ -114,6 +115,15 @@ export class Flusher {
       cadence.spend(decision.cost, now);
       if (decision.flush === 'segment') this.#seal(decision.reason);
       else for (const share of ready) departures.sendInline(this.#open.takeFree(share), decision.reason);
+    }
+  }
+
+  /** Segments that may be appended still, but by nobody now, must not hold up what is behind them for ever. */
+  #refuseBehind(): void {
+    const { departures } = this.#options;
+    if (!departures.anySuspended) return;
+    for (const share of [...this.#open.shares.values()]) {
+      if (departures.isSegmentLaneShut(share.journal)) departures.refuseBehind(this.#open.takeBehind(share));
     }
   }
 

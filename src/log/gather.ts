@@ -141,7 +141,7 @@ export class Gatherer {
         if (result.type === 'failed') this.#fail(target, result.cause);
         return result.type === 'failed';
       }
-      target.runs.push({ run: result.run, source: 'store' });
+      target.runs.push({ run: result.run, source: result.source });
     }
     return target.runs.length > 0 || plan.needsIndex === null;
   }

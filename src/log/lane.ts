@@ -16,7 +16,7 @@
  *
  * After `APPEND_PATIENCE_MS` without an answer, or a rejection that trying again will not mend, the lane gives up: its appends
  * fail, retriably, and it is suspended: it sends nothing but the skips of their numbers, which the journal answers as repeats
- * where an append had arrived after all.
+ * where an append had arrived after all, and tries that again from time to time until it is done.
  *
  * **Order across lanes.** A number is settled when the journal has answered its append or its skip. Before that its append may
  * still be on some connection and become durable at any later moment, also after something that was sent later; after that
@@ -158,6 +158,7 @@ export class AppendLane {
 
   /** Another broker may lead the journal now: whoever waits for that tries at once. */
   wake(): void {
+    this.#pauseMs = APPEND_PAUSE_MS_MIN;
     if (this.#suspended) this.resume();
     else if (this.#pause !== null) this.#again();
     else if (this.#inFlight > 0 && this.#isSucceeded()) this.#again();
@@ -180,8 +181,23 @@ export class AppendLane {
     this.#pause?.cancel();
     this.#pause = null;
     for (const [number, work] of this.#work) if (work.attempt !== this.#attempt) this.#fail(number, work);
-    if (this.#work.size === 0) this.#recover();
-    else this.#options.onGivenUp(cause);
+    if (this.#work.size === 0) {
+      this.#recover();
+      return;
+    }
+    this.#options.onGivenUp(cause);
+    if (this.#inFlight === 0) this.#probeLater();
+  }
+
+  /** Who is refused meanwhile makes it sooner. */
+  #probeLater(): void {
+    const { runtime, journal } = this.#options;
+    if (this.#pause !== null || isOver(journal)) return;
+    this.#pause = runtime.timers.after(this.#pauseMs, () => {
+      this.#pause = null;
+      this.resume();
+    });
+    this.#pauseMs = Math.min(this.#pauseMs * 2, PROBE_PAUSE_MS_MAX);
   }
 
   #put(number: number, work: Work): void {
@@ -246,6 +262,7 @@ export class AppendLane {
   #afterAnswer(): void {
     if (this.#suspended) {
       if (this.#inFlight === 0 && this.#work.size === 0) this.#recover();
+      else if (this.#inFlight === 0 && !this.#resuming) this.#probeLater();
     } else if (this.#goingBack && this.#inFlight === 0 && this.#pause === null) {
       this.#goBack();
     }
@@ -317,6 +334,9 @@ export class AppendLane {
     while (this.#settledApart.delete(this.#settledThrough + 1)) this.#settledThrough++;
   }
 }
+
+/** Of a lane that is suspended. */
+const PROBE_PAUSE_MS_MAX = 1_000;
 
 /** Another leader, or the same one a moment later, may take what this one did not. */
 const mayMend = (cause: unknown): boolean => cause instanceof KafkaError && cause.error === 'NOT_LEADER_OR_FOLLOWER';

@@ -12,7 +12,8 @@ import { toKafkaError } from '../errors.ts';
 import { SharedExtentList } from '../journal/extent-list.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { PartitionState } from '../journal/partition-state.ts';
-import type { Clock } from '../runtime/clock.ts';
+import { RPC_CALLS_IN_FLIGHT_MAX } from '../limits.ts';
+import { type Clock, sleep, type Timers } from '../runtime/clock.ts';
 import { isLeaderAway, LEADER_CALL_TIMEOUT_MS, type LeaderCalls } from './leader-calls.ts';
 import { availableIn, type Elsewhere, type Led, type Located, notLed, type WantedPartition } from './locate.ts';
 import { LOCATE, type ToldPartition } from './locate-codec.ts';
@@ -25,10 +26,15 @@ export interface LocateElsewhereOptions {
   readonly calls: LeaderCalls;
   readonly leaders: Leaders;
   readonly clock: Clock;
+  readonly timers: Timers;
 }
 
 /** A leader that is away is asked again after this, if nothing else is heard. */
 const AGAIN_MS = 200;
+/** Long polls of this broker at once: room is left for the appends that wait for the same leaders. */
+const POLLS_MAX = RPC_CALLS_IN_FLIGHT_MAX / 2;
+/** What has no room for a long poll asks this often. */
+const CROWDED_MS = 100;
 
 /** The partitions of a question that one broker leads, by their places in it. */
 type Groups = Map<number, number[]>;
@@ -37,6 +43,7 @@ export type FoundOrError = Exclude<Located, Elsewhere>;
 
 export class LocateElsewhere {
   readonly #options: LocateElsewhereOptions;
+  #polls = 0;
 
   constructor(options: LocateElsewhereOptions) {
     this.#options = options;
@@ -124,7 +131,11 @@ export class LocateElsewhere {
     signal: AbortSignal,
   ): Promise<void> {
     const asked = indexes.map((index) => ({ ...partitions[index]!, journal: journalOf(result[index]!).id }));
-    const request = { minBytes, maxWaitMs: waitMs, isolation, partitions: asked };
+    const { timers } = this.#options;
+    const isCrowded = waitMs > 0 && this.#polls >= POLLS_MAX;
+    if (isCrowded) await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
+    const request = { minBytes, maxWaitMs: isCrowded ? 0 : waitMs, isolation, partitions: asked };
+    this.#polls++;
     try {
       const told = await this.#options.calls.call(brokerId, LOCATE, request, signal, waitMs + LEADER_CALL_TIMEOUT_MS);
       for (const [at, index] of indexes.entries()) {
@@ -139,6 +150,8 @@ export class LocateElsewhere {
         if (isLeaderAway(cause)) result[index] = { type: 'elsewhere', journal };
         else result[index] = { type: 'error', error: error.error, message: error.message };
       }
+    } finally {
+      this.#polls--;
     }
   }
 

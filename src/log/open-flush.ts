@@ -130,6 +130,19 @@ export class OpenFlush {
     return taken;
   }
 
+  /** Takes what is behind segments of one journal, and all of it where a group could be torn apart. */
+  takeBehind(share: JournalShare): LineBatches[] {
+    const taken: LineBatches[] = [];
+    if (share.freeBatches === share.batches) return taken;
+    const maySplit = this.maySplit(share);
+    for (const line of share.lines) {
+      if (line.segmentsAhead > 0 || !maySplit) taken.push(this.#take(share, line));
+    }
+    if (share.lines.size === 0) this.shares.delete(share.journal);
+    this.#restart();
+    return taken;
+  }
+
   /** Takes everything. */
   takeAll(): LineBatches[] {
     const taken: LineBatches[] = [];

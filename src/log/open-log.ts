@@ -167,7 +167,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const readAheadBytesMax = Math.min(READ_AHEAD_BYTES_MAX, cacheBytesMax / 4);
   const readAhead = new ReadAhead({ memory, reader, metrics: fetchMetrics, bytesMax: readAheadBytesMax });
   const here = new LocateHere(locator, purgatory);
-  const elsewhere = new LocateElsewhere({ brokerId, here, calls, leaders, clock });
+  const elsewhere = new LocateElsewhere({ brokerId, here, calls, leaders, clock, timers });
   const relocate = async (wanted: FetchPartition, isolation: Isolation) => {
     const found = locator.forFetch(wanted);
     return found.type === 'elsewhere' ? elsewhere.locateOne(wanted, found.journal, isolation) : found;

@@ -2,12 +2,11 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Topic } from '../../../src/cluster/topics.ts';
 import type { CoordinatorCommand } from '../../../src/journal/journal.ts';
-import type { FetchAnswer, Isolation } from '../../../src/log/log.ts';
+import type { Isolation } from '../../../src/log/log.ts';
 import { iterateBatches } from '../../../src/record/batch.ts';
-import { CommittedBatches } from '../../../src/record/committed.ts';
-import { readControlBatch } from '../../../src/record/control-batch.ts';
-import { buildBatch, decodeBatch } from '../../../src/record/records.ts';
+import { buildBatch } from '../../../src/record/records.ts';
 import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
+import { Producer, shown } from './transactional-producer.ts';
 import { fetch, fetchPartition, offsetAt, openWorld, produce, type World, type WorldOptions } from './world.ts';
 
 let worlds: World[] = [];
@@ -28,91 +27,6 @@ afterEach(async () => {
   }
   worlds = [];
 });
-
-/** A producer with one transaction after the other, as its coordinator and its client see it. */
-class Producer {
-  readonly #world: World;
-  readonly #topic: Topic;
-  readonly #producerId: number;
-  #epoch = 0;
-  #sequence = 0;
-  #transaction = 0;
-
-  constructor(world: World, topic: Topic, producerId: number) {
-    this.#world = world;
-    this.#topic = topic;
-    this.#producerId = producerId;
-  }
-
-  async begin(): Promise<void> {
-    this.#transaction++;
-    await this.#coordinate({ type: 'transactionGuarded', ...this.#fields() });
-  }
-
-  async send(...values: string[]): Promise<number | string> {
-    const records = buildBatch(
-      values.map((value) => ({ key: null, value })),
-      {
-        timestamp: 1_763_683_200_000 + this.#producerId,
-        producerId: this.#producerId,
-        producerEpoch: this.#epoch,
-        baseSequence: this.#sequence,
-        transactional: true,
-      },
-    );
-    const batch = { topicId: this.#topic.topicId, partition: 0, records };
-    const [outcome] = await this.#world.log.produce([batch], { origin: 'kafka' });
-    if (!('baseOffset' in outcome!)) return outcome!.error;
-    this.#sequence += values.length;
-    return outcome.baseOffset;
-  }
-
-  /** Ends it as KIP-890 does: with a new epoch. */
-  async end(committed: boolean): Promise<void> {
-    const transaction = this.#fields();
-    this.#epoch++;
-    this.#sequence = 0;
-    const producerEpoch = this.#epoch;
-    await this.#coordinate({
-      type: 'transactionMarked',
-      ...transaction,
-      producerEpoch,
-      coordinatorEpoch: 1,
-      committed,
-    });
-  }
-
-  #fields() {
-    const { topicId } = this.#topic;
-    const transaction = this.#transaction;
-    return { topicId, partition: 0, producerId: this.#producerId, producerEpoch: this.#epoch, transaction };
-  }
-
-  async #coordinate(command: CoordinatorCommand): Promise<void> {
-    await this.#world.journals[0]!.coordinate(() => ({ commands: [command], answer: null }));
-  }
-}
-
-/** All batches in an answer, as `offset:value` or `offset:COMMIT`; those left out in brackets. */
-async function shown({ partitions: [partition] }: FetchAnswer): Promise<string> {
-  const bytes = Buffer.concat(partition!.records);
-  const filter = new CommittedBatches(partition!.abortedTransactions);
-  const words: string[] = [];
-  for (const { position, header } of iterateBatches(bytes)) {
-    const isShown = filter.shows(header, bytes, position);
-    const marker = readControlBatch(bytes, position);
-    if (marker) {
-      words.push(`${header.baseOffset}:${marker.committed ? 'COMMIT' : 'ABORT'}`);
-      continue;
-    }
-    const batch = bytes.subarray(position, position + header.length);
-    for (const { offset, value } of await decodeBatch(batch, { decompressedBytesMax: 1 << 26 })) {
-      const word = `${offset}:${String(value).replace(/\.+$/, '')}`;
-      words.push(isShown ? word : `(${word})`);
-    }
-  }
-  return words.join(' ');
-}
 
 async function read(world: World, topic: Topic, isolation: Isolation, offset = 0, maxBytes = 1 << 20): Promise<string> {
   const answer = await fetch(world.log, [fetchPartition(topic, 0, offset, { maxBytes })], { isolation });
@@ -137,7 +51,10 @@ describe.each(['memory', 'stores'])('from %s', (where) => {
   ])('read_committed ends where the oldest open transaction begins, with %s batches', async (size) => {
     const pad = (name: string) => (size === 'large' ? large(name) : name);
     const { world, topic } = await singlePartition();
-    const [a, b] = [new Producer(world, topic, 7), new Producer(world, topic, 8)];
+    const [a, b] = [
+      new Producer(world.log, world.journals[0]!, topic, 7),
+      new Producer(world.log, world.journals[0]!, topic, 8),
+    ];
     await produce(world.log, topic, 0, ['x']);
     await a.begin();
     await b.begin();
@@ -158,7 +75,10 @@ describe.each(['memory', 'stores'])('from %s', (where) => {
 
   test('what was aborted is listed for the range that is answered, and left out', async () => {
     const { world, topic } = await singlePartition();
-    const [a, b] = [new Producer(world, topic, 7), new Producer(world, topic, 8)];
+    const [a, b] = [
+      new Producer(world.log, world.journals[0]!, topic, 7),
+      new Producer(world.log, world.journals[0]!, topic, 8),
+    ];
     await a.begin();
     await a.send(large('a1'));
     await b.begin();
@@ -185,7 +105,7 @@ describe.each(['memory', 'stores'])('from %s', (where) => {
 
   test('a reader that goes on in the middle of an aborted transaction leaves out the rest of it', async () => {
     const { world, topic } = await singlePartition();
-    const a = new Producer(world, topic, 7);
+    const a = new Producer(world.log, world.journals[0]!, topic, 7);
     await a.begin();
     for (const name of ['a1', 'a2', 'a3']) await a.send(name);
     await a.end(false);
@@ -197,7 +117,7 @@ describe.each(['memory', 'stores'])('from %s', (where) => {
 
   test('markers have offsets and leader epochs of their own', async () => {
     const { world, topic } = await singlePartition();
-    const a = new Producer(world, topic, 7);
+    const a = new Producer(world.log, world.journals[0]!, topic, 7);
     await a.begin();
     await a.send('a1');
     await a.end(true);
@@ -210,7 +130,7 @@ describe.each(['memory', 'stores'])('from %s', (where) => {
 
   test('offsets by time are found below the last stable offset only, when the reader wants that', async () => {
     const { world, topic } = await singlePartition();
-    const a = new Producer(world, topic, 7);
+    const a = new Producer(world.log, world.journals[0]!, topic, 7);
     await produce(world.log, topic, 0, ['x']);
     await a.begin();
     await a.send('a1');
@@ -235,7 +155,7 @@ describe('a long poll', () => {
 
   test('of read_committed sleeps through records and wakes with the marker', async () => {
     const { world, topic } = await singlePartition();
-    const a = new Producer(world, topic, 7);
+    const a = new Producer(world.log, world.journals[0]!, topic, 7);
     await a.begin();
     let answered = false;
     const waiting = wait(world, topic, 'read_committed').then((answer) => {
@@ -254,7 +174,7 @@ describe('a long poll', () => {
 
   test('of read_uncommitted wakes with the records', async () => {
     const { world, topic } = await singlePartition();
-    const a = new Producer(world, topic, 7);
+    const a = new Producer(world.log, world.journals[0]!, topic, 7);
     await a.begin();
     const waiting = wait(world, topic, 'read_uncommitted');
     await a.send('a1');
@@ -316,7 +236,7 @@ describe('a batch whose upload takes long', () => {
 
 test('the producers of a partition are told with their transactions', async () => {
   const { world, topic } = await singlePartition();
-  const a = new Producer(world, topic, 7);
+  const a = new Producer(world.log, world.journals[0]!, topic, 7);
   await a.begin();
   await a.send('a1');
   const [producer] = await world.log.producers({ topicId: topic.topicId, partition: 0 });
