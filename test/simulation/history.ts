@@ -128,7 +128,10 @@ export interface MemberSeen {
   readonly instanceId: string | null;
 }
 
-export type ShareMemberSeen = Omit<MemberSeen, 'instanceId'>;
+export interface ShareMemberSeen extends Omit<MemberSeen, 'instanceId'> {
+  /** Who gave records out, or was told: a process while it leads the group's journal. Empty: another one, not known which. */
+  readonly coordinator: string;
+}
 
 export interface ShareRange {
   /** The name of a partition. */

@@ -36,7 +36,7 @@ const queue = (startOffset: number, runs: readonly number[], stateEpoch = 1): Hi
   return { type: 'entryPut', journal: 0, entry: entry(9, [changed]), process: 'p1' };
 };
 
-const seen = (memberId: string, process = 'p1') => ({ process, groupId: 'g', memberId });
+const seen = (memberId: string, process = 'p1') => ({ process, coordinator: `${process} 0 1`, groupId: 'g', memberId });
 
 interface Given {
   readonly memberId: string;

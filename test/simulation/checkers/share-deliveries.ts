@@ -3,6 +3,8 @@
  * is done with once, acknowledged or archived, and stays so; a delivery never counts more than the limit; what was done
  * with before somebody asked is not given to him; and only who was given a record acknowledges it.
  *
+ * Any broker takes requests and sends them on; what is with whom is followed where the coordinator itself was asked.
+ *
  * A process that was succeeded may not know, and may give out what its successor knows to be done with: at least once is
  * what a queue promises. When a record was acquired is not seen: after the request arrived, before its answer left.
  */
@@ -64,10 +66,12 @@ export class ShareDeliveries implements Checker {
   readonly #past = new Map<string, Past[]>();
   /** Who wrote the newest fence of a journal, and when. */
   readonly #leaders = new Map<number, { readonly process: string; readonly since: number }>();
-  /** By process, then queue, then offset. */
+  /** By coordinator, then queue, then offset. */
   readonly #holdings = new Map<string, Map<string, Map<number, Holding>>>();
-  /** Requests for records that a process has not answered. */
-  readonly #asking = new Map<string, number>();
+  /** Requests for records that have not been answered: by member, then process. */
+  readonly #asking = new Map<string, Map<string, number>>();
+  /** What members were given by whoever: queue, member and offset. */
+  readonly #givenSomewhere = new Set<string>();
   readonly #logStarts = new Map<string, number>();
   /** Those under way, by name: from where they count, and the first record that was not with the member. */
   readonly #acknowledgements = new Map<number, { readonly from: number; readonly unlawful: number | null }>();
@@ -110,10 +114,11 @@ export class ShareDeliveries implements Checker {
         this.#acknowledged(event);
         return;
       case 'shareSessionEnded':
-        this.#sessionEnded(event.process, event.groupId, event.memberId);
+        this.#letGo(event.memberId, (name) => name.startsWith(`${event.groupId} `));
         return;
       case 'processEnded':
-        this.#holdings.delete(event.process);
+        for (const key of this.#holdings.keys()) if (key.startsWith(`${event.process} `)) this.#holdings.delete(key);
+        for (const processes of this.#asking.values()) processes.delete(event.process);
         return;
       default:
     }
@@ -183,7 +188,7 @@ export class ShareDeliveries implements Checker {
     return past?.queue ?? this.#queues.get(name);
   }
 
-  #fetched({ process, groupId, memberId, askedAt, acquired }: Fetched): void {
+  #fetched({ process, coordinator, groupId, memberId, askedAt, acquired }: Fetched): void {
     const now = this.#options.now();
     for (const { place, first, last, deliveryCount } of acquired) {
       const name = keyOf(groupId, place);
@@ -192,8 +197,12 @@ export class ShareDeliveries implements Checker {
         this.#fail(`${where} for the ${deliveryCount}th time`);
       }
       const standing = this.#standingFor(process, name, askedAt);
-      const holdings = this.#holdingsOf(process, name);
+      const holdings = this.#holdingsOf(coordinator, name);
       for (let offset = first; offset <= last; offset++) {
+        if (coordinator === '') {
+          this.#givenSomewhere.add(givenKey(name, memberId, offset));
+          continue;
+        }
         if (standing !== null && stateOf(standing, offset) !== 'available') {
           this.#fail(`${where}: ${offset} was ${stateOf(standing, offset)} before it asked`);
         }
@@ -216,17 +225,19 @@ export class ShareDeliveries implements Checker {
   }
 
   /** Whoever acknowledges has been given the record, or was just then: its answer has not left. */
-  #acknowledging({ process, groupId, memberId, place, first, last, id }: Acknowledging): void {
-    const holdings = this.#holdingsOf(process, keyOf(groupId, place));
-    const asks = (this.#asking.get(askingKey(process, groupId, memberId)) ?? 0) > 0;
+  #acknowledging({ coordinator, groupId, memberId, place, first, last, id }: Acknowledging): void {
+    const name = keyOf(groupId, place);
+    const holdings = this.#holdingsOf(coordinator, name);
+    const asks = [...(this.#asking.get(askingKey(groupId, memberId))?.values() ?? [])].some((count) => count > 0);
     const from = this.#startInMemory(groupId, place, first);
     let unlawful: number | null = null;
-    for (let offset = first; offset <= last; offset++) {
-      const holding = holdings.get(offset);
-      // Also of what was deleted since: it may be given out once more by who does not know yet.
-      if (holding?.memberId === memberId) holding.over = true;
-      else if (!asks && offset >= from) unlawful ??= offset;
+    for (let offset = Math.max(first, from); offset <= last; offset++) {
+      const isHeld = holdings.get(offset)?.memberId === memberId;
+      const isLawful = isHeld || asks || this.#givenSomewhere.has(givenKey(name, memberId, offset));
+      if (coordinator !== '' && !isLawful) unlawful ??= offset;
     }
+    // Also of what was deleted since: it may be given out once more by who does not know yet.
+    this.#letGo(memberId, (each, offset) => each === name && offset >= first && offset <= last);
     this.#acknowledgements.set(id, { from, unlawful });
   }
 
@@ -266,23 +277,29 @@ export class ShareDeliveries implements Checker {
     return Math.max(offset, start);
   }
 
-  #sessionEnded(process: string, groupId: string, memberId: string): void {
-    for (const [name, holdings] of this.#holdings.get(process) ?? []) {
-      if (!name.startsWith(`${groupId} `)) continue;
-      for (const holding of holdings.values()) if (holding.memberId === memberId) holding.over = true;
+  /** What a member held may be with others now, wherever it got it. */
+  #letGo(memberId: string, isMeant: (name: string, offset: number) => boolean): void {
+    for (const ofCoordinator of this.#holdings.values()) {
+      for (const [name, holdings] of ofCoordinator) {
+        for (const [offset, holding] of holdings) {
+          if (holding.memberId === memberId && isMeant(name, offset)) holding.over = true;
+        }
+      }
     }
   }
 
   #ask({ process, groupId, memberId }: { process: string; groupId: string; memberId: string }, by: number): void {
-    const key = askingKey(process, groupId, memberId);
-    this.#asking.set(key, (this.#asking.get(key) ?? 0) + by);
+    const key = askingKey(groupId, memberId);
+    const processes = this.#asking.get(key) ?? new Map<string, number>();
+    this.#asking.set(key, processes);
+    processes.set(process, (processes.get(process) ?? 0) + by);
   }
 
-  #holdingsOf(process: string, name: string): Map<number, Holding> {
-    const ofProcess = this.#holdings.get(process) ?? new Map<string, Map<number, Holding>>();
-    this.#holdings.set(process, ofProcess);
-    const holdings = ofProcess.get(name) ?? new Map<number, Holding>();
-    ofProcess.set(name, holdings);
+  #holdingsOf(coordinator: string, name: string): Map<number, Holding> {
+    const ofCoordinator = this.#holdings.get(coordinator) ?? new Map<string, Map<number, Holding>>();
+    if (coordinator !== '') this.#holdings.set(coordinator, ofCoordinator);
+    const holdings = ofCoordinator.get(name) ?? new Map<number, Holding>();
+    ofCoordinator.set(name, holdings);
     return holdings;
   }
 
@@ -292,7 +309,8 @@ export class ShareDeliveries implements Checker {
 }
 
 const keyOf = (groupId: string, place: string): string => `${groupId} ${place}`;
-const askingKey = (process: string, groupId: string, memberId: string): string => `${process} ${memberId} ${groupId}`;
+const askingKey = (groupId: string, memberId: string): string => `${memberId} ${groupId}`;
+const givenKey = (name: string, memberId: string, offset: number): string => `${name} ${memberId} ${offset}`;
 
 /** Everything before the start is done with, nothing behind the last run was ever given out. */
 function stateOf(queue: Queue, offset: number): RunState | 'behind the start' {

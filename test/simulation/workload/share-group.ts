@@ -3,9 +3,11 @@
  * records from these, and each record is accepted, released, rejected, or forgotten until its lock ends. What a session
  * held goes to others when it ends.
  */
+
+import type { Coordinators } from '../../../src/coordinator/coordinators.ts';
 import { ACKNOWLEDGE_TYPES } from '../../../src/coordinator/share/share-partition-state.ts';
 import type { AcknowledgedPlace, ShareFetchRequest, SharesFetched } from '../../../src/coordinator/share/shares.ts';
-import { Client, coordinatorOf } from '../connection.ts';
+import { Client, coordinatorOf, type Target } from '../connection.ts';
 import { nameOf, type PartitionName, type ShareAcknowledgement, type ShareRange } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
@@ -21,6 +23,8 @@ const REJECT_CHANCE = 0.05;
 const FORGET_CHANCE = 0.1;
 /** A request ends its session, and opens the next. */
 const CLOSE_CHANCE = 0.03;
+/** Members that fetch from a broker of their choice. */
+const ANYWHERE_CHANCE = 0.3;
 const INITIAL_EPOCH = 0;
 const FINAL_EPOCH = -1;
 const TYPE_MAX = ACKNOWLEDGE_TYPES.reject;
@@ -79,6 +83,7 @@ interface Fetched {
   readonly session: Session;
   readonly said: Said;
   readonly askedAt: number;
+  readonly coordinator: string;
 }
 
 interface Pending extends ShareRange {
@@ -96,6 +101,8 @@ class ShareMember implements CrewMember {
   readonly #random: SeededRandom;
   readonly #client: Client;
   readonly #fetching: Client;
+  /** Mostly the coordinator itself, where more can be seen; any broker does. */
+  readonly #fetchesAt: { readonly to?: Target };
   #memberId: string;
   #epoch = 0;
   #topicsTold = '';
@@ -116,6 +123,7 @@ class ShareMember implements CrewMember {
     this.#given = given;
     this.#client = new Client(world, random.fork('client'));
     this.#fetching = new Client(world, random.fork('fetching'));
+    this.#fetchesAt = random.chance(ANYWHERE_CHANCE) ? {} : { to: coordinatorOf(crew.groupId) };
     this.#memberId = this.#newId();
   }
 
@@ -190,19 +198,24 @@ class ShareMember implements CrewMember {
     const { draining } = this.#world;
     const closes = !draining && this.#random.chance(CLOSE_CHANCE);
     const reply = await this.#fetching.call<Fetched | null>({
-      to: coordinatorOf(this.#crew.groupId),
+      ...this.#fetchesAt,
       what: `share fetch of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, process, enter) => {
         const askedAt = this.#world.time.monotonic();
+        const { groupId } = this.#crew;
         const session = this.#sessionAt(process, enter);
-        const said = this.#say(process, memberId, session.epoch === INITIAL_EPOCH ? [] : pending);
+        const before = coordinatorAt(coordinators, process, groupId);
+        const told = session.epoch === INITIAL_EPOCH ? [] : pending;
+        const said = this.#say(process, memberId, before, told);
         const request = this.#request(session, closes, said.places);
-        this.#world.history.add({ type: 'shareFetchAsked', ...this.#seen(process, memberId) });
+        this.#world.history.add({ type: 'shareFetchAsked', ...this.#seen(process, memberId, before) });
         if (request.epoch === FINAL_EPOCH) this.#drop(session);
         const answer = await this.#unlessGone(coordinators.shares.fetch(request, session.connection.signal), session);
-        if (answer !== null) return { answer, session, said, askedAt };
-        this.#world.history.add({ type: 'shareFetched', ...this.#seen(process, memberId), askedAt, acquired: [] });
+        const coordinator = coordinatorAt(coordinators, process, groupId) === before ? before : '';
+        if (answer !== null) return { answer, session, said, askedAt, coordinator };
+        const seen = this.#seen(process, memberId, coordinator);
+        this.#world.history.add({ type: 'shareFetched', ...seen, askedAt, acquired: [] });
         return null;
       },
       onAnswer: (fetched) => fetched && this.#look(fetched, memberId),
@@ -231,11 +244,12 @@ class ShareMember implements CrewMember {
     }
   }
 
-  #look({ answer, session, said, askedAt }: Fetched, memberId: string): void {
+  #look({ answer, session, said, askedAt, coordinator }: Fetched, memberId: string): void {
     const acquired = answer.partitions.flatMap(({ topicId, partition, ranges }) =>
       ranges.map((range) => ({ ...range, place: nameOf({ topicId, partition }) })),
     );
-    this.#world.history.add({ type: 'shareFetched', ...this.#seen(session.process, memberId), askedAt, acquired });
+    const seen = this.#seen(session.process, memberId, coordinator);
+    this.#world.history.add({ type: 'shareFetched', ...seen, askedAt, acquired });
     const refused = answer.partitions.filter(({ acknowledged }) => acknowledged.error !== 'NONE').map(nameOf);
     this.#told(said, refused);
     answer.release();
@@ -300,10 +314,11 @@ class ShareMember implements CrewMember {
     return chance < RELEASE_CHANCE + REJECT_CHANCE + FORGET_CHANCE ? null : 'accept';
   }
 
-  #say(process: string, memberId: string, pending: readonly Pending[]): Said {
+  #say(process: string, memberId: string, coordinator: string, pending: readonly Pending[]): Said {
     const sorted = [...pending].sort((a, b) => a.first - b.first);
     const acknowledgements = sorted.map(({ place, first, last, kind }) => {
-      const acknowledgement = { ...this.#seen(process, memberId), place, first, last, kind, id: this.#world.nextId() };
+      const seen = this.#seen(process, memberId, coordinator);
+      const acknowledgement = { ...seen, place, first, last, kind, id: this.#world.nextId() };
       this.#world.history.add({ type: 'shareAcknowledgeAsked', ...acknowledgement });
       return acknowledgement;
     });
@@ -332,12 +347,13 @@ class ShareMember implements CrewMember {
     const anothers = this.#given.findLast((given) => given.memberId !== memberId);
     const old = anothers && this.#random.chance(0.6) ? anothers : this.#random.pick(this.#given);
     const reply = await this.#fetching.call({
-      to: coordinatorOf(this.#crew.groupId),
+      ...this.#fetchesAt,
       what: `share acknowledgement of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, process) => {
         if (process !== session.process) return { said: NOTHING_SAID, outcomes: [] };
-        const said = this.#say(process, memberId, [old]);
+        const coordinator = coordinatorAt(coordinators, process, this.#crew.groupId);
+        const said = this.#say(process, memberId, coordinator, [old]);
         const request = { groupId: this.#crew.groupId, memberId, epoch: session.epoch++, typeMax: TYPE_MAX };
         const wish = { ...request, renews: false, acknowledgements: said.places };
         return { said, outcomes: await coordinators.shares.acknowledge(wish) };
@@ -400,11 +416,11 @@ class ShareMember implements CrewMember {
   #drop(session: Session): void {
     if (this.#session === session) this.#session = null;
     this.#pending = [];
-    this.#world.history.add({ type: 'shareSessionEnded', ...this.#seen(session.process, this.#memberId) });
+    this.#world.history.add({ type: 'shareSessionEnded', ...this.#seen(session.process, this.#memberId, '') });
   }
 
-  #seen(process: string, memberId: string) {
-    return { process, groupId: this.#crew.groupId, memberId };
+  #seen(process: string, memberId: string, coordinator: string) {
+    return { process, coordinator, groupId: this.#crew.groupId, memberId };
   }
 
   #topics(): string[] {
@@ -430,4 +446,10 @@ const partitionsOf = (assignment: ReadonlyMap<string, readonly number[]>): Parti
 function placeOf(name: string): PartitionName {
   const dash = name.lastIndexOf('-');
   return { topicId: name.slice(0, dash), partition: Number(name.slice(dash + 1)) };
+}
+
+/** Names the process, and its term as the leader of the group's journal; empty when it does not lead that. */
+function coordinatorAt({ groups }: Coordinators, process: string, groupId: string): string {
+  const journal = groups.find(groupId)?.journal;
+  return journal?.role === 'leading' ? `${process} ${journal.id} ${journal.epoch}` : '';
 }
