@@ -207,10 +207,12 @@ export class TopicRegistry implements Topics {
       const item = await this.#phases.read(topicId);
       const finished = item && !isFinished(item) ? await this.#phases.finish(item) : item;
       this.#unfinished.delete(topicId);
+      // What is news here may be a change of ours whose answer was lost: others have not heard of it either.
+      const isNews = item !== finished || finished?.version !== this.#versions.get(topicId);
       if (finished === null) this.#remove(topicId);
       else this.#publish(finished);
       if (item === null && looks < UNFINISHED_LOOKS) this.#lookLater(topicId, looks + 1);
-      if (item !== null && item !== finished) await this.#announce(topicId);
+      if (isNews) await this.#announce(topicId);
     } catch (cause) {
       this.#runtime.logger.warn(
         { topicId, cause: String(cause) },
@@ -303,7 +305,9 @@ export class TopicRegistry implements Topics {
   async #adopt(topicId: string): Promise<void> {
     const item = await this.#phases.read(topicId);
     if (item?.phase === 'active') this.#publish(item);
-    if (item !== null) await this.#finish(item);
+    if (item === null) return;
+    await this.#finish(item);
+    await this.#announce(topicId);
   }
 
   async delete(name: string, expected?: { readonly topicId: string }): Promise<void> {
@@ -406,6 +410,8 @@ export class TopicRegistry implements Topics {
       if (item?.phase === 'active') return item;
       if (item?.phase === 'deleting') await this.#orLater(item.topicId, () => this.#phases.finishDelete(item));
       this.#remove(known.topicId);
+      // Whoever deleted it may have been told of an error, and have told nobody.
+      await this.#announce(known.topicId);
       // On shared stores somebody may have made another one of the same name.
       if ((await this.find(name)) === undefined) return null;
     }

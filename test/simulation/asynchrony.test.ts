@@ -15,9 +15,9 @@ function broker(): string | undefined {
   return new Error().stack?.split('\n').find((line) => /\/src\/[a-z-]+/.test(line));
 }
 
-test(
-  'a run waits for nothing but the simulated clock, and draws nothing but seeded chance',
-  async () => {
+test.each([1, 3])(
+  'a run of %i brokers waits for nothing but the simulated clock, and draws nothing but seeded chance',
+  async (brokers) => {
     const leaks = new Set<string>();
     const see = (what: string) => {
       const frame = broker();
@@ -37,7 +37,7 @@ test(
     ];
     hook.enable();
     try {
-      await simulate({ seed: 5, minutes: 0.05, journals: 4 });
+      await simulate({ seed: 5, minutes: 0.05, journals: 4, brokers });
     } finally {
       hook.disable();
       for (const spy of spies) spy.mockRestore();

@@ -1,4 +1,6 @@
 /** What goes wrong between brokers, and what their operators do to a cluster meanwhile. */
+import type { ClusterOperations } from '../../src/cluster/operations.ts';
+import { Connection } from './connection.ts';
 import type { Every } from './nemesis.ts';
 import { BROKERS_MAX } from './scenario.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -10,6 +12,7 @@ const SLOW_EXTRA_MS = [20, 200, 2_000] as const;
 /** How long a rolling restart waits for each broker. */
 const ROLL_MS_MAX = 20_000;
 const LOOK_MS = 100;
+const DRAINED_MS_MAX = 5_000;
 
 type Cut = 'isolate' | 'deaf' | 'mute' | 'halves' | 'pair' | 'one way';
 const CUTS: readonly Cut[] = ['isolate', 'isolate', 'deaf', 'mute', 'halves', 'pair', 'one way'];
@@ -20,6 +23,8 @@ export function strikeClusters(world: World, every: Every, isOver: () => boolean
   every('slow links', nemesis.slowLinksEveryMs, (random) => slowDown(world, random, isOver));
   every('reset', nemesis.resetEveryMs, (random) => reset(world, random));
   every('resize', nemesis.resizeEveryMs, (random) => resize(world, random));
+  every('move', nemesis.moveEveryMs, (random) => move(world, random));
+  every('drain', nemesis.drainEveryMs, (random) => void drain(world, random));
   every('roll', nemesis.rollEveryMs, () => void roll(world, isOver));
 }
 
@@ -106,6 +111,40 @@ function resize(world: World, random: SeededRandom): void {
     if (process.phase === 'serving' && random.chance(0.7)) process.stop('taken away');
     else process.kill();
   }
+}
+
+/** An administrator asks a broker, any, to have one lead a journal. */
+function move(world: World, random: SeededRandom): void {
+  const { trace, scenario } = world;
+  const journal = random.integer(0, scenario.journals);
+  const to = random.pick(places(world));
+  trace.add('administrator', `moves journal ${journal} to broker ${to}`);
+  void ask(world, random, (operations) => operations.move(journal, to));
+}
+
+/** Takes a broker out of the work for a while. */
+async function drain(world: World, random: SeededRandom): Promise<void> {
+  const { trace, time } = world;
+  const brokerId = random.pick(places(world));
+  trace.add('administrator', `drains broker ${brokerId}`);
+  await ask(world, random, (operations) => operations.drain(brokerId));
+  await time.sleep(random.between(0, DRAINED_MS_MAX));
+  trace.add('administrator', `gives broker ${brokerId} its share again`);
+  await ask(world, random, (operations) => operations.undrain(brokerId));
+}
+
+/** What is refused, lost, or takes too long is not asked again: clusters must do without. */
+async function ask(
+  world: World,
+  random: SeededRandom,
+  operate: (operations: ClusterOperations) => Promise<unknown>,
+): Promise<void> {
+  const process = world.supervisor.pick(random);
+  if (process === null) return;
+  await new Connection(world, process, random).call({
+    what: 'an operation of the cluster',
+    at: (core) => operate(core.cluster.operations),
+  });
 }
 
 /** Every broker is restarted in order, one after the other. */

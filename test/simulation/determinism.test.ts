@@ -5,10 +5,14 @@ import { simulate } from './simulation.ts';
 const MINUTES = 0.1;
 const TIMEOUT_MS = 120_000;
 
-test.each([1, 4])(
-  'the same seed gives the same run, byte for byte, with %i journals',
-  async (journals) => {
-    const options = { seed: 40 + journals, minutes: MINUTES, journals };
+test.each([
+  { journals: 1, brokers: 1 },
+  { journals: 4, brokers: 1 },
+  { journals: 4, brokers: 3 },
+])(
+  'the same seed gives the same run, byte for byte, with $brokers brokers and $journals journals',
+  async ({ journals, brokers }) => {
+    const options = { seed: 40 + journals, minutes: MINUTES, journals, brokers };
     const first = await simulate(options);
     const second = await simulate(options);
     expect(first.trace.lines).toBeGreaterThan(500);
@@ -20,8 +24,8 @@ test.each([1, 4])(
 test(
   'another seed gives another run',
   async () => {
-    const first = await simulate({ seed: 41, minutes: 0.02, journals: 1 });
-    const second = await simulate({ seed: 42, minutes: 0.02, journals: 1 });
+    const first = await simulate({ seed: 41, minutes: 0.02, journals: 1, brokers: 1 });
+    const second = await simulate({ seed: 42, minutes: 0.02, journals: 1, brokers: 1 });
     expect(first.trace.hash).not.toBe(second.trace.hash);
   },
   TIMEOUT_MS,
@@ -34,6 +38,7 @@ test(
       seed: 41,
       minutes: 0.02,
       journals: 1,
+      brokers: 1,
       tamper: {
         metadata: (store) => ({
           ...store,

@@ -108,7 +108,7 @@ export interface ScenarioChanges {
 
 export const BROKERS_MAX = 7;
 /** How many brokers a seed may choose. */
-const BROKERS = [1] as const;
+const BROKERS = [1, 1, 2, 3, 3, 3, 4, 5, 7] as const;
 const ZONES = ['a', 'b', 'c'] as const;
 
 const FREE_OBJECTS: ObjectPricing = { create: 0, read: 0, list: 0 };

@@ -8,8 +8,13 @@ const SEEDS_MAX = 200;
 const MINUTES = 0.2;
 /** In turns. */
 const SHAPES = [
+  { brokers: 3, journals: 4 },
   { brokers: 1, journals: 1 },
+  { brokers: 3, journals: 1 },
   { brokers: 1, journals: 4 },
+  { brokers: 5, journals: 6 },
+  { brokers: 2, journals: 2 },
+  { brokers: 7, journals: 3 },
 ] as const;
 const TIMEOUT_MS = 400_000;
 

@@ -13,7 +13,7 @@ const isSegment = (key: string): boolean => key.includes('/segments/');
 async function findings(tamper: Tamper, seeds: readonly number[]): Promise<string> {
   for (const seed of seeds) {
     try {
-      await simulate({ seed, minutes: 0.3, journals: 1, tamper });
+      await simulate({ seed, minutes: 0.3, journals: 1, brokers: 1, tamper });
     } catch (failure) {
       if (failure instanceof SimulationFailure) return failure.message;
       throw failure;
