@@ -36,6 +36,9 @@ export const aloneLeaders = (brokerId: number, journals: Journals): Leaders => (
     const journal = journals.get(id);
     return journal?.role === 'leading' ? { brokerId, epoch: journal.epoch } : null;
   },
+  newestEpoch(id) {
+    return journals.get(id)?.epoch ?? -1;
+  },
   onChanged(listener) {
     let telling = false;
     const tell = (id: number) => {

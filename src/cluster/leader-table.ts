@@ -41,6 +41,10 @@ export class LeaderTable implements Leaders {
     return this.#epochs.get(journal) ?? null;
   }
 
+  newestEpoch(journal: number): number {
+    return this.#epochs.get(journal) ?? -1;
+  }
+
   onChanged(listener: (journal: number) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -40,6 +40,8 @@ export interface JournalLeader {
 /** Who leads which journal, as far as this broker knows: for asking and for telling clients, never for safety. */
 export interface Leaders {
   of(journal: number): JournalLeader | null;
+  /** The highest epoch of the journal that was heard of, also of leaders that are gone; -1 when none was. */
+  newestEpoch(journal: number): number;
   /** After each change of a journal's leader. Answers the way to stop. */
   onChanged(listener: (journal: number) => void): () => void;
 }

@@ -193,6 +193,9 @@ export class Departures {
       maySend: () => inline.settledThrough >= inlineBefore,
     };
     lanes.segment.append(number, request, listener);
+    // Given up while this was uploaded: it would wait for those until somebody resumes them.
+    if (inline.suspended && !inline.resuming && inlineBefore > inline.settledThrough)
+      lanes.segment.giveUp(inline.cause);
   }
 
   #segmentSettled(lines: readonly LineBatches[]): void {

@@ -139,7 +139,10 @@ export class LocateElsewhere {
     try {
       const told = await this.#options.calls.call(brokerId, LOCATE, request, signal, waitMs + LEADER_CALL_TIMEOUT_MS);
       for (const [at, index] of indexes.entries()) {
-        result[index] = locatedBy(told[at]!, journalOf(result[index]!), partitions[index]!);
+        const journal = journalOf(result[index]!);
+        // Who was succeeded does not know it yet: others may have seen more already.
+        const isOld = epochTold(told[at]!) < this.#options.leaders.newestEpoch(journal.id);
+        result[index] = isOld ? { type: 'elsewhere', journal } : locatedBy(told[at]!, journal, partitions[index]!);
       }
     } catch (cause) {
       signal.throwIfAborted();
@@ -198,6 +201,12 @@ function journalOf(found: Located): Journal {
 
 const failedIfElsewhere = (found: Located): FoundOrError =>
   found.type === 'elsewhere' ? notLed(found.journal.id) : found;
+
+/** Infinity where it makes no difference. */
+function epochTold(told: ToldPartition): number {
+  if (told.type === 'found') return told.leaderEpoch;
+  return told.watermarks?.leaderEpoch ?? Number.POSITIVE_INFINITY;
+}
 
 function locatedBy(told: ToldPartition, journal: Journal, wanted: WantedPartition): Located {
   if (told.type === 'error') {

@@ -21,7 +21,7 @@ import type { SimulatedTime } from './simulated-time.ts';
 import type { Trace } from './trace.ts';
 
 /** What an operator has to hear of, and a process says that was taken for dead. */
-const EXPECTED = /this broker leads nothing any more and stops/;
+const EXPECTED = /this broker (leads nothing any more and )?stops/;
 const DRAIN_MS_MAX = 200;
 /** Of a broker that has no network. */
 const NOWHERE = { host: '127.0.0.1', port: 0 };
@@ -154,7 +154,8 @@ export class BrokerProcess {
       await cluster.announce({ ...cluster.members.self, internal: cluster.internal ?? NOWHERE });
     } catch (cause) {
       this.#why = `could not start: ${describeError(cause)}`;
-      if (!(cause instanceof StartupError) && !(cause instanceof StorageUnavailableError)) this.#complain(this.#why);
+      const isExpected = cause instanceof StartupError || cause instanceof StorageUnavailableError;
+      if (!isExpected && !EXPECTED.test(this.#why)) this.#complain(this.#why);
       this.gate.kill();
       return;
     }

@@ -62,7 +62,7 @@ export class ShareFronts {
       const connection = this.#fronts.get(from.brokerId)?.connections.get(keyOf(groupId, memberId));
       if (connection?.session !== session) return null;
       this.#drop(from.brokerId, keyOf(groupId, memberId));
-      connection.abort.abort(new Error('the connection of the client ended'));
+      connection.abort.abort(sessionOver('the connection of the client ended'));
       return null;
     });
   }
@@ -118,7 +118,7 @@ export class ShareFronts {
   #lose(brokerId: number): void {
     const front = this.#fronts.get(brokerId);
     this.#fronts.delete(brokerId);
-    for (const { abort } of front?.connections.values() ?? []) abort.abort(new Error(`broker ${brokerId} is gone`));
+    for (const { abort } of front?.connections.values() ?? []) abort.abort(sessionOver(`broker ${brokerId} is gone`));
   }
 
   /** Sessions end with the leadership (`Shares`). */
@@ -134,5 +134,8 @@ export class ShareFronts {
     if (front?.connections.size === 0) this.#fronts.delete(brokerId);
   }
 }
+
+/** For whoever still waits for records. */
+const sessionOver = (why: string): KafkaError => new KafkaError('SHARE_SESSION_NOT_FOUND', why);
 
 const keyOf = (groupId: string, memberId: string): string => `${memberId}/${groupId}`;

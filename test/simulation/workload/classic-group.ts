@@ -179,9 +179,9 @@ class ClassicMember implements CrewMember {
     memberId: string,
     generation: number,
     assignments: ReadonlyMap<string, string>,
+    instanceId = this.#settings.instanceId,
   ): Promise<Reply<SyncAnswer>> {
     const { history } = this.#world;
-    const { instanceId } = this.#settings;
     const { groupId } = this.#crew;
     let process = '';
     return this.#client.call<SyncAnswer>({
@@ -299,8 +299,8 @@ class ClassicMember implements CrewMember {
   async #haunt(): Promise<void> {
     const former = this.#crew.pickFormer(this.#as(), this.#reader.positions);
     if (former === null) return;
-    const { memberId, generation, positions } = former;
-    if (this.#random.chance(0.3)) await this.#askToSync(memberId, generation, new Map());
+    const { memberId, instanceId, generation, positions } = former;
+    if (this.#random.chance(0.3)) await this.#askToSync(memberId, generation, new Map(), instanceId);
     await commitAs(this.#world, this.#client, this.#crew.groupId, former, positions, true);
   }
 

@@ -59,6 +59,10 @@ export class FakeCluster implements Members, Leaders {
     return this.#members.find((member) => member.brokerId === brokerId);
   }
 
+  newestEpoch(journal: number): number {
+    return this.#leaders[journal]?.epoch ?? -1;
+  }
+
   of(journal: number): JournalLeader | null {
     return this.#leaders[journal] ?? null;
   }

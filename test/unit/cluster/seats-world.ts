@@ -12,10 +12,15 @@ import { LocalNetwork } from '../rpc/local-peers.ts';
 
 export class KnownLeaders implements Leaders {
   readonly #leaders = new Map<number, JournalLeader>();
+  readonly #epochs = new Map<number, number>();
   readonly #listeners = new Set<(journal: number) => void>();
 
   of(journal: number): JournalLeader | null {
     return this.#leaders.get(journal) ?? null;
+  }
+
+  newestEpoch(journal: number): number {
+    return this.#epochs.get(journal) ?? -1;
   }
 
   onChanged(listener: (journal: number) => void): () => void {
@@ -25,6 +30,7 @@ export class KnownLeaders implements Leaders {
 
   set(journal: number, leader: JournalLeader): void {
     this.#leaders.set(journal, leader);
+    this.#epochs.set(journal, Math.max(this.newestEpoch(journal), leader.epoch));
     for (const listener of this.#listeners) listener(journal);
   }
 
