@@ -14,7 +14,15 @@ export interface Logger {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export function createLogger(level: LogLevel, stream: DestinationStream = destination({ fd: 2, sync: true })): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+  const serializers = { error: inWords, cause: inWords };
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, stream);
+}
+
+/** JSON of an Error has neither its message nor its cause. */
+function inWords(value: unknown): unknown {
+  if (!(value instanceof Error)) return value;
+  const { name, message, stack, cause } = value;
+  return { name, message, ...(cause !== undefined && { cause: inWords(cause) }), stack };
 }
 
 const silent = () => {};
