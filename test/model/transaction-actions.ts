@@ -1,7 +1,7 @@
 /**
- * One transactional id, one partition, and everything that can come late or twice between them: a coordinator that
- * changes, a client that gives up with batches on their way, or that knows nothing of its abort. Invariant 4 of the design
- * is checked in every world.
+ * One transactional id, partitions of one journal or of several, and everything that can come late or twice between them: a
+ * coordinator that changes, a client that gives up with batches on their way, or that knows nothing of its abort. Invariant
+ * 4 of the design is checked in every world.
  *
  *   Empty ─begin─► Ongoing ─guard answered─► Guarded ─commit, abort, time is over─► Ending ─marker answered─► Empty
  */
@@ -19,8 +19,10 @@ import { Violation } from './violation.ts';
 
 export interface TransactionBounds {
   readonly transactions: number;
-  /** Batches of each. */
+  /** Batches of each; they go to the partitions in turn. */
   readonly batches: number;
+  /** Partitions of each transaction, each ordered by a journal of its own. */
+  readonly partitions?: number;
   /** Changes of the coordinator: each sends again what was not answered. */
   readonly changes: number;
   /** KIP-890: every end raises the epoch. Else only a fencing end does. */
@@ -42,9 +44,11 @@ interface ModelTransaction {
 }
 
 export interface TransactionWorld {
-  /** State of the partition's journal. */
-  readonly link: number;
+  /** State of each partition's journal. */
+  readonly links: readonly number[];
   readonly phase: Phase;
+  /** Partitions that have not answered the guard or the marker of the present transaction. */
+  readonly unanswered: readonly number[];
   readonly epoch: number;
   readonly coordinatorEpoch: number;
   /** By number, from 1 on. */
@@ -72,7 +76,8 @@ export class TransactionActions {
   initial(): TransactionWorld {
     const nothing = { transactions: [], batches: [], network: [] };
     const { changes } = this.#bounds;
-    return { link: this.#chain.root.id, phase: 'Empty', epoch: 0, coordinatorEpoch: 0, ...nothing, changes };
+    const links = this.#places.map(() => this.#chain.root.id);
+    return { links, phase: 'Empty', unanswered: [], epoch: 0, coordinatorEpoch: 0, ...nothing, changes };
   }
 
   successors(world: TransactionWorld, visit: Visit): void {
@@ -96,8 +101,12 @@ export class TransactionActions {
       visit(`transaction ${current + 1} begins`, () => ({
         ...world,
         phase: 'Ongoing',
+        unanswered: this.#places,
         transactions: [...transactions, { epoch, fate: 'open', zombie: false }],
-        network: [...network, { type: 'guard', transaction: current + 1, epoch }],
+        network: [
+          ...network,
+          ...this.#places.map((place) => ({ type: 'guard' as const, place, transaction: current + 1, epoch })),
+        ],
       }));
     }
     if (phase === 'Ongoing' || phase === 'Guarded') {
@@ -105,8 +114,14 @@ export class TransactionActions {
     }
     if (changes === 0 || (phase !== 'Ongoing' && phase !== 'Ending')) return;
     const changed = { ...world, changes: changes - 1, coordinatorEpoch: coordinatorEpoch + 1 };
-    const again = phase === 'Ongoing' ? this.#guardOf(changed) : this.#markerOf(changed);
-    visit('another coordinator sends again', () => ({ ...changed, network: [...network, again] }));
+    if (phase === 'Ending' && !this.#chain.rules.prepares) {
+      visit('another coordinator knows of no end', () => this.#end(changed, 'aborted', true));
+      return;
+    }
+    const again = world.unanswered.map((place) =>
+      phase === 'Ongoing' ? this.#guardOf(changed, place) : this.#markerOf(changed, place),
+    );
+    visit('another coordinator sends again', () => ({ ...changed, network: [...network, ...again] }));
   }
 
   #ofClient(world: TransactionWorld, visit: Visit): void {
@@ -129,13 +144,14 @@ export class TransactionActions {
   }
 
   #send(world: TransactionWorld, transaction: number): TransactionWorld {
-    const { batches, network, transactions, link } = world;
+    const { batches, network, transactions, links } = world;
     const { epoch } = transactions[transaction - 1]!;
-    const sequence = batches.filter((sent) => sent.epoch === epoch).length;
-    const cameUnder = openIn(this.#chain.link(link).state)?.transaction ?? -1;
+    const place = batches.filter((sent) => sent.transaction === transaction).length % this.#places.length;
+    const sequence = batches.filter((sent) => sent.epoch === epoch && sent.place === place).length;
+    const cameUnder = openIn(this.#chain.link(links[place]!).state)?.transaction ?? -1;
     return {
       ...world,
-      batches: [...batches, { transaction, epoch, sequence, cameUnder, status: 'sent' }],
+      batches: [...batches, { place, transaction, epoch, sequence, cameUnder, status: 'sent' }],
       network: [...network, { type: 'append', batch: batches.length }],
     };
   }
@@ -146,28 +162,35 @@ export class TransactionActions {
     const transactions = world.transactions.map((transaction, at) =>
       at === world.transactions.length - 1 ? { ...transaction, fate, zombie: fencing } : transaction,
     );
-    const ending: TransactionWorld = { ...world, phase: 'Ending', epoch, transactions };
-    return { ...ending, network: [...world.network, this.#markerOf(ending)] };
+    const ending: TransactionWorld = { ...world, phase: 'Ending', unanswered: this.#places, epoch, transactions };
+    const markers = this.#places.map((place) => this.#markerOf(ending, place));
+    return { ...ending, network: [...world.network, ...markers] };
   }
 
-  #guardOf({ transactions, epoch }: TransactionWorld): Message {
-    return { type: 'guard', transaction: transactions.length, epoch };
+  get #places(): readonly number[] {
+    return Array.from({ length: this.#bounds.partitions ?? 1 }, (_, place) => place);
   }
 
-  #markerOf({ transactions, epoch, coordinatorEpoch }: TransactionWorld): Message {
+  #guardOf({ transactions, epoch }: TransactionWorld, place: number): Message {
+    return { type: 'guard', place, transaction: transactions.length, epoch };
+  }
+
+  #markerOf({ transactions, epoch, coordinatorEpoch }: TransactionWorld, place: number): Message {
     const committed = transactions.at(-1)!.fate === 'committed';
-    return { type: 'marker', transaction: transactions.length, epoch, coordinatorEpoch, committed };
+    return { type: 'marker', place, transaction: transactions.length, epoch, coordinatorEpoch, committed };
   }
 
   #arrive(world: TransactionWorld, at: number, message: Message): TransactionWorld {
-    const { link, answer } = this.#chain.deliver(world.link, message, world.batches);
-    const arrived = { ...world, link: link.id, network: world.network.filter((_, index) => index !== at) };
+    const place = message.type === 'append' ? world.batches[message.batch]!.place : message.place;
+    const { link, answer } = this.#chain.deliver(world.links[place]!, message, world.batches);
+    const links = world.links.with(place, link.id);
+    const arrived = { ...world, links, network: world.network.filter((_, index) => index !== at) };
     const isCurrent = message.type !== 'append' && message.transaction === world.transactions.length;
     switch (message.type) {
       case 'guard':
-        return isCurrent && world.phase === 'Ongoing' ? { ...arrived, phase: 'Guarded' } : arrived;
+        return isCurrent && world.phase === 'Ongoing' ? answered(arrived, place, 'Guarded') : arrived;
       case 'marker':
-        return isCurrent && world.phase === 'Ending' ? { ...arrived, phase: 'Empty' } : arrived;
+        return isCurrent && world.phase === 'Ending' ? answered(arrived, place, 'Empty') : arrived;
       case 'append': {
         const batch = world.batches[message.batch]!;
         const open = openIn(link.state)?.transaction;
@@ -183,7 +206,12 @@ export class TransactionActions {
 
   /** What holds at any time. */
   #check(world: TransactionWorld): TransactionWorld {
-    const { state } = this.#chain.link(world.link);
+    for (const place of this.#places) this.#checkPartition(world, place);
+    return world;
+  }
+
+  #checkPartition(world: TransactionWorld, place: number): void {
+    const { state } = this.#chain.link(world.links[place]!);
     const current = world.transactions.length;
     if (world.phase === 'Guarded' && openIn(state)?.transaction !== current) {
       throw new Violation(`transaction ${current} is not open any more, and nobody ended it`);
@@ -201,27 +229,37 @@ export class TransactionActions {
         );
       }
     }
-    return world;
   }
 
   /** What holds when all has ended. */
   #checkEnd(world: TransactionWorld): TransactionWorld {
-    const { state } = this.#chain.link(world.link);
-    const { lastStableOffset, nextOffset } = partitionIn(state);
     if (world.phase !== 'Empty') throw new Violation(`the coordinator is stuck in ${world.phase}`);
+    for (const place of this.#places) this.#checkEndOf(world, place);
+    return world;
+  }
+
+  #checkEndOf(world: TransactionWorld, place: number): void {
+    const { state } = this.#chain.link(world.links[place]!);
+    const { lastStableOffset, nextOffset } = partitionIn(state);
     if (openIn(state)) throw new Violation(`transaction ${openIn(state)!.transaction} stays open for ever`);
     if (lastStableOffset !== nextOffset) throw new Violation(`the last stable offset stays at ${lastStableOffset}`);
     const there = new Set(recordsIn(state).map(({ batch }) => batch));
-    for (const [number, { transaction }] of world.batches.entries()) {
-      if (world.transactions[transaction - 1]!.fate !== 'committed' || there.has(number)) continue;
+    for (const [number, { transaction, place: sentTo }] of world.batches.entries()) {
+      if (sentTo !== place || there.has(number)) continue;
+      if (world.transactions[transaction - 1]!.fate !== 'committed') continue;
       throw new Violation(`batch ${number} of the committed transaction ${transaction} is lost`);
     }
-    return world;
   }
+}
+
+/** The last partition to answer ends the phase. */
+function answered(world: TransactionWorld, place: number, next: Phase): TransactionWorld {
+  const unanswered = world.unanswered.filter((other) => other !== place);
+  return { ...world, unanswered, phase: unanswered.length === 0 ? next : world.phase };
 }
 
 function describe(message: Message): string {
   if (message.type === 'append') return `batch ${message.batch}`;
-  const { type, transaction, epoch } = message;
-  return `the ${type} of transaction ${transaction} (epoch ${epoch})`;
+  const { type, place, transaction, epoch } = message;
+  return `the ${type} of transaction ${transaction} (epoch ${epoch}) in partition ${place}`;
 }

@@ -24,6 +24,8 @@ export interface TransactionRules {
   readonly overtaking: boolean;
   /** A batch belongs to the transaction that was open when it came in. */
   readonly boundBatches: boolean;
+  /** How a transaction ends is durable before a marker leaves. Off: the next coordinator decides anew. */
+  readonly prepares: boolean;
 }
 
 export const ALL_TRANSACTION_RULES: TransactionRules = {
@@ -32,12 +34,15 @@ export const ALL_TRANSACTION_RULES: TransactionRules = {
   markerNumbers: true,
   overtaking: true,
   boundBatches: true,
+  prepares: true,
 };
 
+/** `place` is the partition that it is for; each has a journal of its own. */
 export type Message =
-  | { readonly type: 'guard'; readonly transaction: number; readonly epoch: number }
+  | { readonly type: 'guard'; readonly place: number; readonly transaction: number; readonly epoch: number }
   | {
       readonly type: 'marker';
+      readonly place: number;
       readonly transaction: number;
       readonly epoch: number;
       readonly coordinatorEpoch: number;
@@ -47,6 +52,7 @@ export type Message =
   | { readonly type: 'append'; readonly batch: number };
 
 export interface SentBatch {
+  readonly place: number;
   readonly transaction: number;
   readonly epoch: number;
   readonly sequence: number;
@@ -69,13 +75,13 @@ const BATCH_BYTES = 100;
 
 export class TransactionChain {
   readonly root: Link;
-  readonly #rules: TransactionRules;
+  readonly rules: TransactionRules;
   readonly #links: Link[] = [];
   readonly #byContents = new Map<string, Link>();
   readonly #delivered = new Map<string, { readonly link: Link; readonly answer: Answer }>();
 
   constructor(rules: TransactionRules) {
-    this.#rules = rules;
+    this.rules = rules;
     const state = new JournalState(0);
     commit(state, { type: 'change', change: { type: 'createPartitions', topicId: TOPIC, partitions: [0] } });
     this.root = this.#intern(state);
@@ -107,18 +113,18 @@ export class TransactionChain {
       return null;
     }
     const batch = batches[message.batch]!;
-    if (!this.#rules.guards && !openIn(state)) coordinate(state, guard(endedIn(state) + 1, batch.epoch));
+    if (!this.rules.guards && !openIn(state)) coordinate(state, guard(endedIn(state) + 1, batch.epoch));
     let answer: Answer = 'refused';
     const resolve = (type: Answer) => {
       answer = type;
     };
-    commit(state, appendOf(message.batch, batch, this.#rules.boundBatches && this.#rules.guards, resolve));
+    commit(state, appendOf(message.batch, batch, this.rules.boundBatches && this.rules.guards, resolve));
     return answer;
   }
 
   /** Null: ignored. */
   #commandOf(state: JournalState, message: Exclude<Message, { type: 'append' }>): CoordinatorCommand | null {
-    const { guardNumbers, markerNumbers, overtaking } = this.#rules;
+    const { guardNumbers, markerNumbers, overtaking } = this.rules;
     const open = openIn(state);
     const { transaction, epoch } = message;
     if (message.type === 'guard') {

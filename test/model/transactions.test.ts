@@ -3,7 +3,7 @@
  * the design holds invariant 4, and without any part of it the explorer finds what breaks.
  */
 import { describe, expect, test } from 'vitest';
-import { type Exploration, explore, show } from './explorer.ts';
+import { type Exploration, explore, show, wander } from './explorer.ts';
 import { TransactionActions, type TransactionBounds, transactionWorldKey } from './transaction-actions.ts';
 import { ALL_TRANSACTION_RULES, TransactionChain, type TransactionRules } from './transaction-chain.ts';
 
@@ -20,17 +20,19 @@ const SCOPES: readonly TransactionBounds[] = [
   { transactions: 2, batches: 1, changes: 1, bumps: true },
   { transactions: 2, batches: 1, changes: 1, bumps: false },
   { transactions: 1, batches: 2, changes: 2, bumps: false },
+  { transactions: 1, batches: 2, changes: 1, bumps: true, partitions: 2 },
 ];
 const LARGE_SCOPES: readonly TransactionBounds[] = [
   { transactions: 2, batches: 2, changes: 1, bumps: true },
   { transactions: 2, batches: 2, changes: 1, bumps: false },
   { transactions: 3, batches: 1, changes: 1, bumps: false },
+  { transactions: 2, batches: 2, changes: 1, bumps: false, partitions: 2 },
 ];
 const scopes = process.env['MODEL_BOUNDS'] === 'large' ? [...SCOPES, ...LARGE_SCOPES] : SCOPES;
 
 describe('with all rules', () => {
   test.each(scopes)(
-    '$transactions transactions of $batches batches, $changes changes of the coordinator, epochs bumped: $bumps',
+    '$transactions transactions of $batches batches, $changes changes of the coordinator, epochs bumped: $bumps, partitions: $partitions',
     (bounds) => {
       const exploration = run(bounds);
       expect(show(exploration)).toBe('');
@@ -41,7 +43,17 @@ describe('with all rules', () => {
   );
 });
 
+test('many transactions over three journals break nothing', () => {
+  const bounds = { transactions: 4, batches: 4, changes: 4, bumps: true, partitions: 3 };
+  for (const bumps of [true, false]) {
+    const actions = new TransactionActions(new TransactionChain(ALL_TRANSACTION_RULES), { ...bounds, bumps });
+    const walks = wander(actions, actions.initial(), 1, process.env['MODEL_BOUNDS'] === 'large' ? 20_000 : 150, 120);
+    expect(show(walks)).toBe('');
+  }
+});
+
 describe('without', () => {
+  const SPREAD: TransactionBounds = { transactions: 1, batches: 2, changes: 1, bumps: true, partitions: 2 };
   const TWO: TransactionBounds = { transactions: 2, batches: 1, changes: 1, bumps: false };
 
   test.each<[what: string, off: Partial<TransactionRules>, bounds: TransactionBounds, finding: RegExp]>([
@@ -59,6 +71,12 @@ describe('without', () => {
     ],
     ['numbers of markers a late marker ends the next transaction', { markerNumbers: false }, TWO, /nobody ended it/],
     ['memory of markers that overtake, their guards stay open', { overtaking: false }, TWO, /not open any more/],
+    [
+      'a durable end before the first marker, the next coordinator ends it otherwise',
+      { prepares: false },
+      SPREAD,
+      /batch \d of transaction 1, aborted, is shown/,
+    ],
     ['a bond of batches a slow one lands in the next transaction', { boundBatches: false }, TWO, /lands in 2/],
   ])(
     '%s',
