@@ -17,6 +17,8 @@ export interface Rules {
   readonly keepInline: boolean;
   readonly lanes: boolean;
   readonly durableAnswers: boolean;
+  /** What coordinators decide is in entries. Off: it is written beside the journal, by whoever believes to lead. */
+  readonly entries: boolean;
 }
 
 export const ALL_RULES: Rules = {
@@ -27,6 +29,7 @@ export const ALL_RULES: Rules = {
   keepInline: true,
   lanes: true,
   durableAnswers: true,
+  entries: true,
 };
 
 export interface Bounds {
@@ -37,6 +40,11 @@ export interface Bounds {
   readonly pageEntries: number;
   /** Whether leaders ask if they still lead. */
   readonly confirms: boolean;
+  /**
+   * Whether candidates read on when they have read everything, while the leader lets go. (One that lets go with nothing in
+   * flight is one that crashes between two entries.)
+   */
+  readonly handsOver: boolean;
 }
 
 export interface Successor {
@@ -111,7 +119,10 @@ export class Actions {
         visit(`${author} loads the snapshot`, () => this.#loadSnapshot(world, process));
         break;
       case 'readingEntries':
-        visit(`${author} reads entries`, () => this.#readEntries(world, process));
+        visit(`${author} reads entries`, () => this.#readEntries(world, process, false));
+        if (this.#bounds.handsOver) {
+          visit(`${author} reads entries while the leader lets go`, () => this.#readEntries(world, process, true));
+        }
         break;
       case 'putting':
         this.#puts(world, process, visit);
@@ -217,7 +228,7 @@ export class Actions {
     return this.#step(world, { ...process, link }, { type: 'snapshotLoaded', seq, epoch: state.epoch });
   }
 
-  #readEntries(world: World, process: Process): World {
+  #readEntries(world: World, process: Process, readsOn: boolean): World {
     const { lastSeq } = process.leadership as { lastSeq: number };
     const present: number[] = [];
     for (let seq = lastSeq + 1; seq < world.slots.length; seq++) if (world.slots[seq] !== -1) present.push(seq);
@@ -226,7 +237,7 @@ export class Actions {
       const { epoch, commands } = this.#chain.entries[world.slots[seq]!]!.entry;
       return { seq, epoch, isFence: commands[0]?.type === 'epochStarted' };
     });
-    const more = present.length > page.length;
+    const more = readsOn || present.length > page.length;
     const event: LeadershipEvent = { type: 'entriesRead', entries, more };
     return this.#step(
       world,
@@ -260,12 +271,24 @@ export class Actions {
   }
 
   #prepare(world: World, process: Process): World {
+    if (!this.#rules.entries) return this.#writeBeside(world, process);
     const payloads = process.waiting.map((number) => this.#payloads[number]!);
     const link = this.#chain.link(process.link);
     const built = this.#chain.build(authorOf(process), link, payloads, !this.#rules.lanes);
     if (!('stored' in built)) return this.#acknowledge(replace(world, { ...process, waiting: [] }), built);
     const ready = { ...process, waiting: [], inFlight: process.waiting, pending: built.stored.index };
     return this.#step(world, ready, { type: 'prepared', id: built.stored.entry.id });
+  }
+
+  #writeBeside(world: World, process: Process): World {
+    const { epoch } = this.#chain.link(process.link).state;
+    const newest = world.history.reduce((most, index) => {
+      return index === -1 ? most : Math.max(most, this.#chain.entries[index]!.entry.epoch);
+    }, 0);
+    if (newest > epoch) {
+      throw new Violation(`${authorOf(process)} of epoch ${epoch} commits ${process.waiting} in epoch ${newest}`);
+    }
+    return replace(world, { ...process, waiting: [] });
   }
 
   #deliver(world: World, process: Process, number: number): World {

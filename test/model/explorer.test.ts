@@ -1,6 +1,7 @@
 /**
  * Every order of events within small bounds, through the real fold and the real decisions: with all rules on no invariant
- * breaks, with any one of the rules 1 to 6 of the design switched off one does (rule 8: `transactions.test.ts`).
+ * breaks, with any one of the rules 1 to 6 and 9 of the design switched off one does. Rule 5 again, from the sender on:
+ * `lanes.test.ts`; 7, 10 and 11: `rules.test.ts`; 8: `transactions.test.ts`; 12: `controllers.test.ts`.
  * `MODEL_BOUNDS=large` explores minutes instead of seconds.
  */
 import { describe, expect, test } from 'vitest';
@@ -16,13 +17,17 @@ interface Scope {
   readonly crashes: number;
   readonly payloads: Bounds['payloads'];
   readonly confirms?: boolean;
+  readonly handsOver?: boolean;
 }
 
 const WORLDS_MAX = 20_000_000;
 const TEST_MS_MAX = 300_000;
 
-function run({ processes, payloads, confirms = true, ...budget }: Scope, rules: Partial<Rules> = {}): Exploration {
-  const bounds: Bounds = { payloads, waitingMax: 2, pageEntries: 2, confirms };
+function run(
+  { processes, payloads, confirms = true, handsOver = false, ...budget }: Scope,
+  rules: Partial<Rules> = {},
+): Exploration {
+  const bounds: Bounds = { payloads, waitingMax: 2, pageEntries: 2, confirms, handsOver };
   const actions = new Actions(new Chain(), { ...ALL_RULES, ...rules }, bounds);
   return explore(actions, actions.initial(processes, budget), worldHash, WORLDS_MAX);
 }
@@ -34,6 +39,7 @@ const SCOPES: readonly Scope[] = [
   { processes: 2, faults: 0, snapshots: 1, crashes: 0, payloads: ['inline', 'segment'] },
   { processes: 2, faults: 1, snapshots: 0, crashes: 0, payloads: ['segment', 'skip', 'inline'] },
   { processes: 3, faults: 0, snapshots: 1, crashes: 0, payloads: ['segment'] },
+  { processes: 2, faults: 0, snapshots: 1, crashes: 1, payloads: ['segment'], handsOver: true },
 ];
 
 const LARGE_SCOPES: readonly Scope[] = [
@@ -85,6 +91,12 @@ describe('with one rule switched off', () => {
       { durableAnswers: false },
       SMALL,
       /leads without payload 0, acknowledged at offset 0/,
+    ],
+    [
+      '9, what coordinators decide is in entries',
+      { entries: false },
+      { ...SMALL, faults: 0 },
+      /^A1 of epoch 1 commits 0 in epoch 2/,
     ],
   ])(
     'rule %s: the explorer finds what it prevents',
