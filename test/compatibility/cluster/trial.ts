@@ -63,7 +63,7 @@ export function bestNetwork(say: (what: string) => void): 'namespaces' | 'proxie
   return why === null ? 'namespaces' : 'proxies';
 }
 
-/** Throws when something is wrong, naming what and where to look. */
+/** Throws when something is wrong, naming what, and where history and logs are. */
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   const { seed, pauseMs = 40, say } = options;
   const directory = await mkdtemp(join(tmpdir(), 'millrace-trial-'));
