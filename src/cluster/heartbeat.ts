@@ -27,6 +27,7 @@ export interface HeartbeatsOptions {
   readonly onLost: (why: string) => void;
   /** Whether this broker can write changed. */
   readonly onFit: (fit: boolean) => void;
+  readonly onBeat: (outcome: 'ok' | 'failed') => void;
 }
 
 export class Heartbeats {
@@ -100,7 +101,8 @@ export class Heartbeats {
   }
 
   async #beat(): Promise<void> {
-    await this.#bounded((signal) => this.#write(signal));
+    const written = await this.#bounded((signal) => this.#write(signal));
+    this.#options.onBeat(written ? 'ok' : 'failed');
     this.#judgeFitness();
     if (!this.#stop.signal.aborted) await this.refresh();
   }

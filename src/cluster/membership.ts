@@ -46,18 +46,18 @@ import {
   RELINQUISH,
   TELL_ASSIGNMENTS,
 } from './membership-methods.ts';
+import { MembershipMetrics } from './membership-metrics.ts';
 import { PeerTable } from './peer-table.ts';
+import { type Readiness, ReadinessWatch } from './readiness.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Seats } from './seats.ts';
 
 /** A present leader that does not answer by then is fenced. */
 const HAND_OVER_MS = 1_000;
 const TELL_MS = 1_000;
-const READY_LOOK_MS = 50;
+const LEAVE_LOOK_MS = 50;
 /** A stopping broker waits for its journals to move, no longer. */
 const LEAVE_MS_MAX = 5_000;
-/** A broker that starts is ready by then even when journals are led by nobody: they are damaged. */
-const LEADERS_MS_MAX = 15_000;
 
 export interface MembershipOptions {
   readonly clusterId: string;
@@ -73,8 +73,6 @@ export interface MembershipOptions {
   readonly links: Links;
 }
 
-export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
-
 export class MembershipService implements Members {
   readonly leaders: Leaders;
   /** Resolves with the reason when this broker must stop. */
@@ -89,6 +87,7 @@ export class MembershipService implements Members {
   readonly #reconciler: Reconciler;
   readonly #exchange: StateExchange;
   readonly #calls: ControllerCalls;
+  readonly #readiness: ReadinessWatch;
   readonly #listeners = new Set<() => void>();
   #own: BrokerDescription;
   #stateVersion = 0;
@@ -97,8 +96,6 @@ export class MembershipService implements Members {
   #started = false;
   #stopped = false;
   #left = false;
-  #wasReady = false;
-  #startedAt = 0;
   #timer: TimerHandle | null = null;
   #live: readonly Member[] = [];
   #changing = false;
@@ -150,7 +147,14 @@ export class MembershipService implements Members {
       controllerId: () => (this.#stopped ? null : this.controllerId),
       grow: (journals) => this.#grow(journals),
     });
+    const metrics = new MembershipMetrics(runtime.metrics, {
+      live: () => this.#live.length,
+      isController: () => this.controller.leads,
+      led: () => this.#reconciler.led.size,
+      unled: () => this.#unled().length,
+    });
     this.heartbeats = new Heartbeats({
+      onBeat: (outcome) => metrics.heartbeat(outcome),
       clusterId,
       metadata,
       runtime,
@@ -177,6 +181,7 @@ export class MembershipService implements Members {
       onState: (state) => this.#onState(state),
     });
     this.#reconciler = new Reconciler({
+      onAttempt: (outcome) => metrics.takeover(outcome),
       seats,
       runtime,
       isAssigned: (journal) => this.#view.assignedTo(journal) === brokerId,
@@ -186,6 +191,14 @@ export class MembershipService implements Members {
         this.#leaderTable.claim(brokerId, this.#led());
         this.#changedOwn();
       },
+    });
+    this.#readiness = new ReadinessWatch({
+      runtime,
+      isStopping: () => this.#stopped || this.#left,
+      seesController: () => this.controllerId !== null,
+      isFit: () => this.#fit,
+      journals: () => seats.count,
+      unled: () => this.#unled(),
     });
     this.#answerPeers();
     links.onUp((peer) => this.#onUp(peer));
@@ -234,7 +247,7 @@ export class MembershipService implements Members {
 
   async start(addresses: BrokerAddresses): Promise<void> {
     this.#started = true;
-    this.#startedAt = this.#options.runtime.clock.monotonic();
+    this.#readiness.start();
     this.#describe({ ...addresses });
     await this.heartbeats.start();
     this.#changed();
@@ -247,37 +260,18 @@ export class MembershipService implements Members {
     await this.heartbeats.write();
   }
 
-  /**
-   * Ready: it sees the controller, can write, and every journal had a leader once, or its time to get one. A journal that is
-   * between two leaders makes no broker unready, nor one that is damaged.
-   */
   readiness(): Readiness {
-    const refuse = (reason: string): Readiness => ({ ready: false, reason });
-    if (this.#stopped || this.#left) return refuse('the broker stops');
-    if (this.controllerId === null) return refuse('no controller of the cluster is known');
-    if (!this.#fit) return refuse('the table cannot be written');
-    if (this.#wasReady) return { ready: true };
-    const { seats, runtime } = this.#options;
-    const waiting = Array.from({ length: seats.count }, (_, journal) => journal).filter(
-      (journal) => this.#leaderTable.claimedBy(journal) === null,
-    );
-    const patient = runtime.clock.monotonic() - this.#startedAt < LEADERS_MS_MAX || waiting.length === seats.count;
-    if (waiting.length > 0 && patient) return refuse(`nobody is known to lead journal ${waiting[0]}`);
-    if (waiting.length > 0) runtime.logger.error({ journals: waiting }, 'journals that nobody leads: others work');
-    this.#wasReady = true;
-    return { ready: true };
+    return this.#readiness.look();
   }
 
   /** Rejects with the signal's reason, or when the broker fails meanwhile. */
-  async whenReady(signal?: AbortSignal): Promise<void> {
-    let failure: Error | null = null;
-    void this.failed.then((cause) => {
-      failure = cause;
-    });
-    while (!this.readiness().ready) {
-      await sleep(this.#options.runtime.timers, READY_LOOK_MS, signal);
-      if (failure) throw failure;
-    }
+  whenReady(signal?: AbortSignal): Promise<void> {
+    return this.#readiness.whenReady(this.failed, signal);
+  }
+
+  #unled(): number[] {
+    const all = Array.from(this.#options.seats, ({ id }) => id);
+    return all.filter((journal) => this.#leaderTable.claimedBy(journal) === null);
   }
 
   /**
@@ -452,7 +446,7 @@ export class MembershipService implements Members {
     const { timers, clock } = this.#options.runtime;
     const until = clock.monotonic() + LEAVE_MS_MAX;
     while (this.#reconciler.led.size > 0 && clock.monotonic() < until && this.#view.hasHeirs()) {
-      await sleep(timers, READY_LOOK_MS);
+      await sleep(timers, LEAVE_LOOK_MS);
     }
   }
 

@@ -28,6 +28,7 @@ export interface ReconcilerOptions {
   readonly refresh: () => Promise<unknown>;
   /** Journals that this broker leads have changed. */
   readonly onLed: () => void;
+  readonly onAttempt: (outcome: 'leads' | 'failed') => void;
 }
 
 interface Course {
@@ -141,14 +142,16 @@ export class Reconciler {
   }
 
   async #attempt(journal: number, course: Course): Promise<void> {
-    const { seats, handOver, runtime } = this.#options;
+    const { seats, handOver, runtime, onAttempt } = this.#options;
     const attempt = new AbortController();
     course.attempt = attempt;
     try {
       await seats.lead(journal, { handOver: () => handOver(journal), signal: attempt.signal });
+      onAttempt('leads');
     } catch (cause) {
       if (!attempt.signal.aborted) {
         this.#failed(course);
+        onAttempt('failed');
         const fields = { journal, reason: String(cause), failures: course.failures };
         runtime.logger.error(fields, 'a journal could not be taken over; another attempt follows');
       }

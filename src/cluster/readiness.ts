@@ -1,0 +1,65 @@
+/**
+ * Whether clients should be sent to this broker. It is ready when it sees the controller, can write, and every journal had a
+ * leader once, or its time to get one. A journal that is between two leaders makes no broker unready, nor one that is damaged.
+ */
+import { sleep } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+
+const LOOK_MS = 50;
+/** A broker that starts is ready by then even when some journals are led by nobody: they are damaged. */
+const LEADERS_MS_MAX = 15_000;
+
+export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+export interface ReadinessWatchOptions {
+  readonly runtime: Runtime;
+  readonly isStopping: () => boolean;
+  readonly seesController: () => boolean;
+  /** It can write to the table. */
+  readonly isFit: () => boolean;
+  readonly journals: () => number;
+  /** Journals that nobody is known to lead. */
+  readonly unled: () => readonly number[];
+}
+
+export class ReadinessWatch {
+  readonly #options: ReadinessWatchOptions;
+  #startedAt = 0;
+  #wasReady = false;
+
+  constructor(options: ReadinessWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#startedAt = this.#options.runtime.clock.monotonic();
+  }
+
+  look(): Readiness {
+    const { isStopping, seesController, isFit, journals, unled, runtime } = this.#options;
+    if (isStopping()) return unready('the broker stops');
+    if (!seesController()) return unready('no controller of the cluster is known');
+    if (!isFit()) return unready('the table cannot be written');
+    if (this.#wasReady) return { ready: true };
+    const waiting = unled();
+    const patient = runtime.clock.monotonic() - this.#startedAt < LEADERS_MS_MAX || waiting.length === journals();
+    if (waiting.length > 0 && patient) return unready(`nobody is known to lead journal ${waiting[0]}`);
+    if (waiting.length > 0) runtime.logger.error({ journals: waiting }, 'nobody leads some journals; the others work');
+    this.#wasReady = true;
+    return { ready: true };
+  }
+
+  /** Rejects with the signal's reason, or with what `failed` resolves with. */
+  async whenReady(failed: Promise<Error>, signal?: AbortSignal): Promise<void> {
+    let failure: Error | null = null;
+    void failed.then((cause) => {
+      failure = cause;
+    });
+    while (!this.look().ready) {
+      await sleep(this.#options.runtime.timers, LOOK_MS, signal);
+      if (failure) throw failure;
+    }
+  }
+}
+
+const unready = (reason: string): Readiness => ({ ready: false, reason });
