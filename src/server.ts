@@ -97,7 +97,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const shared = { config, runtime, clusterId, journals, objects, topics, segmentIds };
     const log = openLog({ ...shared, brokerId, brokerEpoch, metadataPricing, poison, ...(sharing && { cluster }) });
     opened.push({ stop: () => log.close() });
-    const lifecycle = new Lifecycle(shared);
+    const { remote, registry } = cluster;
+    const lifecycle = new Lifecycle({ ...shared, ...(remote && { remote: { journals: remote, registry } }) });
     opened.push({ stop: () => lifecycle.stop() });
     const coordinators = openCoordinators({
       ...shared,

@@ -60,6 +60,8 @@ export interface Cluster {
   readonly leaders: Leaders;
   readonly peers: Peers;
   readonly registry: RpcRegistry;
+  /** Journals that others lead; null in a cluster of one. */
+  readonly remote: RemoteJournals | null;
   readonly operations: ClusterOperations;
   /** Keeps what is in memory of the table as the table has it, and tells others of changes. */
   readonly images: Pick<Images, 'open' | 'announce'>;
@@ -129,6 +131,7 @@ export async function openClusterOfOne(options: OpenClusterOptions): Promise<Clu
     images: { open: (_kind, image) => image.refreshAll(), announce: async () => {} },
     peers: NO_PEERS,
     registry: { handle: () => {} },
+    remote: null,
     membership: null,
     internal: null,
     failed,
@@ -187,6 +190,7 @@ export async function openSharedCluster(options: OpenClusterOptions & Sharing): 
       images: membership.images,
       peers: pool,
       registry: pool,
+      remote,
       membership,
       internal,
       failed: Promise.race([membership.failed, superseded]),
