@@ -121,6 +121,11 @@ export class TopicRegistry implements Topics {
     return this.#image.byId(topicId) ?? (this.#shared ? this.#byId.find(topicId) : undefined);
   }
 
+  async lookUp(topicId: string): Promise<Topic | undefined> {
+    const known = this.#image.byId(topicId);
+    return known !== undefined || !this.#shared || this.#deleted.has(topicId) ? known : this.refresh(topicId);
+  }
+
   async #askByName(name: string): Promise<Topic | undefined> {
     const item = await this.#metadata.get(topicNameKey(this.#clusterId, name), OPTIONS);
     return item === null ? undefined : this.refresh(String(item.attributes['topicId']));

@@ -93,6 +93,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     journals,
     groups,
     placements,
+    topics: options.topics,
     runtime,
     entriesCostMoney: options.entriesCostMoney ?? false,
     metadataBytesMax: config['offset.metadata.max.bytes'],

@@ -64,6 +64,7 @@ function respond(groups: readonly Answer[], { apiVersion }: Call) {
 
 async function answer(group: RequestedGroup, { requireStable }: OffsetFetchRequest, call: Call): Promise<Answer> {
   try {
+    await call.broker.coordinators.offsets.learnTopics(group.groupId);
     const topics = group.topics ? await fetchNamed(group, group.topics, call) : await fetchAll(group, call);
     return {
       groupId: group.groupId,

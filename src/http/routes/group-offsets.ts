@@ -51,6 +51,7 @@ export function groupOffsetRoutes(api: Api): void {
       problems: { 404: 'No such topic.', 503: 'Another broker coordinates the group, or its journal is away.' },
     },
     async ({ params: { group }, query: { topic } }) => {
+      await context.coordinators.offsets.learnTopics(group);
       const places = topic === undefined ? null : findTopic(context, topic).partitions;
       const offsets = await committed(context, group, places);
       return replyJson(200, { group, offsets: offsets.map((each) => shown(nameOf(context, each), each)) });

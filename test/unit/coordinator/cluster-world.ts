@@ -49,6 +49,8 @@ export interface ClusterWorldOptions {
   readonly journals?: number;
   readonly config?: Given;
   readonly runtime?: Runtime;
+  /** Each broker knows the topics that it made or had to look for; nobody is told of others'. */
+  readonly untold?: boolean;
 }
 
 /** Those who are alive. */
@@ -85,7 +87,7 @@ const NEVER = new AbortController().signal;
 
 /** Brokers are numbered from 1; nobody leads until `lead` says so. */
 export async function openClusterWorld(options: ClusterWorldOptions = {}) {
-  const { brokers: count = 2, journals = 2, runtime = testRuntime() as Runtime } = options;
+  const { brokers: count = 2, journals = 2, runtime = testRuntime() as Runtime, untold = false } = options;
   const config = parseConfig({ 'group.initial.rebalance.delay.ms': '0', ...options.config });
   const [metadata, objects] = [new MemoryMetadataStore(), new MemoryObjectStore()];
   const clusterId = config.cluster;
@@ -113,18 +115,15 @@ export async function openClusterWorld(options: ClusterWorldOptions = {}) {
       answerJournalCalls(registry, seats);
       return { brokerId, store, peers, registry, seats };
     });
-  const topics = new TopicRegistry({
-    clusterId,
-    metadata,
-    journals: seated[0]!.seats,
-    runtime,
-    defaults: {},
-    partitionsDefault: 1,
-  });
+  const common = { clusterId, metadata, runtime, defaults: {}, partitionsDefault: 1, shared: untold };
+  const registries = seated.map(({ seats }) => new TopicRegistry({ ...common, journals: seats }));
+  const topicsOf = (brokerId: number) => registries[untold ? brokerId - 1 : 0]!;
+  const topics = topicsOf(1);
   const configs = new ClusterConfigs({ clusterId, metadata, runtime, config });
   const brokers = seated.map(({ brokerId, store, peers, registry, seats }): ClusterBroker => {
     const identity = { brokerId, brokerEpoch: 1 };
     const cluster = { brokerId, peers, registry, leaders, members: members.seenBy(brokerId) };
+    const topics = topicsOf(brokerId);
     const shared = { config, runtime, clusterId, journals: seats, objects, topics };
     const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, 1);
     const log = openLog({ ...shared, ...identity, segmentIds, metadataPricing: metadata.pricing, cluster });
@@ -184,7 +183,7 @@ export async function openClusterWorld(options: ClusterWorldOptions = {}) {
     },
     async close(): Promise<void> {
       network.cut.clear();
-      await topics.stop();
+      for (const each of registries) each.stop();
       await Promise.all(
         brokers.map(async ({ coordinators, log, seats, store }) => {
           store.revive();

@@ -18,8 +18,8 @@ export interface ExpiryRules {
   readonly now: number;
   readonly retentionMs: number;
   readonly guardRetentionMs: number;
-  /** Undefined for a topic that is deleted. */
-  readonly topicName: (topicId: string) => string | undefined;
+  /** Undefined for a topic that is deleted, null where that is not known: its offsets stay. */
+  readonly topicName: (topicId: string) => string | null | undefined;
 }
 
 /** Removals of one decision; what is left goes with the next. */
@@ -41,6 +41,7 @@ export function expiredOffsets(
   for (const { topicId, partition, committed } of committedOffsets(records)) {
     if (changes.length >= EXPIRED_COUNT_MAX) break;
     const name = topicName(topicId);
+    if (name === null) continue;
     const key = offsetKey(topicId, partition);
     if (name !== undefined) {
       if (!isExpired(committed, name, group, rules)) continue;

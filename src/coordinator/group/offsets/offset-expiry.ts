@@ -5,15 +5,17 @@
 import type { StoreClock } from '../../../cluster/store-clock.ts';
 import type { Topics } from '../../../cluster/topics.ts';
 import { toKafkaError } from '../../../errors.ts';
+import type { Records } from '../../../journal/journal.ts';
 import { type TimerHandle, yieldTurn } from '../../../runtime/clock.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
 import { groupOwner } from '../../owner.ts';
 import type { GroupDirectory, LiveGroup } from '../live-group.ts';
 import { expiredOffsets } from './expired-offsets.ts';
+import { committedPlaces } from './offset-records.ts';
 
 export interface OffsetExpiryOptions {
   readonly groups: GroupDirectory & { deleteWhenUnused(groupId: string): Promise<boolean> };
-  readonly topics: Pick<Topics, 'byId'>;
+  readonly topics: Pick<Topics, 'byId' | 'lookUp'>;
   readonly runtime: Runtime;
   readonly intervalMs: number;
   readonly retentionMs: number;
@@ -76,7 +78,8 @@ export class OffsetExpiry {
 
   #isDue({ groupId, journal, emptySince }: LiveGroup): boolean {
     const records = journal.state.records(groupOwner(groupId));
-    return emptySince !== null || this.#expired(groupId, records, this.#options.runtime.clock.now()).length > 0;
+    const { runtime } = this.#options;
+    return emptySince !== null || this.#expired(groupId, records, runtime.clock.now(), () => true).length > 0;
   }
 
   /** A clock that is wrong by days would send every idle consumer back. */
@@ -96,18 +99,29 @@ export class OffsetExpiry {
   /** Answers whether there may be more. */
   async #expire({ groupId, journal }: LiveGroup): Promise<boolean> {
     const owner = groupOwner(groupId);
-    if (this.#expired(groupId, journal.state.records(owner), this.#options.runtime.clock.now()).length === 0)
-      return false;
+    const { runtime } = this.#options;
+    const isGone = await this.#goneTopics(journal.state.records(owner));
+    if (this.#expired(groupId, journal.state.records(owner), runtime.clock.now(), isGone).length === 0) return false;
     return journal.coordinate((view) => {
-      const changes = this.#expired(groupId, view.records(owner), view.timestamp);
+      const changes = this.#expired(groupId, view.records(owner), view.timestamp, isGone);
       const commands = changes.length === 0 ? [] : [{ type: 'recordsChanged' as const, owner, changes }];
       return { commands, answer: changes.length > 0 && !this.#closed };
     });
   }
 
-  #expired(groupId: string, records: ReadonlyMap<string, string>, now: number) {
+  /** What this broker has not heard of may have been created by another one. Throws what the store says. */
+  async #goneTopics(records: Records): Promise<(topicId: string) => boolean> {
+    const { topics } = this.#options;
+    const unknown = new Set<string>();
+    for (const { topicId } of committedPlaces(records)) if (topics.byId(topicId) === undefined) unknown.add(topicId);
+    const gone = new Set<string>();
+    for (const topicId of unknown) if ((await topics.lookUp(topicId)) === undefined) gone.add(topicId);
+    return (topicId) => gone.has(topicId);
+  }
+
+  #expired(groupId: string, records: Records, now: number, isGone: (topicId: string) => boolean) {
     const { groups, topics, retentionMs, guardRetentionMs } = this.#options;
-    const topicName = (topicId: string) => topics.byId(topicId)?.name;
+    const topicName = (topicId: string) => topics.byId(topicId)?.name ?? (isGone(topicId) ? undefined : null);
     return expiredOffsets(records, groups.find(groupId), { now, retentionMs, guardRetentionMs, topicName });
   }
 }

@@ -5,6 +5,7 @@
  * What is answered is durable, and was read while this broker led: a deposed coordinator would send consumers back.
  */
 import type { Placements } from '../../../cluster/placements.ts';
+import type { Topics } from '../../../cluster/topics.ts';
 import { KafkaError } from '../../../errors.ts';
 import type { DecisionView, Journal, Records } from '../../../journal/journal.ts';
 import type { Journals } from '../../../journal/journals.ts';
@@ -48,6 +49,7 @@ export interface OffsetsOptions {
   readonly journals: Journals;
   readonly groups: GroupDirectory & { place(groupId: string, client: string): Promise<Journal> };
   readonly placements: Placements;
+  readonly topics: Pick<Topics, 'byId' | 'lookUp'>;
   readonly runtime: Runtime;
   readonly entriesCostMoney: boolean;
   readonly metadataBytesMax: number;
@@ -150,6 +152,25 @@ export class Offsets {
     return tooLarge;
   }
 
+  /**
+   * To be called before names of topics are looked up to fetch offsets: another broker may have created a topic, or made it
+   * anew, and this one not have heard of it. Nothing would be found under what the name means here, and consumers would be sent
+   * back. Throws COORDINATOR_NOT_AVAILABLE when the store does not answer.
+   */
+  async learnTopics(groupId: string): Promise<void> {
+    const { groups, topics } = this.#options;
+    const records = groups.find(groupId)?.journal.state.records(groupOwner(groupId));
+    const unknown = new Set<string>();
+    for (const { topicId } of records ? committedPlaces(records) : []) {
+      if (topics.byId(topicId) === undefined) unknown.add(topicId);
+    }
+    try {
+      await Promise.all(Array.from(unknown, (topicId) => topics.lookUp(topicId)));
+    } catch (cause) {
+      throw toCoordinatorError(cause);
+    }
+  }
+
   /** Of a group that does not exist nothing is committed. Throws NOT_COORDINATOR, UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH. */
   async fetch({ groupId, memberId, memberEpoch, places }: OffsetsQuery): Promise<readonly FoundOffset[]> {
     const journal = await this.#journalOf(groupId);
@@ -157,6 +178,7 @@ export class Offsets {
       return (places ?? []).map((place) => ({ ...place, committed: null, unstable: false }));
     }
     await this.#queue(journal).confirm();
+    requireLeading(journal); // A journal that is not led here has no records.
     if (memberId !== null || memberEpoch >= 0) {
       this.#options.groups.find(groupId)?.checkFetch(memberId ?? '', memberEpoch);
     }

@@ -91,6 +91,7 @@ describe('a look every interval', () => {
   let world: OffsetsWorld;
   let expiry: OffsetExpiry;
   const topics = new Set([TOPIC]);
+  const stored = new Set<string>();
   let clocksDiffer = false;
 
   beforeEach(async () => {
@@ -98,7 +99,10 @@ describe('a look every interval', () => {
     world = await openOffsets({ runtime, retentionMs: RETENTION_MS });
     expiry = new OffsetExpiry({
       groups: world.groups,
-      topics: { byId: (topicId) => (topics.has(topicId) ? ({ name: 'orders' } as never) : undefined) },
+      topics: {
+        byId: (topicId) => (topics.has(topicId) ? ({ name: 'orders' } as never) : undefined),
+        lookUp: async (topicId) => (stored.has(topicId) ? ({ name: 'orders' } as never) : undefined),
+      },
       runtime,
       intervalMs: 500,
       retentionMs: RETENTION_MS,
@@ -126,6 +130,18 @@ describe('a look every interval', () => {
     await runtime.advance(1_000);
     expect(world.groups.find('orders')).toBeUndefined();
     expect(await world.committed('orders')).toEqual({});
+  });
+
+  test('leaves offsets of a topic that only the store knows', async () => {
+    topics.delete(TOPIC);
+    stored.add(TOPIC);
+    await world.commit('orders', 5);
+    await runtime.advance(10_000);
+    expect(await world.committed('orders')).toEqual({ 0: 5 });
+    stored.delete(TOPIC);
+    await runtime.advance(500);
+    expect(await world.committed('orders')).toEqual({});
+    topics.add(TOPIC);
   });
 
   test('removes nothing while the clocks of broker and store are far apart', async () => {

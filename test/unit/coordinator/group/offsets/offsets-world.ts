@@ -97,6 +97,7 @@ export async function openOffsets(options: OffsetsWorldOptions = {}): Promise<Of
     journals: seats,
     groups,
     placements,
+    topics: { byId: () => undefined, lookUp: async () => undefined },
     runtime,
     entriesCostMoney,
     retentionMs,
