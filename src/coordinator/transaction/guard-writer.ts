@@ -7,7 +7,7 @@ import { KafkaError } from '../../errors.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
 import { isElsewhere, type Patience, patiently } from '../patience.ts';
 import type { ParticipantJournals } from './participant-journals.ts';
-import { eachPartition, guardedBy, type Participants, piecesOf } from './participants.ts';
+import { guardedBy, type Participants, piecesOf } from './participants.ts';
 import type { Transaction } from './transaction-state.ts';
 
 /** Guards of one entry: each takes some 60 bytes of it. */
@@ -41,7 +41,7 @@ export class GuardWriter {
     client: string,
   ): Promise<void> {
     if (Object.keys(unguarded.partitions).length === 0 && unguarded.groups.length === 0) return;
-    this.#requireKnown(unguarded);
+    await this.#requireTopics(unguarded);
     const written = Promise.allSettled(
       piecesOf(unguarded, GUARD_COUNT_MAX).map((piece) => this.#writePiece(transaction, piece, client)),
     );
@@ -67,11 +67,10 @@ export class GuardWriter {
     );
   }
 
-  #requireKnown({ partitions }: Participants): void {
-    for (const place of eachPartition(partitions)) {
-      if (this.#options.participants.journalOf(place) !== null) continue;
-      const { topicId, partition } = place;
-      throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
+  async #requireTopics({ partitions }: Participants): Promise<void> {
+    for (const topicId of Object.keys(partitions)) {
+      if (await this.#options.participants.hasTopic(topicId)) continue;
+      throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${topicId}`);
     }
   }
 }

@@ -90,9 +90,9 @@ export class ParticipantJournals {
     if (!isWritten) await confirm(journal);
   }
 
-  /** Participants by the journals that keep them. Of topics that nothing is known of here, any journal may keep them. */
+  /** Participants by the journals that keep them. What this broker has not heard of yet, any journal may keep. */
   async byJournal({ partitions, groups }: Participants): Promise<ReadonlyMap<number, Participants>> {
-    const { journals, placements } = this.#options;
+    const { journals, placements, topics } = this.#options;
     const found = new Map<number, { places: Place[]; groups: string[] }>();
     const of = (journal: number) => {
       const known = found.get(journal) ?? { places: [], groups: [] };
@@ -100,7 +100,7 @@ export class ParticipantJournals {
       return known;
     };
     for (const place of eachPartition(partitions)) {
-      const journal = this.journalOf(place);
+      const journal = topics.byId(place.topicId)?.partitions[place.partition]?.journal ?? null;
       if (journal !== null) of(journal).places.push(place);
       else for (const { id } of journals) of(id).places.push(place);
     }
@@ -113,9 +113,10 @@ export class ParticipantJournals {
     for (const groupId of groups) this.#options.placements.mistrust(groupOwner(groupId));
   }
 
-  /** Null for one that this broker does not know: it is deleted, or was made by another broker just now. */
-  journalOf({ topicId, partition }: Place): number | null {
-    return this.#options.topics.byId(topicId)?.partitions[partition]?.journal ?? null;
+  /** Another broker may have created it a moment ago. */
+  async hasTopic(topicId: string): Promise<boolean> {
+    const { topics } = this.#options;
+    return topics.byId(topicId) !== undefined || (await topics.findById(topicId)) !== undefined;
   }
 
   /** A group that is gone after its guard was durable need not be told: what it held of the transaction went with it. */

@@ -144,6 +144,8 @@ export async function openClusterWorld(options: ClusterWorldOptions = {}) {
     return { brokerId, store, seats, log, coordinators, broker, ask: (...asked) => ask(broker, ...asked) };
   });
   const of = (brokerId: number) => brokers[brokerId - 1]!;
+  const deaths = new Map(brokers.map(({ brokerId }) => [brokerId, Promise.withResolvers<never>()]));
+  for (const { promise } of deaths.values()) promise.catch(() => {});
   return {
     brokers,
     topics,
@@ -174,7 +176,11 @@ export async function openClusterWorld(options: ClusterWorldOptions = {}) {
       store.writesLeft = -1;
       network.cut.set(brokerId, 'before');
       members.lose(brokerId);
+      deaths.get(brokerId)!.reject(new Error(`broker ${brokerId} is dead`));
     },
+    /** As a client that loses its connection when the broker dies. */
+    orDead: <T>(brokerId: number, answer: Promise<T>): Promise<T> =>
+      Promise.race([answer, deaths.get(brokerId)!.promise]),
     leaderOf(journal: number): ClusterBroker {
       return of(leaders.of(journal)!.brokerId);
     },
