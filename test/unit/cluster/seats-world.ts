@@ -3,6 +3,7 @@
 import { JournalSeats } from '../../../src/cluster/journal-seats.ts';
 import type { JournalLeader, Leaders } from '../../../src/cluster/members.ts';
 import { answerJournalCalls, RemoteJournals } from '../../../src/cluster/remote-journals.ts';
+import type { Peers } from '../../../src/rpc/peers.ts';
 import type { Runtime } from '../../../src/runtime/runtime.ts';
 import { Faults, faultyMetadataStore, faultyObjectStore } from '../../../src/storage/faulty.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
@@ -63,9 +64,12 @@ export class SeatsWorld {
     this.stores = { metadata: new MemoryMetadataStore(), objects };
   }
 
-  broker(brokerId: number, { brokerEpoch = 1, runtime = testRuntime() as Runtime } = {}): SeatedBroker {
+  broker(
+    brokerId: number,
+    { brokerEpoch = 1, runtime = testRuntime() as Runtime, wrapPeers = unwrapped } = {},
+  ): SeatedBroker {
     const faults = new Faults(runtime);
-    const peers = this.network.peers({ brokerId, brokerEpoch });
+    const peers = wrapPeers(this.network.peers({ brokerId, brokerEpoch }), brokerId);
     const remote = new RemoteJournals({ brokerId, peers, leaders: () => this.leaders });
     const seats = new JournalSeats({
       clusterId: 'c',
@@ -103,5 +107,10 @@ export class SeatsWorld {
 }
 
 let nextWorld = 0;
+
+/** What stands between a broker and the network. */
+export type WrapPeers = (peers: Peers, brokerId: number) => Peers;
+
+const unwrapped: WrapPeers = (peers) => peers;
 
 export const NEVER = new AbortController().signal;

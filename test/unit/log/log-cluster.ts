@@ -8,7 +8,7 @@ import type { Runtime } from '../../../src/runtime/runtime.ts';
 import { SegmentIds } from '../../../src/segment/segment-id.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { memberOf } from '../cluster/cluster-of.ts';
-import { type SeatedBroker, SeatsWorld } from '../cluster/seats-world.ts';
+import { type SeatedBroker, SeatsWorld, type WrapPeers } from '../cluster/seats-world.ts';
 import { testRuntime } from '../journal/harness.ts';
 
 export interface LogBroker extends SeatedBroker {
@@ -23,7 +23,7 @@ export interface LogClusterOptions {
   readonly config?: Given;
   readonly runtime?: Runtime;
   /** Between a broker's peers and the network. */
-  readonly wrapPeers?: (peers: Peers, brokerId: number) => Peers;
+  readonly wrapPeers?: WrapPeers;
   readonly wrapObjects?: (objects: ObjectStore, brokerId: number) => ObjectStore;
 }
 
@@ -66,7 +66,7 @@ export async function openLogCluster(options: LogClusterOptions = {}) {
   const gone = new Set<number>();
   const all = zones.map((zone, index) => memberOf(index + 1, { zone }));
   const wrapPeers = options.wrapPeers ?? ((peers: Peers) => peers);
-  const seated = all.map(({ brokerId }) => world.broker(brokerId, { runtime }));
+  const seated = all.map(({ brokerId }) => world.broker(brokerId, { runtime, wrapPeers }));
   const topics = new TopicRegistry({
     clusterId: 'c',
     metadata: world.stores.metadata,
