@@ -267,7 +267,7 @@ export class Departures {
   #lanesOf(id: number): Lanes {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
-    const { journals, leaders, runtime, brokerId, brokerEpoch } = this.#options;
+    const { journals, leaders, runtime, metrics, brokerId, brokerEpoch } = this.#options;
     const journal = journals.get(id);
     assert(journal !== undefined, `journal ${id} is not one of this cluster`);
     const common = {
@@ -275,12 +275,18 @@ export class Departures {
       runtime,
       patienceMs: () => this.#patienceMs,
       leaderId: () => leaders.of(id)?.brokerId ?? -1,
+      onGoingBack: () => metrics.wentBack(),
     };
+    const onGivenUp = (cause: unknown) =>
+      runtime.logger.warn(
+        { journal: id, error: cause },
+        'appends to a journal failed; their clients are told to retry',
+      );
     const segment = new AppendLane({
       ...common,
       lane: { brokerId, brokerEpoch, lane: SEGMENT_LANE },
       onProgress: () => this.#onProgress(),
-      onGivenUp: nothing,
+      onGivenUp,
     });
     const inline = new AppendLane({
       ...common,
@@ -290,7 +296,10 @@ export class Departures {
         this.#onProgress();
       },
       // Segments that wait for these would wait for ever.
-      onGivenUp: (cause) => segment.giveUp(cause),
+      onGivenUp: (cause) => {
+        onGivenUp(cause);
+        segment.giveUp(cause);
+      },
     });
     const lanes = { journal, segment, inline };
     this.#lanes.set(id, lanes);

@@ -10,6 +10,7 @@ export class IngestMetrics {
   readonly #bytes;
   readonly #refused;
   readonly #failed;
+  readonly #again;
   readonly #flushes;
   readonly #flushBytes;
   readonly #uploadSeconds;
@@ -31,6 +32,10 @@ export class IngestMetrics {
     this.#failed = metrics.counter({
       name: 'produce_failed_batches_total',
       help: 'Record batches whose flush failed; their clients were told to retry.',
+    });
+    this.#again = metrics.counter({
+      name: 'produce_appends_again_total',
+      help: 'How often appends were sent again because the leader of their journal did not answer.',
     });
     this.#flushes = metrics.counter({
       name: 'ingest_flushes_total',
@@ -70,6 +75,10 @@ export class IngestMetrics {
 
   refused(error: string): void {
     this.#refused.add(1, { error });
+  }
+
+  wentBack(): void {
+    this.#again.add();
   }
 
   failed(batches: number): void {

@@ -47,6 +47,8 @@ interface Checks {
 
 /** Batches of compacted topics opened at once: each may take `http.decompressed.bytes.max`. */
 const OPENED_MAX = 2;
+/** Between two looks for partitions that are gone. */
+const SWEEP_MS = 60_000;
 
 export class Ingest {
   readonly #options: IngestOptions;
@@ -54,6 +56,8 @@ export class Ingest {
   readonly #lines = new PartitionMap<Line>();
   readonly #opening = new Gate(OPENED_MAX);
   #closed = false;
+  #sweptVersion = -1;
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: IngestOptions) {
     this.#options = options;
@@ -64,6 +68,7 @@ export class Ingest {
   produce(batches: readonly ProduceBatch[], options: ProduceOptions): Promise<readonly ProduceOutcome[]> {
     const { metrics, runtime, flusher } = this.#options;
     metrics.requests++;
+    if (this.#options.topics.version !== this.#sweptVersion) this.#sweep();
     const call = new ProduceCall(batches.length, options.idempotency);
     const nowMs = runtime.clock.now();
     const joining: Joining[] = [];
@@ -91,6 +96,18 @@ export class Ingest {
   /** The partition is gone: nothing is kept of it. What still waits is refused by its journal. */
   forget(topicId: string, partition: number): void {
     if (this.#lines.get(topicId, partition)?.idle) this.#lines.delete(topicId, partition);
+  }
+
+  /** Of partitions whose leader is elsewhere nobody tells that they are gone. */
+  #sweep(): void {
+    const { topics, runtime } = this.#options;
+    const now = runtime.clock.monotonic();
+    if (now - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = now;
+    this.#sweptVersion = topics.version;
+    for (const line of [...this.#lines.values()]) {
+      if (topics.byId(line.topicId) === undefined) this.forget(line.topicId, line.partition);
+    }
   }
 
   #admit(

@@ -56,6 +56,7 @@ export interface LaneOptions {
   readonly leaderId: () => number;
   /** After each answer: other lanes and the cadence may wait for it. */
   readonly onProgress: () => void;
+  readonly onGoingBack?: () => void;
   readonly onGivenUp: (cause: unknown) => void;
 }
 
@@ -277,7 +278,8 @@ export class AppendLane {
       this.#recover();
       return;
     }
-    const { runtime, journal, patienceMs, onProgress } = this.#options;
+    const { runtime, journal, patienceMs, onProgress, onGoingBack } = this.#options;
+    onGoingBack?.();
     this.#pause = runtime.timers.after(this.#pauseMs, () => {
       const isOverdue = runtime.clock.monotonic() - (this.#troubleSince ?? 0) >= patienceMs();
       if (!isOverdue && !isOver(journal)) {

@@ -106,8 +106,10 @@ export class LeaderQuestions {
     });
   }
 
-  #isLed({ journal }: Place): boolean {
-    return this.#options.journals.get(journal)?.role === 'leading';
+  /** Or there is nothing that could be led. */
+  #isLed(place: Place): boolean {
+    const led = this.#options.locator.lead(place);
+    return 'state' in led || led.type !== 'elsewhere';
   }
 
   #place({ topicId, partition }: PartitionId): Place {

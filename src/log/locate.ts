@@ -2,6 +2,7 @@
  * Locate: what the durable state of a partition says to a request, all from one version of the state. Pure but for the
  * look at the journals; reading the bytes comes after (`fetch.ts`).
  */
+import type { Leaders } from '../cluster/members.ts';
 import type { Topics } from '../cluster/topics.ts';
 import { type ErrorName, KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -56,10 +57,13 @@ export interface WantedPartition extends FetchPartition {
 export class Locator {
   readonly #topics: Topics;
   readonly #journals: Journals;
+  readonly #leaders: Leaders | null;
 
-  constructor(topics: Topics, journals: Journals) {
+  /** `leaders` is null for a broker alone. */
+  constructor(topics: Topics, journals: Journals, leaders: Leaders | null) {
     this.#topics = topics;
     this.#journals = journals;
+    this.#leaders = leaders;
   }
 
   /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
@@ -77,9 +81,15 @@ export class Locator {
     if (journalId === undefined) return unknownPartition(id);
     const journal = this.#journals.get(journalId);
     if (journal === undefined) return notLed(journalId);
-    if (journal.role !== 'leading') return { type: 'elsewhere', journal };
+    if (journal.role !== 'leading' || this.#isSucceeded(journal)) return { type: 'elsewhere', journal };
     const state = journal.state.partition(topicId, partition);
     return state === undefined ? unknownPartition(id) : { journal, state, told: null };
+  }
+
+  /** A leader that was told of its successor, and will find out at its next entry, is known to be old. */
+  #isSucceeded(journal: Journal): boolean {
+    const leader = this.#leaders?.of(journal.id);
+    return leader != null && leader.epoch > journal.epoch;
   }
 
   /** As `lead`, and throws what a client is told, NOT_LEADER_OR_FOLLOWER unless this broker leads it. */

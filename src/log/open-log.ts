@@ -144,7 +144,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const intake = { pool, pressure, flusher, transactions, metrics: ingestMetrics };
   const ingest = new Ingest({ config, runtime, journals, topics, ...intake });
 
-  const locator = new Locator(topics, journals);
+  const locator = new Locator(topics, journals, cluster === undefined ? null : leaders);
   const leases = new Leases(cacheBytesMax, timers);
   const purgatory = new Purgatory({ timers, waitersMax: WAITERS_MAX, hooksMax: HOOKS_MAX });
   const { clusterId, objects } = options;

@@ -345,3 +345,15 @@ test('when every answer is lost, what was appended is told as such once answers 
   expect(await Promise.all(producing)).toMatchObject([0, 1, 2, 3].map((baseOffset) => ({ error: 'NONE', baseOffset })));
   expect(values(await readAll(log, topic, 0))).toEqual(['a', 'b', 'c', 'd']);
 });
+
+test('a leader that was told of its successor answers nothing from its old state', async () => {
+  const { brokers, topics, usurp } = await open();
+  const topic = await topics.create({ name: 'orders', config: {} });
+  const [first, second] = brokers;
+  await produce(first!.log, topic, 0, ['a']);
+  await usurp(second!);
+  await produce(second!.log, topic, 0, ['b']);
+  expect(first!.seats.get(0)!.role).toBe('leading');
+  expect(values(await readAll(first!.log, topic, 0))).toEqual(['a', 'b']);
+  expect(await first!.log.watermarks({ topicId: topic.topicId, partition: 0 })).toMatchObject({ highWatermark: 2 });
+});
