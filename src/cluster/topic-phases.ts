@@ -5,6 +5,8 @@
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
+import { sleep } from '../runtime/clock.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { topicIdKey } from '../storage/keys.ts';
 import { type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
 import { decodeTopic, encodeTopic, type TopicItem } from './topic-item.ts';
@@ -15,17 +17,26 @@ export interface TopicPhasesOptions {
   readonly clusterId: string;
   readonly metadata: MetadataStore;
   readonly journals: Journals;
+  readonly runtime: Pick<Runtime, 'clock' | 'timers'>;
+  /** Whether other brokers may lead the journals. */
+  readonly shared?: boolean;
 }
 
+/** How long a journal that changes hands is waited for. Clients take its error for the end of the matter. */
+const LEADER_MS_MAX = 5_000;
+const LEADER_PAUSE_MS = 50;
+
 export class TopicPhases {
+  readonly #options: TopicPhasesOptions;
   readonly #clusterId: string;
   readonly #metadata: MetadataStore;
   readonly #journals: Journals;
 
-  constructor({ clusterId, metadata, journals }: TopicPhasesOptions) {
-    this.#clusterId = clusterId;
-    this.#metadata = metadata;
-    this.#journals = journals;
+  constructor(options: TopicPhasesOptions) {
+    this.#options = options;
+    this.#clusterId = options.clusterId;
+    this.#metadata = options.metadata;
+    this.#journals = options.journals;
   }
 
   async read(topicId: string): Promise<TopicItem | null> {
@@ -102,8 +113,23 @@ export class TopicPhases {
     for (const [id, partitions] of byJournal) {
       const journal = this.#journals.get(id);
       if (!journal) throw new KafkaError('LEADER_NOT_AVAILABLE', `journal ${id} is not known here yet`);
-      const outcome = await propose(journal, partitions);
+      const outcome = await this.#patiently(() => propose(journal, partitions));
       if (outcome.type === 'refused') throw new KafkaError(outcome.error, outcome.message);
+    }
+  }
+
+  /** Again while the journal is between two leaders. */
+  async #patiently<T>(propose: () => Promise<T>): Promise<T> {
+    const { runtime, shared = false } = this.#options;
+    const until = runtime.clock.monotonic() + (shared ? LEADER_MS_MAX : 0);
+    for (;;) {
+      try {
+        return await propose();
+      } catch (cause) {
+        const away = cause instanceof KafkaError && cause.error === 'NOT_LEADER_OR_FOLLOWER';
+        if (!away || runtime.clock.monotonic() >= until) throw cause;
+      }
+      await sleep(runtime.timers, LEADER_PAUSE_MS);
     }
   }
 }

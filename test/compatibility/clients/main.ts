@@ -1,7 +1,7 @@
 /**
  * Runs the suites of real clients and tells each case: `npm run clients -- [SUITE…] [--only PART] [--stores KIND]
- * [--remarks] [--write]`. `--stores` is `embedded` or `S3`, both unless given; `--write` records what was found in the lists
- * and in the README.
+ * [--brokers N] [--remarks] [--write]`. `--stores` is `embedded` or `S3`, both unless given; `--brokers 3` has a cluster of three
+ * on S3; `--write` records what was found in the lists and in the README.
  */
 import { parseArgs } from 'node:util';
 import { writeReadme } from '../../readme.ts';
@@ -15,6 +15,7 @@ const { values, positionals } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     stores: { type: 'string', default: '' },
+    brokers: { type: 'string', default: '1' },
     remarks: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
@@ -32,6 +33,7 @@ for (const kind of storesKinds().filter((kind) => kind.toLowerCase().startsWith(
       suites.filter((suite) => suite.missing() === null),
       {
         only: values.only,
+        brokers: Number(values.brokers),
         onSuite(suite, { version, cases, remarks }, ms) {
           print(`  ${suite.name} ${version}: ${cases.length} cases in ${(ms / 1_000).toFixed(0)} s`);
           for (const { outcome, name, reason } of cases) print(`    ${outcome}  ${name}${reason && `: ${reason}`}`);

@@ -2,6 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client } from '../../../src/client/client.ts';
 import { freePort } from '../../stand-ins/server-process.ts';
 import { Broker, makeStores, type StoresKind } from '../broker.ts';
 import { SHORT_GROUP_TIMES } from '../group-timing.ts';
@@ -17,15 +19,18 @@ export interface SuiteRun extends SuiteResults {
 export interface RunSuitesOptions {
   /** Passed on to the suites: run only cases with one of these in their names. */
   readonly only?: readonly string[];
+  /** Of the cluster, on stores that they share; 1 unless given. Suites connect to the first. */
+  readonly brokers?: number;
   readonly onSuite?: (suite: Suite, results: SuiteRun, ms: number) => void;
 }
 
 const SUITES_AT_ONCE = 3;
+const SPREAD_MS = 30_000;
 const SUITE_MS_MAX = 480_000;
 const REMARKS_LENGTH_MAX = 20_000;
 
 /** Some suites want the broker to have id 0. */
-const ENVIRONMENT = { MILLRACE_BROKER_ID: '0', ...SHORT_GROUP_TIMES };
+const ENVIRONMENT = { MILLRACE_BROKER_ID: '0', MILLRACE_JOURNALS: '3', ...SHORT_GROUP_TIMES };
 
 export async function runSuites(
   kind: StoresKind,
@@ -38,6 +43,12 @@ export async function runSuites(
   const broker = new Broker(stores, { environment: ENVIRONMENT, flags: ['--advertise-kafka', listener] });
   broker.kafka = listener;
   await broker.start();
+  const others = Array.from({ length: (options.brokers ?? 1) - 1 }, (_, index) => {
+    const environment = { ...ENVIRONMENT, MILLRACE_BROKER_ID: String(index + 1) };
+    return new Broker(stores, { environment });
+  });
+  for (const other of others) await other.start();
+  await evenly(broker, 1 + others.length);
   const results = new Map<string, SuiteRun>();
   const waiting = [...suites];
   const work = async () => {
@@ -51,11 +62,21 @@ export async function runSuites(
   try {
     await Promise.all(Array.from({ length: SUITES_AT_ONCE }, work));
   } finally {
-    await broker.stop();
+    await Promise.all([broker, ...others].map((each) => each.stop()));
     await stores.close();
     await rm(scratch, { recursive: true, force: true });
   }
   return results;
+}
+
+/** Waits until every broker leads a journal: moves are not what suites are about. */
+async function evenly({ url }: Broker, brokers: number): Promise<void> {
+  const { cluster } = new Client({ url });
+  for (const deadline = Date.now() + SPREAD_MS; Date.now() < deadline; await pause(100)) {
+    const leaders = new Set((await cluster.journals()).map(({ leaderId }) => leaderId));
+    if (leaders.size === brokers && !leaders.has(null)) return;
+  }
+  throw new Error(`the journals are not spread over ${brokers} brokers after ${SPREAD_MS} ms`);
 }
 
 async function runSuite(suite: Suite, broker: Broker, scratch: string, only: readonly string[]): Promise<SuiteRun> {
