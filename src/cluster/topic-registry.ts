@@ -78,7 +78,7 @@ export class TopicRegistry implements Topics {
     this.#shared = options.shared ?? false;
     this.#announce = options.announce ?? (async () => {});
     this.#byName = new StoreLookup(options.runtime, (name) => this.#askByName(name));
-    this.#byId = new StoreLookup(options.runtime, (topicId) => this.refresh(topicId));
+    this.#byId = new StoreLookup(options.runtime, (topicId) => this.#show(topicId));
   }
 
   byName(name: string): Topic | undefined {
@@ -145,8 +145,15 @@ export class TopicRegistry implements Topics {
 
   /** Shows a topic as the store has it: another broker changed it. */
   async refresh(topicId: string): Promise<Topic | undefined> {
+    const found = await this.#show(topicId);
+    const mayCome = this.#unfinished.has(topicId) && !this.#versions.has(topicId);
+    if (found === undefined && !mayCome) this.#remove(topicId);
+    return found;
+  }
+
+  async #show(topicId: string): Promise<Topic | undefined> {
     const item = await this.#phases.read(topicId);
-    if (item === null || item.phase === 'deleting') this.#remove(topicId);
+    if (item?.phase === 'deleting') this.#remove(topicId);
     if (item === null) return undefined;
     this.#finishLater(item);
     return item.phase === 'active' ? this.#publish(item) : undefined;
@@ -214,8 +221,9 @@ export class TopicRegistry implements Topics {
       this.#unfinished.delete(topicId);
       // What is news here may be a change of ours whose answer was lost: others have not heard of it either.
       const isNews = item !== finished || finished?.version !== this.#versions.get(topicId);
-      if (finished === null) this.#remove(topicId);
-      else this.#publish(finished);
+      // A creation of ours that was not answered may come yet: what was never shown is not known to be deleted.
+      if (finished !== null) this.#publish(finished);
+      else if (item !== null || this.#versions.has(topicId)) this.#remove(topicId);
       if (item === null && looks < UNFINISHED_LOOKS) this.#lookLater(topicId, looks + 1);
       if (isNews) await this.#announce(topicId);
     } catch (cause) {
