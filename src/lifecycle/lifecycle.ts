@@ -148,6 +148,9 @@ export class Lifecycle {
         await proposeUnless(ended, journal, { type: 'advanceLogStart', ...advance });
       }
     }
+    if (this.#led.size === 0) return;
+    // Producers and keys that are forgotten too soon repeat what was appended.
+    await this.#storeClock.checkJump(signal);
     await this.#expire(clock.now());
   }
 
