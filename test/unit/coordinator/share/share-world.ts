@@ -184,7 +184,7 @@ export class ShareConsumer {
   }
 }
 
-async function acquiredValues(bytes: Buffer, ranges: readonly AcquiredRange[]): Promise<string[]> {
+export async function acquiredValues(bytes: Buffer, ranges: readonly AcquiredRange[]): Promise<string[]> {
   const values: string[] = [];
   for (const { position, header } of iterateBatches(bytes)) {
     if ((header.attributes & 0x20) !== 0) continue;
