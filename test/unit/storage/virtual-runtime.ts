@@ -35,7 +35,7 @@ export function virtualRuntime(seed = 1): VirtualRuntime {
     next.callback();
     setImmediate(pump);
   };
-  const clock: Clock = { now: () => 1_000_000 + now, monotonic: () => now };
+  const clock: Clock = { now: () => 1_000_000 + Math.floor(now), monotonic: () => now };
   const timers: Timers = {
     after(delayMs, callback) {
       order += 1;
