@@ -3,7 +3,7 @@
  * is and what it decided. All writes of it are conditional on the write before, so a controller that was succeeded finds out at
  * its next one, and changed nothing.
  */
-import { StorageUnavailableError } from '../errors.ts';
+import { KafkaError, StorageUnavailableError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -113,7 +113,9 @@ export class Controller {
           pinned: amended.pinned,
           balance: false,
         };
-        if (await this.#write({ ...amended, ...decideAssignments(facts, amended) })) return this.#item;
+        const written = await this.#write({ ...amended, ...decideAssignments(facts, amended) });
+        if (written === 'written') return this.#item;
+        if (written === 'unavailable') throw new KafkaError('KAFKA_STORAGE_ERROR', 'assignments cannot be written now');
       }
     });
   }
@@ -136,7 +138,7 @@ export class Controller {
         return this.#lookIn(decision.until - now);
       case 'lead': {
         const next = this.#next(this.#item!, surroundings, now);
-        if (next === null || (await this.#write({ ...this.#item!, ...next }))) this.#lookIn(LOOK_MS);
+        if (next === null || (await this.#write({ ...this.#item!, ...next })) === 'written') this.#lookIn(LOOK_MS);
         return;
       }
       case 'take':
@@ -165,7 +167,7 @@ export class Controller {
       drained: before?.drained ?? {},
       ...decideAssignments({ ...surroundings, ...standing, balance: false }, standing),
     };
-    if (!(await this.#write(mine))) return;
+    if ((await this.#write(mine)) !== 'written') return;
     const fields = { controllerEpoch: mine.controllerEpoch, before: before?.brokerId ?? null };
     runtime.logger.info(fields, 'this broker is the controller of the cluster');
     this.look();
@@ -221,8 +223,8 @@ export class Controller {
     return assigned;
   }
 
-  /** Puts the next version. False when another broker's stands there, which is taken in, or the table does not answer. */
-  async #write(wanted: Omit<ControllerItem, 'nonce'>): Promise<boolean> {
+  /** Puts the next version. `raced`: another broker's stands there, and was taken in. A look follows when it is not written. */
+  async #write(wanted: Omit<ControllerItem, 'nonce'>): Promise<'written' | 'raced' | 'unavailable'> {
     const { clusterId, metadata, runtime } = this.#options;
     const before = this.#item;
     const nonce = randomHex(runtime.random, 8);
@@ -233,17 +235,24 @@ export class Controller {
       this.#failures = 0;
       if (outcome.ok || outcome.existing?.attributes['nonce'] === nonce) {
         if (!this.#stopped) this.#take(next, true);
-        return !this.#stopped;
+        return 'written';
       }
-      if (outcome.existing !== null) this.adopt(decodeController(outcome.existing));
+      // Gone, or put back to an earlier state, with the table perhaps: the next heartbeat says so.
+      const known = outcome.existing === null || !this.adopt(decodeController(outcome.existing));
+      if (known) return this.#unavailable('the item of the controller is not the one that was written last');
       this.look();
+      return 'raced';
     } catch (cause) {
       if (!(cause instanceof StorageUnavailableError)) throw cause;
-      const pauseMs = Math.min(FAILURE_MS_MAX, FAILURE_MS * 2 ** this.#failures++);
-      runtime.logger.warn({ reason: cause.message, nextAttemptMs: pauseMs }, 'assignments cannot be written');
-      this.#lookIn(pauseMs);
+      return this.#unavailable(cause.message);
     }
-    return false;
+  }
+
+  #unavailable(reason: string): 'unavailable' {
+    const pauseMs = Math.min(FAILURE_MS_MAX, FAILURE_MS * 2 ** this.#failures++);
+    this.#options.runtime.logger.warn({ reason, nextAttemptMs: pauseMs }, 'assignments cannot be written');
+    this.#lookIn(pauseMs);
+    return 'unavailable';
   }
 
   #take(item: ControllerItem, own: boolean): void {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Cluster } from './world/cluster.ts';
+import { Cluster, rightsLost } from './world/cluster.ts';
 
 async function opened(ids: readonly number[] = [1, 2, 3]) {
   const cluster = new Cluster();
@@ -143,4 +143,11 @@ test('an operation that meets the end of the controller is carried out by the ne
   cluster.kill(1);
   const place = await cluster.awaited(cluster.get(3).operations.move(journal, 2));
   expect(place.leaderId).toBe(2);
+});
+
+test('a controller that cannot write refuses what it is asked for', async () => {
+  const cluster = await opened();
+  cluster.get(1).table.refusal = rightsLost();
+  const moved = cluster.awaited(cluster.get(3).operations.move(0, 3));
+  await expect(moved).rejects.toMatchObject({ error: 'KAFKA_STORAGE_ERROR' });
 });
