@@ -153,8 +153,8 @@ async function latency(
   return lines;
 }
 
-/** Methods whose answers hold records: tails and inline batches. */
-const CARRIES_RECORDS = /method="log\.(read|tail|inline|block)/;
+/** Methods whose answers hold records. */
+const CARRIES_RECORDS = /method="(journal\.readInline|log\.(read|tail|block)|shares\.fetch)/;
 
 function differences({ produce, endToEnd }: Latencies): { readonly p50: number; readonly p99: number } {
   const [acknowledged, consumed] = [summary(produce), summary(endToEnd)];

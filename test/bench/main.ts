@@ -5,7 +5,7 @@
  *   requests  what S3 and DynamoDB would be asked for at 10 MB/s over 100 partitions, against stand-ins (the default)
  *   groups    heartbeats, a large rebalance, offset commits, memory of idle groups (the default)
  *   transactions  a small one, and producers that commit all the time (the default)
- *   cluster   three brokers: takeover, hand-over, latency, the price of idling
+ *   cluster   three brokers: takeover, hand-over, latency, the price of idling; and `takeover`
  *   rpc       calls between two brokers, encrypted (the default)
  *   steady    minutes of steady load: objects, memory and start-up time must level off   [--minutes 3]
  *   takeover  a journal with 10,000 partitions and a million extents changes its leader
@@ -39,8 +39,10 @@ for (const name of wanted) {
   else if (name === 'requests') await measureRequests(share);
   else if (name === 'groups') await measureGroups(share, values.profile);
   else if (name === 'transactions') await measureTransactions(share, values.profile);
-  else if (name === 'cluster') await measureCluster(share);
-  else if (name === 'rpc') await measureRpc(share);
+  else if (name === 'cluster') {
+    await measureCluster(share);
+    await measureTakeover(share);
+  } else if (name === 'rpc') await measureRpc(share);
   else if (name === 'steady') await measureSteady(Number(values.minutes) * share);
   else if (name === 'takeover') await measureTakeover(share);
   else
