@@ -58,6 +58,8 @@ const TELL_MS = 1_000;
 const LEAVE_LOOK_MS = 50;
 /** A stopping broker waits for its journals to move, no longer. */
 const LEAVE_MS_MAX = 5_000;
+/** For puts that are under way then. */
+const HALT_MS_MAX = 1_000;
 
 export interface MembershipOptions {
   readonly clusterId: string;
@@ -285,7 +287,7 @@ export class MembershipService implements Members {
     this.#changed();
     await this.#untilEmpty();
     await whenEmpty();
-    await this.#reconciler.halt();
+    await this.#halted();
     this.#describe({ state: 'stopped' });
     this.controller.stop();
     await Promise.all([this.heartbeats.write(), ...this.#view.connected().map((id) => this.#exchange.with(id))]);
@@ -440,6 +442,14 @@ export class MembershipService implements Members {
 
   #led(): (readonly [number, number])[] {
     return [...(this.#reconciler?.led ?? [])];
+  }
+
+  /** A put that waits for a table that is away keeps nobody from stopping: what becomes of it the next leader reads. */
+  async #halted(): Promise<void> {
+    const limit = new AbortController();
+    const late = sleep(this.#options.runtime.timers, HALT_MS_MAX, limit.signal).catch(() => {});
+    await Promise.race([this.#reconciler.halt(), late]);
+    limit.abort();
   }
 
   async #untilEmpty(): Promise<void> {
