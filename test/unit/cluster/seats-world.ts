@@ -59,9 +59,9 @@ export class SeatsWorld {
   readonly brokers: SeatedBroker[] = [];
   readonly #count: number;
 
-  constructor(count = 1, objects = new MemoryObjectStore()) {
+  constructor(count = 1, objects = new MemoryObjectStore(), metadata = new MemoryMetadataStore()) {
     this.#count = count;
-    this.stores = { metadata: new MemoryMetadataStore(), objects };
+    this.stores = { metadata, objects };
   }
 
   broker(

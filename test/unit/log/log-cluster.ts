@@ -6,6 +6,8 @@ import { type OpenedLog, openLog } from '../../../src/log/open-log.ts';
 import type { Peers } from '../../../src/rpc/peers.ts';
 import type { Runtime } from '../../../src/runtime/runtime.ts';
 import { SegmentIds } from '../../../src/segment/segment-id.ts';
+import type { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
+import type { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { memberOf } from '../cluster/cluster-of.ts';
 import { type SeatedBroker, SeatsWorld, type WrapPeers } from '../cluster/seats-world.ts';
@@ -22,6 +24,7 @@ export interface LogClusterOptions {
   readonly journals?: number;
   readonly config?: Given;
   readonly runtime?: Runtime;
+  readonly stores?: { readonly metadata: MemoryMetadataStore; readonly objects: MemoryObjectStore };
   /** Between a broker's peers and the network. */
   readonly wrapPeers?: WrapPeers;
   readonly wrapObjects?: (objects: ObjectStore, brokerId: number) => ObjectStore;
@@ -62,7 +65,7 @@ export class TestMembers implements Members {
 export async function openLogCluster(options: LogClusterOptions = {}) {
   const { zones = ['', '', ''], journals = 1, runtime = testRuntime() } = options;
   const config = parseConfig(options.config ?? {});
-  const world = new SeatsWorld(journals);
+  const world = new SeatsWorld(journals, options.stores?.objects, options.stores?.metadata);
   const gone = new Set<number>();
   const all = zones.map((zone, index) => memberOf(index + 1, { zone }));
   const wrapPeers = options.wrapPeers ?? ((peers: Peers) => peers);
