@@ -56,9 +56,18 @@ export const recordOf = (value: number, bytes: number): string => `${value} `.pa
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Runs them all until they end; one that dies is told. */
-export async function runRoles(roles: Readonly<Record<string, (index: number) => Promise<void>>>): Promise<void> {
-  await Promise.all(
+/**
+ * Runs them all until they end; one that dies is told. Some clients wait for ever when they are closed at a bad moment:
+ * `patienceMs` after they were asked to end they are left as they are.
+ */
+export async function runRoles(
+  roles: Readonly<Record<string, (index: number) => Promise<void>>>,
+  patienceMs = 60_000,
+): Promise<void> {
+  const impatient = new Promise<void>((resolve) => {
+    stopping.addEventListener('abort', () => setTimeout(resolve, patienceMs), { once: true });
+  });
+  const all = Promise.all(
     config.roles.map(async (role, index) => {
       try {
         await roles[role]!(index);
@@ -67,4 +76,5 @@ export async function runRoles(roles: Readonly<Record<string, (index: number) =>
       }
     }),
   );
+  await Promise.race([all, impatient]);
 }
