@@ -166,7 +166,9 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     groupRequests: new GroupRequests({ journals, placements, calls, cluster, patience }),
     async whoCoordinates(owner) {
       const { journal } = await placements.locate(owner);
-      return journal.role === 'leading' ? options.brokerId : (cluster?.leaders.of(journal.id)?.brokerId ?? null);
+      if (journal.role === 'leading') return options.brokerId;
+      const leader = cluster?.leaders.of(journal.id)?.brokerId ?? null;
+      return leader === options.brokerId ? null : leader; // It has let go, or is about to lead.
     },
     async close() {
       abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker stops'));
@@ -192,7 +194,8 @@ function openShares(options: CoordinatorsOptions, groups: Groups, calls: LeaderC
     sessionsMax: config['group.share.max.share.sessions'],
     partitions: (isWanted) => new SharePartitions({ ...shared, groups: shareGroups, isWanted }),
   });
-  const shareOffsets = new ShareOffsets({ groups: shareGroups, journals, topics, log, runtime });
+  const intervalMs = config['offsets.retention.check.interval.ms'];
+  const shareOffsets = new ShareOffsets({ groups: shareGroups, journals, topics, log, runtime, intervalMs });
   const { brokerId, placements, cluster } = options;
   const fronts = cluster === null ? null : new ShareFronts({ journals, placements, shares, ...cluster });
   return {

@@ -3,10 +3,11 @@
  * or none, so that a share partition in memory writes no more; only groups without members may be changed.
  */
 import type { Topics } from '../../cluster/topics.ts';
-import { KafkaError } from '../../errors.ts';
+import { KafkaError, toKafkaError } from '../../errors.ts';
 import type { DecisionView, Journal, RecordChange, RecordsView } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import type { Log } from '../../log/log.ts';
+import type { TimerHandle } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
 import { noShareGroup, type ShareGroup } from '../group/share/share-group.ts';
@@ -26,7 +27,9 @@ export interface ShareOffsetsOptions {
   readonly journals: Journals;
   readonly topics: Topics;
   readonly log: Log;
-  readonly runtime: Pick<Runtime, 'random' | 'logger'>;
+  readonly runtime: Pick<Runtime, 'random' | 'logger' | 'timers'>;
+  /** Between looks for topics that were deleted. */
+  readonly intervalMs: number;
 }
 
 export interface ShareOffset extends SharePlace {
@@ -44,6 +47,8 @@ export interface NewShareOffset extends SharePlace {
 export class ShareOffsets {
   readonly #options: ShareOffsetsOptions;
   #stop: () => void = () => {};
+  #timer: TimerHandle | null = null;
+  #closed = false;
 
   constructor(options: ShareOffsetsOptions) {
     this.#options = options;
@@ -52,13 +57,25 @@ export class ShareOffsets {
   /** Forgets what groups hold of deleted topics, now and from now on. Once, after groups have started. */
   start(): void {
     this.#stop = this.#options.journals.whileLeading((journal) => {
-      this.#forgetGone();
+      void this.#forgetGone();
       return journal.subscribe(({ partitions }) => this.#onApplied(journal, partitions));
     });
+    this.#lookLater();
   }
 
   close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
     this.#stop();
+  }
+
+  /** Deletions in journals of other brokers are not seen here. */
+  #lookLater(): void {
+    const { runtime, intervalMs } = this.#options;
+    this.#timer = runtime.timers.after(intervalMs, async () => {
+      await this.#forgetGone();
+      if (!this.#closed) this.#lookLater();
+    });
   }
 
   /**
@@ -151,24 +168,30 @@ export class ShareOffsets {
     if (deleted.length > 0) this.#forgetTopics(new Set(deleted.map(({ topicId }) => topicId)));
   }
 
-  /** Topics that were deleted while no broker was there to see it. */
-  #forgetGone(): void {
-    const { groups, journals, topics } = this.#options;
-    const gone = new Set<string>();
+  /** Topics that were deleted where this broker could not see it. What it has not heard of may be another broker's new one. */
+  async #forgetGone(): Promise<void> {
+    const { topics, groups, runtime } = this.#options;
+    const unknown = new Set<string>();
     for (const group of groups.live()) {
-      for (const { topicId, partition } of this.#placesOf(group)) {
-        if (topics.byId(topicId) !== undefined) continue;
-        // What another broker leads may be of a topic that this one has not heard of yet.
-        const isGone = Array.from(journals).every(
-          ({ role, state }) => role === 'leading' && state.partition(topicId, partition) === undefined,
-        );
-        if (isGone) gone.add(topicId);
-      }
+      for (const place of this.#placesOf(group)) if (this.#isUnknown(place)) unknown.add(place.topicId);
     }
-    if (gone.size > 0) this.#forgetTopics(gone);
+    const gone = new Set<string>();
+    try {
+      for (const topicId of unknown) if ((await topics.lookUp(topicId)) === undefined) gone.add(topicId);
+    } catch (cause) {
+      if (toKafkaError(cause) === null) throw cause;
+      runtime.logger.warn({ cause: String(cause) }, 'deleted topics of share groups are looked for later');
+    }
+    if (gone.size > 0 && !this.#closed) this.#forgetTopics(gone);
   }
 
-  /** Best effort: what stays is seen at the next start. */
+  #isUnknown({ topicId, partition }: SharePlace): boolean {
+    const { journals, topics } = this.#options;
+    if (topics.byId(topicId) !== undefined) return false;
+    return Array.from(journals).every(({ state }) => state.partition(topicId, partition) === undefined);
+  }
+
+  /** Best effort: what stays is seen at the next look. */
   #forgetTopics(topicIds: ReadonlySet<string>): void {
     const { groups, runtime } = this.#options;
     for (const { groupId, journal } of groups.live()) {

@@ -12,6 +12,7 @@ const COORDINATOR = 1;
 const OTHER = 2;
 const FRONT = 3;
 const ACCEPT = 1;
+const RETENTION_CHECK_MS = 600_000;
 
 let runtime: SteppedRuntime;
 let world: ClusterWorld;
@@ -208,4 +209,19 @@ test('where an answer is lost the session is over, and what it would have brough
 
 test('a group that does not exist is not found, whoever is asked', async () => {
   expect(await new Session(FRONT, 'm', [0]).fetch()).toEqual(['GROUP_ID_NOT_FOUND']);
+});
+
+test('a topic that was deleted in journals of other brokers is forgotten in the end', async () => {
+  await join('m');
+  const session = new Session(FRONT, 'm', [0, 1]);
+  await session.fetch();
+  const placesKept = () =>
+    [...world.stateOf(0).state.records(groupOwner(groupId)).keys()].filter((key) => key.startsWith('s/')).length;
+  expect(placesKept()).toBe(2);
+  await world.lead(OTHER, 0);
+  await world.lead(COORDINATOR, 1);
+  await world.topics.delete('orders');
+  await runtime.advance(RETENTION_CHECK_MS);
+  await runtime.settle();
+  expect(placesKept()).toBe(0);
 });
