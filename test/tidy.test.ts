@@ -48,6 +48,9 @@ const BANNED = [
   /\bconsole\.\w+\(/,
 ];
 
+/** What it makes lives as long as what it was made of: `runtime/linked-signals.ts` has another way. */
+const LEAKING = /\bAbortSignal\.any\(/;
+
 /** Packages that belong to one place. */
 const PACKAGE_OWNERS: [pattern: RegExp, owners: readonly string[]][] = [
   [/^@aws-sdk\/client-s3/, ['storage/s3']],
@@ -96,6 +99,10 @@ describe.each(files)('$path', ({ path, inside, folder, text, code }) => {
   test('takes time, chance and output from runtime', () => {
     if (folder === 'runtime') return;
     for (const banned of BANNED) expect(code).not.toMatch(banned);
+  });
+
+  test('leaves nothing behind in signals', () => {
+    expect(code).not.toMatch(LEAKING);
   });
 
   test(`has fewer than ${LINES_MAX} lines`, () => {

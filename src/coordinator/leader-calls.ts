@@ -2,10 +2,12 @@
  * Asks the broker that leads a journal, for coordinators: what is decided is decided where the journal is led. A call whose
  * leader has a successor ends at once, so that nobody waits for a broker that is frozen or cut off.
  */
+
 import type { Leaders, Members } from '../cluster/members.ts';
 import { KafkaError } from '../errors.ts';
 import type { RpcMethod, RpcRegistry } from '../rpc/method.ts';
 import { type CallOptions, type Peers, PeerUnavailableError } from '../rpc/peers.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 
 /** The other brokers, as coordinators need them. */
 export interface CoordinatorCluster {
@@ -59,8 +61,13 @@ export class LeaderCalls {
       return Promise.reject(new KafkaError('NOT_LEADER_OR_FOLLOWER', `nobody is known to lead journal ${journal}`));
     }
     const { abort } = this.#callsTo(journal, leader.brokerId);
-    const signals = signal === undefined ? abort.signal : AbortSignal.any([abort.signal, signal]);
-    return cluster.peers.call(leader.brokerId, method, request, { timeoutMs, signal: signals });
+    if (signal === undefined) {
+      return cluster.peers.call(leader.brokerId, method, request, { timeoutMs, signal: abort.signal });
+    }
+    const either = linkSignals(abort.signal, signal);
+    return cluster.peers
+      .call(leader.brokerId, method, request, { timeoutMs, signal: either.signal })
+      .finally(either.unlink);
   }
 
   #callsTo(journal: number, brokerId: number): Calls {

@@ -3,11 +3,13 @@
  * was read. When the state moved on meanwhile the swap is refused and the new segment is left for reclaim; so it is when
  * the journal is led by another broker meanwhile, which plans anew.
  */
+
 import { StorageCorruptError } from '../errors.ts';
 import type { ExtentSwap, Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { PartitionState } from '../journal/partition-state.ts';
 import { type Timers, yieldTurn } from '../runtime/clock.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -83,7 +85,7 @@ export class Merger {
     let calm = 0;
     for (const watched of [...this.#watches]) {
       const { journal, ended } = watched;
-      const whileLed = AbortSignal.any([signal, ended.signal]);
+      const { signal: whileLed, unlink } = linkSignals(signal, ended.signal);
       try {
         for (const job of whileLed.aborted ? [] : await this.#plan(watched)) {
           whileLed.throwIfAborted();
@@ -98,6 +100,8 @@ export class Merger {
       } catch (cause) {
         // What is half done is dropped: its new segment, if there is one already, is an orphan.
         if (signal.aborted || !ended.signal.aborted) throw cause;
+      } finally {
+        unlink();
       }
     }
     if (calm === 0) this.#arena.forget();

@@ -21,10 +21,12 @@
  * - An object that arrives after its deletion, from a put that was delayed, is an upload that was never appended.
  * - Whoever forgets a segment, however late, deleted it before; that it is condemned once more meanwhile changes nothing.
  */
+
 import { StorageCorruptError, toKafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import { DELETE_BATCH_COUNT_MAX } from '../limits.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { segmentIdOfKey, segmentKey, segmentPrefix } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -112,7 +114,7 @@ class ReclaimTerm {
   }
 
   async pass(passSignal: AbortSignal): Promise<ReclaimCounts> {
-    const signal = AbortSignal.any([passSignal, this.#ended.signal]);
+    const { signal, unlink } = linkSignals(passSignal, this.#ended.signal);
     try {
       await this.#forget();
       await this.#hear();
@@ -124,6 +126,8 @@ class ReclaimTerm {
     } catch (cause) {
       if (this.#ended.signal.aborted && !passSignal.aborted) return NOTHING;
       throw cause;
+    } finally {
+      unlink();
     }
   }
 

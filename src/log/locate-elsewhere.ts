@@ -14,6 +14,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { PartitionState } from '../journal/partition-state.ts';
 import { RPC_CALLS_IN_FLIGHT_MAX } from '../limits.ts';
 import { type Clock, sleep, type Timers } from '../runtime/clock.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 import { isLeaderAway, LEADER_CALL_TIMEOUT_MS, type LeaderCalls } from './leader-calls.ts';
 import { availableIn, type Elsewhere, type Led, type Located, notLed, type WantedPartition } from './locate.ts';
 import { LOCATE, type ToldPartition } from './locate-codec.ts';
@@ -164,7 +165,7 @@ export class LocateElsewhere {
     const { partitions, isolation, minBytes } = question;
     const leftMs = Math.max(0, endMs - clock.monotonic());
     const ended = new AbortController();
-    const either = AbortSignal.any([signal, ended.signal]);
+    const { signal: either, unlink } = linkSignals(signal, ended.signal);
     const total = available(question, result);
     const waits: Promise<unknown>[] = [];
     for (const [brokerId, indexes] of this.#group(result, isTold)) {
@@ -184,6 +185,7 @@ export class LocateElsewhere {
     } finally {
       ended.abort();
       await Promise.allSettled(waits);
+      unlink();
     }
     signal.throwIfAborted();
   }

@@ -4,8 +4,10 @@
  * One member reads a share partition at a time. Who finds nothing to acquire waits until records arrive, or are released,
  * or another reader is done, or the time is over. Nothing is acquired that is not answered.
  */
+
 import { type ErrorName, KafkaError, toKafkaError } from '../../errors.ts';
 import type { FetchAnswer, FetchedPartition, Isolation, Log } from '../../log/log.ts';
+import { linkSignals } from '../../runtime/linked-signals.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { AcquiredRange, AcquireMode } from './acquire.ts';
 import { type ReadBatch, readBatches } from './read-batches.ts';
@@ -118,9 +120,9 @@ export class ShareFetcher {
         maxBytes: 1,
         currentLeaderEpoch: -1,
       }));
-      const either = AbortSignal.any([signal, ended.signal]);
-      const arrival = this.#options.log.arrival({ partitions, maxWaitMs: waitMs, isolation }, either);
-      arrival.then(
+      const either = linkSignals(signal, ended.signal);
+      const arrival = this.#options.log.arrival({ partitions, maxWaitMs: waitMs, isolation }, either.signal);
+      arrival.finally(either.unlink).then(
         () => bell.ring(),
         () => undefined,
       );

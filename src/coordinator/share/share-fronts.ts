@@ -2,12 +2,14 @@
  * Clients of share groups that talk to other brokers: their sessions here, each with a signal that stands for the client's
  * connection there. It is aborted when that broker says so, begins anew, or is gone.
  */
+
 import type { Members } from '../../cluster/members.ts';
 import type { Placements } from '../../cluster/placements.ts';
 import { KafkaError } from '../../errors.ts';
 import type { Journal } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import type { PeerIdentity, RpcRegistry } from '../../rpc/method.ts';
+import { linkSignals } from '../../runtime/linked-signals.ts';
 import { requireLeading } from '../coordinator-error.ts';
 import { groupOwner } from '../owner.ts';
 import { type FrontSession, SHARES_ACKNOWLEDGE, SHARES_END, SHARES_FETCH } from './share-methods.ts';
@@ -48,8 +50,9 @@ export class ShareFronts {
     registry.handle(SHARES_FETCH, async ({ request, ...asked }, call) => {
       const journal = await this.#journalOf(asked, request.groupId);
       const connection = this.#connection(call.from, journal, asked.session, request);
-      const signal = AbortSignal.any([call.signal, connection]);
-      const fetched = await shares.fetch(request, { front: call.from.brokerId, journal, connection, signal });
+      const { signal, unlink } = linkSignals(call.signal, connection);
+      const client = { front: call.from.brokerId, journal, connection, signal };
+      const fetched = await shares.fetch(request, client).finally(unlink);
       call.onSent(() => fetched.release());
       return fetched.partitions;
     });

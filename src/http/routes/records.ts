@@ -1,7 +1,9 @@
 /** `/v1/topics/{topic}/records` and `/v1/topics/{topic}/partitions/{partition}/records`: produce, read, delete. */
+
 import { z } from '@hono/zod-openapi';
 import { KafkaError } from '../../errors.ts';
 import { Gate } from '../../log/gate.ts';
+import { linkSignals } from '../../runtime/linked-signals.ts';
 import type { Api } from '../endpoint.ts';
 import { findPartition, findTopic, requireExisting } from '../find-topic.ts';
 import { type ProducerPlace, produceToPartition, produceToTopic } from '../produce.ts';
@@ -178,9 +180,9 @@ function readRoute(api: Api): void {
       const { from, limit, max_bytes: maxBytes, wait: waitMs, isolation } = query;
       const format = headers['Record-Format'];
       const request = { partition, from, limit, maxBytes, waitMs, isolation, format, lines };
-      const signal =
-        waitMs > 0 && context.closing ? AbortSignal.any([c.req.raw.signal, context.closing]) : c.req.raw.signal;
-      const read = await readRecords(context, request, holding, decompressing, signal);
+      const closing = waitMs > 0 && context.closing ? [context.closing] : [];
+      const { signal, unlink } = linkSignals(c.req.raw.signal, ...closing);
+      const read = await readRecords(context, request, holding, decompressing, signal).finally(unlink);
       const { body, next, highWatermark, lastStableOffset } = read;
       return replyWith(200, lines ? NDJSON : 'application/json', body, {
         'Next-Offset': String(next),
