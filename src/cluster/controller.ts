@@ -11,6 +11,7 @@ import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-stor
 import { type ControllerItem, decodeController, encodeController } from './cluster-items.ts';
 import { type AssignableBroker, type Assignments, decideAssignments, NOBODY } from './decide-assignments.ts';
 import { type ControllerFacts, decideController, mayReassignAt } from './decide-controller.ts';
+import { within } from './within.ts';
 
 const OPTIONS = { cause: 'membership' } as const;
 /** How often a controller looks although nothing was told. */
@@ -231,7 +232,9 @@ export class Controller {
     const next: ControllerItem = { ...wanted, version: (before?.version ?? 0) + 1, nonce };
     const condition = before === null ? ABSENT : whenEquals({ nonce: before.nonce });
     try {
-      const outcome = await metadata.put(encodeController(clusterId, next), condition, OPTIONS);
+      const outcome = await within(runtime.timers, (signal) =>
+        metadata.put(encodeController(clusterId, next), condition, { ...OPTIONS, signal }),
+      );
       this.#failures = 0;
       if (outcome.ok || outcome.existing?.attributes['nonce'] === nonce) {
         if (!this.#stopped) this.#take(next, true);

@@ -4,14 +4,13 @@
  * not answer, refuses or throttles is survived: the broker goes on with what it knows, and says so.
  */
 import { StorageRefusedError, StorageThrottledError, StorageUnavailableError } from '../errors.ts';
-import { sleep, type TimerHandle } from '../runtime/clock.ts';
+import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
 import { type BrokerItem, type ClusterItems, encodeBroker, readClusterItems } from './cluster-items.ts';
+import { within } from './within.ts';
 
 export const HEARTBEAT_INTERVAL_MS = 10_000;
-/** One write and one query take no longer; then they are given up. */
-const BEAT_MS_MAX = 8_000;
 /** A broker that has not written for so long should lead nothing: its journals cannot write either. */
 export const UNFIT_AFTER_MS = 25_000;
 
@@ -152,33 +151,19 @@ export class Heartbeats {
   /** What the store throws is said and survived. */
   async #bounded(act: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
     const { runtime } = this.#options;
-    const limit = new AbortController();
-    const stop = () => limit.abort(this.#stop.signal.reason);
-    this.#stop.signal.addEventListener('abort', stop, { once: true });
-    const late = new StorageUnavailableError(`the table did not answer within ${BEAT_MS_MAX} ms`);
     try {
-      return await Promise.race([
-        act(limit.signal),
-        sleep(runtime.timers, BEAT_MS_MAX, limit.signal).then(() => fail(late)),
-      ]);
+      return await within(runtime.timers, act, { signal: this.#stop.signal });
     } catch (cause) {
       if (this.#stop.signal.aborted) return false;
       if (!(cause instanceof StorageUnavailableError)) throw cause;
       this.#failures++;
       runtime.logger.warn({ reason: cause.message, failures: this.#failures }, adviceFor(cause));
       return false;
-    } finally {
-      this.#stop.signal.removeEventListener('abort', stop);
-      limit.abort(late);
     }
   }
 }
 
 const ignore = () => {};
-
-function fail(cause: Error): never {
-  throw cause;
-}
 
 function adviceFor(cause: StorageUnavailableError): string {
   if (cause instanceof StorageThrottledError) return 'the table throttles heartbeats; going on with what is known';

@@ -17,6 +17,7 @@ import { imageKey } from '../storage/keys.ts';
 import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
 import { IMAGE_KINDS, type ImageKind, type ImageVersions } from './cluster-items.ts';
 import { IMAGE_CHANGED, type ImageChange } from './membership-methods.ts';
+import { within } from './within.ts';
 
 const OPTIONS = { cause: 'membership' } as const;
 /** A broker that does not answer by then sees the change in the next ping. */
@@ -153,7 +154,8 @@ export class Images {
     try {
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const item = { ...key, body: Buffer.alloc(0), attributes: { version: before + 1 } };
-        const outcome = await metadata.put(item, before === 0 ? ABSENT : whenEquals({ version: before }), OPTIONS);
+        const condition = before === 0 ? ABSENT : whenEquals({ version: before });
+        const outcome = await within(runtime.timers, (signal) => metadata.put(item, condition, { ...OPTIONS, signal }));
         if (outcome.ok) {
           kept.latest = Math.max(kept.latest, before + 1);
           // Ours is shown already; what others changed is not when there is something in between.

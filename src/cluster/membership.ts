@@ -51,6 +51,7 @@ import { PeerTable } from './peer-table.ts';
 import { type Readiness, ReadinessWatch } from './readiness.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Seats } from './seats.ts';
+import { within } from './within.ts';
 
 /** A present leader that does not answer by then is fenced. */
 const HAND_OVER_MS = 1_000;
@@ -58,6 +59,8 @@ const TELL_MS = 1_000;
 const LEAVE_LOOK_MS = 50;
 /** A stopping broker waits for its journals to move, no longer. */
 const LEAVE_MS_MAX = 5_000;
+/** And for the last words to the table, and to the others. */
+const FAREWELL_MS_MAX = 2_000;
 /** For puts that are under way then. */
 const HALT_MS_MAX = 1_000;
 
@@ -287,10 +290,11 @@ export class MembershipService implements Members {
     this.#changed();
     await this.#untilEmpty();
     await whenEmpty();
-    await this.#halted();
+    await this.#atMost(HALT_MS_MAX, this.#reconciler.halt());
     this.#describe({ state: 'stopped' });
     this.controller.stop();
-    await Promise.all([this.heartbeats.write(), ...this.#view.connected().map((id) => this.#exchange.with(id))]);
+    const told = this.#view.connected().map((id) => this.#exchange.with(id));
+    await this.#atMost(FAREWELL_MS_MAX, Promise.all([this.heartbeats.write(), ...told]));
     this.heartbeats.stop();
   }
 
@@ -304,8 +308,6 @@ export class MembershipService implements Members {
     this.#reconciler.stop();
     if (this.#started) this.#options.links.want([]);
   }
-
-  // What peers ask.
 
   #answerPeers(): void {
     const { registry, seats } = this.#options;
@@ -347,8 +349,6 @@ export class MembershipService implements Members {
       runtime.logger.info(fields, 'the leader of a journal did not let go; it is fenced');
     }
   }
-
-  // What is told by peers, by the table, by links.
 
   #onState(state: PeerState): void {
     const { brokerId } = state.description;
@@ -423,8 +423,6 @@ export class MembershipService implements Members {
     await halted;
   }
 
-  // What this broker is.
-
   #describe(change: Partial<BrokerAddresses> & { readonly state?: BrokerState }): void {
     this.#own = { ...this.#own, ...change, revision: this.#own.revision + 1 };
     this.#changedOwn();
@@ -444,12 +442,10 @@ export class MembershipService implements Members {
     return [...(this.#reconciler?.led ?? [])];
   }
 
-  /** A put that waits for a table that is away keeps nobody from stopping: what becomes of it the next leader reads. */
-  async #halted(): Promise<void> {
-    const limit = new AbortController();
-    const late = sleep(this.#options.runtime.timers, HALT_MS_MAX, limit.signal).catch(() => {});
-    await Promise.race([this.#reconciler.halt(), late]);
-    limit.abort();
+  /** A table that is away keeps nobody from stopping: what becomes of a put that is under way the next leader reads. */
+  async #atMost(ms: number, act: Promise<unknown>): Promise<void> {
+    const { timers } = this.#options.runtime;
+    await within(timers, () => act, { ms }).catch(() => {});
   }
 
   async #untilEmpty(): Promise<void> {
@@ -459,8 +455,6 @@ export class MembershipService implements Members {
       await sleep(timers, LEAVE_LOOK_MS);
     }
   }
-
-  // What follows from all of it.
 
   /** Something changed: who is there is worked out anew, once for all changes of a turn. */
   #changed(): void {

@@ -306,6 +306,30 @@ test('a broker that cannot take over a journal does not keep it from others', as
   expect(cluster.get(1).logged.join()).toContain('a broker does not come to lead the journal that it was given');
 });
 
+test('a broker leaves in seconds although the table does not answer', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  for (const { table } of cluster.brokers.values()) table.hangs = true;
+  const began = cluster.time.clock.monotonic();
+  await cluster.leave(2);
+  expect(cluster.time.clock.monotonic() - began).toBeLessThan(10_000);
+});
+
+test('a table that does not answer is given up, and asked again', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  for (const { table } of cluster.brokers.values()) table.hangs = true;
+  await cluster.time.advance(60_000);
+  const before = cluster.leaders();
+  expect(before).not.toContain(null);
+  expect(cluster.get(2).logged.join()).toContain('the table does not answer heartbeats');
+  for (const { table } of cluster.brokers.values()) table.hangs = false;
+  await cluster.time.advance(30_000);
+  expect(cluster.get(2).logged.join()).toContain('the table answers heartbeats again');
+  cluster.kill(1);
+  await cluster.until(() => !cluster.leaders().includes(null), 2_000);
+});
+
 test('a journal that nobody can take over makes no broker unready for ever', async () => {
   const cluster = new Cluster();
   cluster.fences.refuses = (_, journal) => (journal === 3 ? new Error('damaged') : null);

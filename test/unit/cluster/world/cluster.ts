@@ -30,7 +30,7 @@ export interface Broker {
   /** The reason, once it had to stop. */
   failure: Error | null;
   /** What its requests to the table meet: nothing, or an error. */
-  readonly table: { refusal: Error | null };
+  readonly table: { refusal: Error | null; hangs: boolean };
 }
 
 export class Cluster {
@@ -59,7 +59,7 @@ export class Cluster {
   async begin(id: number, { journals = 6, zone = '' }: { readonly journals?: number; readonly zone?: string } = {}) {
     const port = this.#port++;
     const logged: string[] = [];
-    const table: Broker['table'] = { refusal: null };
+    const table: Broker['table'] = { refusal: null, hangs: false };
     const runtime = this.#runtimeOf(() => node, logged);
     const metadata = this.#tableOf(table);
     const config = parseConfig({ cluster: 'c', store: 's3://b', table: 't', 'broker.id': String(id) });
@@ -217,6 +217,7 @@ export class Cluster {
   #tableOf(own: Broker['table']): MetadataStore {
     const guarded = async <T>(act: () => Promise<T>): Promise<T> => {
       if (own.refusal) throw own.refusal;
+      if (own.hangs) return new Promise(() => {});
       return act();
     };
     return {
