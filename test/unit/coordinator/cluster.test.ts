@@ -258,3 +258,29 @@ test('a broker that does not coordinate a group says so, whatever it is asked', 
   expect((await ask('ListGroups', 5, { statesFilter: [], typesFilter: [] })).groups).toEqual([]);
   expect((await world.of(1).ask('ListGroups', 5, { statesFilter: [], typesFilter: [] })).groups).toHaveLength(1);
 });
+
+test('journals that are added keep new groups; groups stay where they are', async () => {
+  const before = await nameAt(1);
+  await join(1, before);
+  for (const { seats } of world.brokers) seats.grow(3);
+  await world.lead(3, 2);
+  const groupId = await nameAt(3);
+  const { memberId, generationId } = await join(3, groupId);
+  expect(errorName((await sync(3, groupId, generationId, memberId, Buffer.from('x'))).errorCode)).toBe('NONE');
+  expect(await world.of(1).coordinators.whoCoordinates(groupOwner(before))).toBe(1);
+  await world.lead(1, 2);
+  expect(await heartbeat(3, groupId, generationId, memberId)).toBe('NOT_COORDINATOR');
+  expect(await heartbeat(1, groupId, generationId, memberId)).toBe('NONE');
+});
+
+test('a broker that leads no longer keeps nothing of it: neither groups nor timers', async () => {
+  const idle = runtime.timerCount;
+  const groupId = await nameAt(1);
+  const { memberId, generationId } = await join(1, groupId);
+  await sync(1, groupId, generationId, memberId, Buffer.from('x'));
+  expect(runtime.timerCount).toBeGreaterThan(idle);
+  await world.lead(3, 0);
+  await world.of(3).coordinators.classicGroups.leave(groupId, [{ memberId, groupInstanceId: null }]);
+  await runtime.advance(SESSION_MS); // The timer of a session that ended is let pass.
+  expect(runtime.timerCount).toBeLessThanOrEqual(idle);
+});
