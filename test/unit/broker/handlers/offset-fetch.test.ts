@@ -6,7 +6,12 @@ import { ask, door, versionsOf } from '../door.ts';
 const away = (error: 'COORDINATOR_NOT_AVAILABLE' | 'COORDINATOR_LOAD_IN_PROGRESS') => {
   const broker = door();
   const fetch = () => Promise.reject(new KafkaError(error, 'later'));
-  return { ...broker, coordinators: Object.assign(Object.create(broker.coordinators), { offsets: { fetch } }) };
+  return {
+    ...broker,
+    coordinators: Object.assign(Object.create(broker.coordinators), {
+      offsets: { fetch, learnTopics: async () => {} },
+    }),
+  };
 };
 
 test.each(versionsOf('OffsetFetch'))('v%i tells consumers to look for the coordinator again', async (version) => {
