@@ -1,6 +1,9 @@
 import { StorageCorruptError } from '../errors.ts';
 import { WIDE_MARK } from './byte-writer.ts';
 
+const NUMBER_BYTES_MAX = 10;
+/** Seven bits a byte of a number of 53. */
+const WIDE_MARK_BYTES = 8;
 /** Of the tenth byte of a number: no writer makes more. */
 const SCALE_MAX = 128 ** 9;
 
@@ -61,6 +64,24 @@ export class ByteReader {
       return value;
     }
     throw new StorageCorruptError('a number is too long');
+  }
+
+  skipUvarint(): void {
+    const { buffer } = this;
+    const start = this.position;
+    let at = start;
+    while (at < this.#end && buffer[at]! >= 0x80) at++;
+    if (at >= this.#end || at - start >= NUMBER_BYTES_MAX)
+      throw new StorageCorruptError('a number is cut short or too long');
+    this.position = at + 1;
+  }
+
+  skipNear(): void {
+    const start = this.position;
+    this.skipUvarint();
+    if (this.position - start < WIDE_MARK_BYTES) return;
+    this.position = start;
+    this.near(0);
   }
 
   /** A count of things that take at least one byte each: a larger claim is a lie. */

@@ -33,6 +33,20 @@ export function writeExtent(writer: ByteWriter, extent: Extent, offset: number, 
   writer.near(extent.appendedAt, timestamp);
 }
 
+/** Steps over what `readExtent` would read, and answers the length. */
+export function skipExtent(reader: ByteReader): number {
+  reader.skipNear();
+  reader.skipUvarint();
+  reader.skipUvarint();
+  const length = reader.uvarint();
+  reader.skipUvarint();
+  reader.skipNear();
+  reader.skipUvarint();
+  reader.byte();
+  reader.skipNear();
+  return length;
+}
+
 export function readExtent(reader: ByteReader, source: Extent['source'], offset: number, timestamp: number): Extent {
   const baseOffset = reader.near(offset);
   return {

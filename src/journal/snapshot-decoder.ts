@@ -4,20 +4,14 @@ import { crc32c } from '../record/crc32c.ts';
 import type { SegmentReference } from '../segment/footer.ts';
 import { readExceptions, refusalOf } from './appended-codec.ts';
 import { ByteReader } from './byte-reader.ts';
-import { readExtent, readSegmentReference } from './extent-codec.ts';
+import { EncodedExtents, type SourceUse, type SourceUses } from './encoded-extents.ts';
+import { readSegmentReference } from './extent-codec.ts';
 import { SharedExtentList } from './extent-list.ts';
 import type { IdempotencyRecord, RememberedAnswer } from './idempotency.ts';
 import type { GuardedTransaction, ProducerBatch, Records } from './journal.ts';
 import { readLane } from './lane-codec.ts';
 import { type AppendedAnswer, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
-import type {
-  AbortedTransaction,
-  EpochStart,
-  Extent,
-  ExtentSource,
-  PartitionState,
-  UnstableTransaction,
-} from './partition-state.ts';
+import type { AbortedTransaction, EpochStart, Extent, PartitionState, UnstableTransaction } from './partition-state.ts';
 import { type ProducerRecord, producerKey } from './producers.ts';
 import { SharedList } from './shared-list.ts';
 import {
@@ -26,8 +20,6 @@ import {
   MAGIC,
   NO_ID,
   REMEMBERED_APPENDED,
-  SOURCE_INLINE,
-  SOURCE_SEGMENT,
   TRANSACTION_NONE,
   TRANSACTION_OPEN,
   VERSION,
@@ -38,6 +30,10 @@ import { stableOffset } from './transactions.ts';
 /** Decoding this much takes a few milliseconds. */
 const SLICE_BYTES = 64 * 1024;
 const CRC_SLICE_BYTES = 4 * 1024 * 1024;
+/** A few extents are smaller decoded than what it takes to decode them later. */
+const DECODED_COUNT_MAX = 4;
+/** So many are decoded in one turn when somebody looks at one of them: a few milliseconds. */
+const ENCODED_COUNT_MAX = 4_096;
 
 /** Throws StorageCorruptError or StartupError (a version that is not known here), both naming `name`. */
 export function decodeSnapshot(name: string, bytes: Buffer): JournalState {
@@ -124,9 +120,10 @@ function* readState(reader: SliceReader): Sliced<JournalState> {
   state.fences = reader.many(() => reader.uvarint());
 
   const uses = yield* reader.manyInSlices(() => unusedYet(readSegmentReference(reader)));
+  const sources: SourceUses = { segments: uses, entries: state.inlineUses };
   const partitions: PartitionState[] = [];
   for (let count = reader.count(); count > 0; count--) {
-    const partition = yield* readPartition(reader, uses, state.inlineUses);
+    const partition = yield* readPartition(reader, sources);
     partitions.push(partition);
     state.partitionsByKey.set(partitionKey(partition.topicId, partition.partition), partition);
   }
@@ -162,12 +159,8 @@ function* readState(reader: SliceReader): Sliced<JournalState> {
   return state;
 }
 
-/** A segment whose uses are being counted. All extents that point into it share `source`: there may be a million. */
-interface CountedUse extends SegmentReference {
-  extentCount: number;
-  liveBytes: number;
-  readonly source: ExtentSource;
-}
+/** A segment whose uses are being counted. */
+interface CountedUse extends SegmentReference, SourceUse {}
 
 const unusedYet = ({ id, bytes, footerPosition, footerLength, footerCrc }: SegmentReference): CountedUse => ({
   id,
@@ -185,11 +178,7 @@ function readRecords(reader: ByteReader): readonly [owner: string, records: Reco
   return [owner, new Map(reader.many(() => [reader.string(), reader.string()] as const))];
 }
 
-function* readPartition(
-  reader: SliceReader,
-  uses: readonly CountedUse[],
-  inlineUses: Map<number, number>,
-): Sliced<PartitionState> {
+function* readPartition(reader: SliceReader, uses: SourceUses): Sliced<PartitionState> {
   const topicId = reader.uuid();
   const partition = reader.uvarint();
   const logStartOffset = reader.uvarint();
@@ -199,30 +188,22 @@ function* readPartition(
     (): UnstableTransaction => ({ producerId: reader.signed(), firstOffset: reader.uvarint() }),
   );
   const abortedTransactions = SharedList.adopt(yield* reader.manyInSlices(() => readAborted(reader)));
-  const extents: Extent[] = [];
-  let offset = logStartOffset;
-  let timestamp = 0;
-  let bytes = 0;
-  for (let count = reader.count(); count > 0; count--) {
-    const use = readUse(reader, uses);
-    const source = use === null ? readInlineSource(reader) : use.source;
-    const extent = readExtent(reader, source, offset, timestamp);
-    if (use !== null) {
-      use.extentCount++;
-      use.liveBytes += extent.length;
-    } else if (source.type === 'inline') {
-      inlineUses.set(source.seq, (inlineUses.get(source.seq) ?? 0) + 1);
-    }
-    offset = extent.endOffset;
-    timestamp = extent.appendedAt;
-    bytes += extent.length;
-    extents.push(extent);
-    if (reader.isSliceFull) yield;
-  }
+  const encoded = new EncodedExtents(reader, reader.count(), logStartOffset, uses);
+  if (reader.isSliceFull) yield;
+  const { bytes } = encoded;
+  const { length } = encoded;
+  const isLeft = length > DECODED_COUNT_MAX && length <= ENCODED_COUNT_MAX;
+  const extents = isLeft ? SharedExtentList.encoded(encoded) : SharedExtentList.adopt(yield* decodeAll(encoded));
   const lastStableOffset = stableOffset(logStartOffset, unstable, nextOffset);
   const transactions = { lastStableOffset, unstable, abortedTransactions };
-  const stored = { extents: SharedExtentList.adopt(extents), bytes, epochs };
+  const stored = { extents, bytes, epochs };
   return { topicId, partition, logStartOffset, nextOffset, ...transactions, ...stored };
+}
+
+function* decodeAll(encoded: EncodedExtents): Sliced<Extent[]> {
+  const extents: Extent[] = [];
+  for (const extent of encoded) if (extents.push(extent) % ENCODED_COUNT_MAX === 0) yield;
+  return extents;
 }
 
 function readAborted(reader: ByteReader): AbortedTransaction {
@@ -231,21 +212,6 @@ function readAborted(reader: ByteReader): AbortedTransaction {
   const firstOffset = reader.near(lastOffset);
   return { producerId, firstOffset, lastOffset, lastStableOffset: reader.near(lastOffset) };
 }
-
-/** The segment that an extent points into; null when it is inline. */
-function readUse(reader: ByteReader, uses: readonly CountedUse[]): CountedUse | null {
-  const type = reader.byte();
-  if (type === SOURCE_INLINE) return null;
-  const use = uses[reader.uvarint()];
-  if (type !== SOURCE_SEGMENT || !use) throw new StorageCorruptError('an extent points into no segment');
-  return use;
-}
-
-const readInlineSource = (reader: ByteReader): ExtentSource => ({
-  type: 'inline',
-  seq: reader.uvarint(),
-  entryId: reader.hexId(),
-});
 
 function readLaneState(reader: ByteReader): LaneState {
   const lane = readLane(reader);

@@ -184,8 +184,7 @@ function* writePartition(
   writer.uvarint(partition.extents.length);
   let offset = partition.logStartOffset;
   let timestamp = 0;
-  for (let at = 0; at < partition.extents.length; at++) {
-    const extent = partition.extents.at(at)!;
+  for (const extent of partition.extents) {
     const { source } = extent;
     if (source.type === 'segment') {
       writer.byte(SOURCE_SEGMENT);

@@ -39,6 +39,8 @@ class AcknowledgedRecords implements Checker {
   /** Their answers may still be under way. Oldest first. */
   readonly #removedLately = new Map<number, LedgerBatch>();
   readonly #deletedBelow = new Map<string, number>();
+  /** How often it was asked to delete everything, and nobody has answered. */
+  readonly #emptying = new Map<string, number>();
   readonly #retention = new Map<string, Retention>();
   readonly #deleteAsked = new Set<string>();
 
@@ -58,14 +60,19 @@ class AcknowledgedRecords implements Checker {
         }
         return;
       case 'deleteRecordsAsked': {
-        const end = this.#ledger.partition(event)?.nextOffset ?? 0;
-        this.#raiseDeleted(event, event.beforeOffset === -1 ? end : event.beforeOffset);
+        // Everything means what there is when the leader hears of it.
+        if (event.beforeOffset === -1) this.#countEmptying(event, 1);
+        else this.#raiseDeleted(event, event.beforeOffset);
         return;
       }
       case 'recordsDeleted': {
         const state = this.#ledger.partition(event);
         if (state && state.logStartOffset < event.logStartOffset) {
           this.#fail(`records of ${nameOf(event)} below ${event.logStartOffset} were said to be deleted and are there`);
+        }
+        if (event.beforeOffset === -1) {
+          this.#countEmptying(event, -1);
+          this.#raiseDeleted(event, event.logStartOffset);
         }
         return;
       }
@@ -122,7 +129,8 @@ class AcknowledgedRecords implements Checker {
 
   #removed({ topicId, partition, logStartOffset, dropped, bytesLeft, now }: LogStartAdvanced): void {
     const name = { topicId, partition };
-    const asked = this.#deletedBelow.get(nameOf(name)) ?? 0;
+    const isEmptied = (this.#emptying.get(nameOf(name)) ?? 0) > 0;
+    const asked = isEmptied ? logStartOffset : (this.#deletedBelow.get(nameOf(name)) ?? 0);
     let bytesBehind = bytesLeft;
     for (const batch of dropped.toReversed()) {
       const justified = batch.baseOffset + batch.count <= asked || this.#outlived(batch, bytesBehind, now);
@@ -156,6 +164,10 @@ class AcknowledgedRecords implements Checker {
     if (this.#removedLately.size <= REMOVED_KEPT) return;
     const [oldest] = this.#removedLately.keys();
     this.#removedLately.delete(oldest!);
+  }
+
+  #countEmptying(name: PartitionName, by: 1 | -1): void {
+    this.#emptying.set(nameOf(name), (this.#emptying.get(nameOf(name)) ?? 0) + by);
   }
 
   #raiseDeleted(name: PartitionName, offset: number): void {

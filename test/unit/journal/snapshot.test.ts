@@ -8,14 +8,14 @@ import { JournalState, partitionKey } from '../../../src/journal/state.ts';
 import { NONE_ABORTED } from '../../../src/journal/transactions.ts';
 import { memoryStores, segmentReference, TOPIC } from './harness.ts';
 
-const EXTENTS = 50_000;
+const LARGE = 50_000;
 
 /** One partition with as many extents as a large journal has. */
-function largeState(): JournalState {
+function stateWith(count: number): JournalState {
   const state = new JournalState(0);
   state.lastSeq = 9;
   const extents: Extent[] = [];
-  for (let at = 0; at < EXTENTS; at++) {
+  for (let at = 0; at < count; at++) {
     const source =
       at % 10 === 0
         ? ({ type: 'inline', seq: 1 + (at % 7), entryId: 'ab'.repeat(16) } as const)
@@ -52,7 +52,7 @@ function largeState(): JournalState {
     }
   }
   state.partitionsByKey.set(partitionKey(TOPIC, 0), {
-    ...{ topicId: TOPIC, partition: 0, logStartOffset: 0, nextOffset: 2 * EXTENTS, lastStableOffset: 2 * EXTENTS },
+    ...{ topicId: TOPIC, partition: 0, logStartOffset: 0, nextOffset: 2 * count, lastStableOffset: 2 * count },
     ...{ unstable: [], abortedTransactions: NONE_ABORTED, extents: SharedExtentList.of(extents), epochs: [] },
     bytes: extents.reduce((sum, { length }) => sum + length, 0),
   });
@@ -64,13 +64,13 @@ const extentsOf = (state: JournalState) => [...state.partition(TOPIC, 0)!.extent
 
 describe('a large snapshot', () => {
   test('is decoded in many turns to the same state, uses counted', async () => {
-    const state = largeState();
+    const state = stateWith(LARGE);
     const bytes = encoded(state);
     let turns = 0;
     const decoded = await decodeSnapshotInTurns('s', bytes, async () => {
       turns++;
     });
-    expect(turns).toBeGreaterThan(bytes.length / 100_000);
+    expect(turns).toBeGreaterThan(LARGE / 5_000);
     expect(extentsOf(decoded)).toEqual(extentsOf(state));
     expect(decoded.inlineUses).toEqual(state.inlineUses);
     expect([...decoded.segments()]).toEqual([...state.segments()]);
@@ -79,7 +79,7 @@ describe('a large snapshot', () => {
   });
 
   test('is refused when damaged, also in turns', async () => {
-    const bytes = encoded(largeState());
+    const bytes = encoded(stateWith(LARGE));
     bytes[bytes.length >>> 1]! ^= 1;
     await expect(decodeSnapshotInTurns('s', bytes, async () => {})).rejects.toThrow(/snapshot s: its checksum/);
   });
@@ -95,5 +95,58 @@ describe('a large snapshot', () => {
     await expect(store.readSnapshot({ key, bytes: body.length + 1 })).rejects.toThrow(/has \d+ bytes/);
     await store.deleteSnapshots([key]);
     expect(await store.readSnapshot({ key, bytes: body.length })).toBeNull();
+  });
+});
+
+describe('extents of a snapshot that nobody has looked at', () => {
+  const listOf = (count: number) =>
+    decodeSnapshot('s', encoded(stateWith(count))).partition(TOPIC, 0)!.extents as SharedExtentList;
+
+  test.each([0, 1, 4, 5, 100, 4_096, 4_097])('are the same as ever, %i of them', (count) => {
+    const expected = extentsOf(stateWith(count));
+    const untouched = () => listOf(count);
+    const added = { ...extentsOf(stateWith(1))[0]!, baseOffset: 2 * count, endOffset: 2 * count + 2 };
+    expect(untouched().length).toBe(count);
+    expect([...untouched()]).toEqual(expected);
+    expect(untouched().at(count - 1)).toEqual(expected.at(count - 1));
+    expect(untouched().at(count)).toBeUndefined();
+    expect(untouched().indexOf(count)).toBe(expected.filter(({ endOffset }) => endOffset <= count).length);
+    expect([...untouched().append(added)]).toEqual([...expected, added]);
+    const longer = untouched().append(added);
+    expect([longer.at(0), longer.at(count), longer.at(count + 1), longer.at(-1)]).toEqual([
+      expected[0] ?? added,
+      added,
+      undefined,
+      undefined,
+    ]);
+    expect([...longer.splice(count, 1, [])]).toEqual(expected);
+    const dropped = Math.floor(count / 2);
+    expect([...untouched().dropFirst(dropped)]).toEqual(expected.slice(dropped));
+    if (count > 2) expect([...untouched().splice(1, 1, [added])]).toEqual(expected.toSpliced(1, 1, added));
+  });
+
+  test('do not change when a later version does', () => {
+    const list = listOf(100);
+    const before = [...list];
+    const grown = list.append({ ...before[0]!, baseOffset: 200, endOffset: 202 });
+    expect(grown.length).toBe(101);
+    expect(list.length).toBe(100);
+    expect([...list]).toEqual(before);
+    expect(list.at(50)).toBe(grown.at(50));
+    expect([...grown.dropFirst(100)]).toHaveLength(1);
+  });
+
+  test('with timestamps that no number of ours should have come back all the same', () => {
+    const state = stateWith(50);
+    const partition = state.partition(TOPIC, 0)!;
+    const extents = [...partition.extents].map((extent, at) => ({
+      ...extent,
+      maxTimestamp: [2 ** 53 - 1, -(2 ** 53) + 1, -1, 2 ** 52][at % 4]!,
+      appendedAt: at % 3 === 0 ? 2 ** 53 - 1 : extent.appendedAt,
+    }));
+    state.partitionsByKey.set(partitionKey(TOPIC, 0), { ...partition, extents: SharedExtentList.of(extents) });
+    const decoded = decodeSnapshot('s', encoded(state));
+    expect(extentsOf(decoded)).toEqual(extents);
+    expect(encoded(decoded).equals(encoded(state))).toBe(true);
   });
 });
