@@ -55,6 +55,11 @@ export class RoutedShares {
     return this.#options.shares.sessionCount;
   }
 
+  /** Sessions at other brokers. */
+  get forwardedCount(): number {
+    return this.#forwarded.size;
+  }
+
   lockDurationMs(groupId: string): number {
     return this.#options.shares.lockDurationMs(groupId);
   }
@@ -70,7 +75,11 @@ export class RoutedShares {
         if (epoch === INITIAL_EPOCH) this.#begin(groupId, memberId, connection);
         const session = this.#sessionOf(request);
         const options = { timeoutMs: maxWaitMs + TIMEOUT_MS, signal: connection };
-        const partitions = await calls.ask(journal, SHARES_FETCH, { journal, session, request }, options);
+        const asked = calls.ask(journal, SHARES_FETCH, { journal, session, request }, options);
+        const partitions = await asked.catch((cause) => {
+          if (epoch === INITIAL_EPOCH && !isLost(cause)) this.#forgetRefused(request, session);
+          throw cause;
+        });
         if (epoch === FINAL_EPOCH) this.#forget(groupId, memberId);
         return { partitions, release: () => {} };
       },
@@ -109,7 +118,7 @@ export class RoutedShares {
       try {
         return await (journal.role === 'leading' ? here(journal) : elsewhere(journal.id));
       } catch (cause) {
-        if (!(cause instanceof PeerUnavailableError && cause.sent)) throw cause;
+        if (!isLost(cause)) throw cause;
         this.#end(groupId, memberId);
         throw sessionLost(cause);
       }
@@ -119,6 +128,11 @@ export class RoutedShares {
     } catch (cause) {
       throw isElsewhere(cause) ? sessionLost(cause) : cause;
     }
+  }
+
+  /** The coordinator opened no session: clients name members as they like, and each would be remembered here. */
+  #forgetRefused(request: ShareAcknowledgeWish, session: number): void {
+    if (this.#sessionOf(request) === session) this.#forget(request.groupId, request.memberId);
   }
 
   #sessionOf({ groupId, memberId }: ShareAcknowledgeWish): number {
@@ -158,6 +172,8 @@ export class RoutedShares {
     });
   }
 }
+
+const isLost = (cause: unknown): boolean => cause instanceof PeerUnavailableError && cause.sent;
 
 const keyOf = (groupId: string, memberId: string): string => `${memberId}/${groupId}`;
 

@@ -30,6 +30,8 @@ interface Connection {
   readonly abort: AbortController;
 }
 
+type Client = Pick<ShareAcknowledgeWish, 'groupId' | 'memberId'>;
+
 interface Front {
   readonly brokerEpoch: number;
   readonly connections: Map<string, Connection>;
@@ -52,7 +54,14 @@ export class ShareFronts {
       const connection = this.#connection(call.from, journal, asked.session, request);
       const { signal, unlink } = linkSignals(call.signal, connection);
       const client = { front: call.from.brokerId, journal, connection, signal };
-      const fetched = await shares.fetch(request, client).finally(unlink);
+      const fetched = await shares
+        .fetch(request, client)
+        .catch((cause) => {
+          // Not opened, or not answered: whoever asked forgets it as well.
+          if (request.epoch === INITIAL_EPOCH) this.#end(call.from, request, asked.session, 'it was not opened');
+          throw cause;
+        })
+        .finally(unlink);
       call.onSent(() => fetched.release());
       return fetched.partitions;
     });
@@ -61,13 +70,17 @@ export class ShareFronts {
       this.#connection(from, journal, asked.session, request);
       return shares.acknowledge(request, from.brokerId);
     });
-    registry.handle(SHARES_END, ({ groupId, memberId, session }, { from }) => {
-      const connection = this.#fronts.get(from.brokerId)?.connections.get(keyOf(groupId, memberId));
-      if (connection?.session !== session) return null;
-      this.#drop(from.brokerId, keyOf(groupId, memberId));
-      connection.abort.abort(sessionOver('the connection of the client ended'));
+    registry.handle(SHARES_END, ({ session, ...client }, { from }) => {
+      this.#end(from, client, session, 'the connection of the client ended');
       return null;
     });
+  }
+
+  /** Clients of other brokers that have a session here. */
+  get connectionCount(): number {
+    let count = 0;
+    for (const { connections } of this.#fronts.values()) count += connections.size;
+    return count;
   }
 
   close(): void {
@@ -112,9 +125,20 @@ export class ShareFronts {
     return connection.abort.signal;
   }
 
+  #end({ brokerId }: PeerIdentity, { groupId, memberId }: Client, session: number, why: string): void {
+    const key = keyOf(groupId, memberId);
+    const connection = this.#fronts.get(brokerId)?.connections.get(key);
+    if (connection?.session !== session) return;
+    this.#drop(brokerId, key);
+    connection.abort.abort(sessionOver(why));
+  }
+
+  /** One that was started again has other clients. */
   #onMembers(): void {
-    const live = new Set(this.#options.members.live().map(({ brokerId }) => brokerId));
-    for (const brokerId of [...this.#fronts.keys()]) if (!live.has(brokerId)) this.#lose(brokerId);
+    const live = new Map(this.#options.members.live().map(({ brokerId, brokerEpoch }) => [brokerId, brokerEpoch]));
+    for (const [brokerId, { brokerEpoch }] of [...this.#fronts]) {
+      if ((live.get(brokerId) ?? Number.POSITIVE_INFINITY) > brokerEpoch) this.#lose(brokerId);
+    }
   }
 
   /** Its clients have no connection any more. */
