@@ -31,7 +31,6 @@ export interface WorkerOptions {
   readonly topics: Readonly<Record<string, number>>;
   readonly seed: number;
   readonly pauseMs: number;
-  readonly quietSeconds?: number;
 }
 
 /** How many clients one program may make in its life. */

@@ -22,6 +22,9 @@ faulthandler.register(signal.SIGUSR1)
 CONFIG = json.loads(sys.argv[1])
 TOPICS = CONFIG["topics"]
 VALUES_PER_CLIENT = 2**24
+# A chain ends when it has been given nothing for so long, or has not caught up so long after the others stopped.
+QUIET_SECONDS = 8
+CATCH_UP_SECONDS = 75
 PAUSE = CONFIG.get("pauseMs", 40) / 1000
 
 stopping = threading.Event()
@@ -53,6 +56,7 @@ class Client:
             next_client += 1
         self.count = 0
         self.op = 0
+        self.is_assigned = False
         emit({"f": "client", "at": now(), "client": self.number, "name": f"librdkafka {name} {self.number}", **more})
 
     def tell(self, f, **fields):
@@ -195,6 +199,7 @@ def transactional(chance, index):
 
 def on_assign_of(client, consumer, group=None):
     def on_assign(_, partitions):
+        client.is_assigned = True
         names = [f"{each.topic}/{each.partition}" for each in partitions]
         client.tell("assign", partitions=names)
         if group is None or not partitions:
@@ -315,8 +320,9 @@ def guarded(call, seconds):
 
 def chain(chance, index):
     """Reads committed records in a group and writes one for each, both in one transaction."""
-    quiet_since = None
+    stopped_at = None
     while True:
+        quiet_since = None
         client = Client("chain", isolation="read_committed", ordered=True)
         producer = transactional_producer(f"chain-{index}")
         if producer is None:
@@ -336,8 +342,11 @@ def chain(chance, index):
             if good:
                 quiet_since = None
             elif stopping.is_set():
-                quiet_since = quiet_since or time.monotonic()
-                if time.monotonic() - quiet_since > CONFIG.get("quietSeconds", 12):
+                stopped_at = stopped_at or time.monotonic()
+                if client.is_assigned:
+                    quiet_since = quiet_since or time.monotonic()
+                quiet = quiet_since is not None and time.monotonic() - quiet_since > QUIET_SECONDS
+                if quiet or time.monotonic() - stopped_at > CATCH_UP_SECONDS:
                     consumer.close()
                     return
             if not good:
