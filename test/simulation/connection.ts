@@ -1,6 +1,6 @@
 /**
- * Clients, and a client's connection to one process: requests arrive in the order in which they were sent, answers come back after a
- * while, and what was under way when the process died, or for too long, gets no answer at all.
+ * Clients, and a client's connection to one process: requests arrive in the order in which they were sent, answers come back in
+ * theirs after a while, and what was under way when the process died, or for too long, gets no answer at all.
  */
 import { type KafkaError, toKafkaError } from '../../src/errors.ts';
 import type { Core } from '../../src/server.ts';
@@ -43,6 +43,7 @@ export class Connection {
   readonly #world: World;
   readonly #random: SeededRandom;
   #lastArrival = 0;
+  #lastReply = 0;
 
   constructor(world: World, process: BrokerProcess, random: SeededRandom) {
     this.process = process;
@@ -76,9 +77,17 @@ export class Connection {
       }
       this.#lastArrival = Math.max(this.#lastArrival, sentAt + this.#latency());
       time.after(this.#lastArrival - sentAt, () => {
-        process.gate.enter(() => this.#arrive(call, (reply) => time.after(this.#latency(), () => settle(reply))));
+        process.gate.enter(() => this.#arrive(call, (reply) => this.#reply(() => settle(reply))));
       });
     });
+  }
+
+  /** Answers arrive in the order in which they left: of those under way when a process dies, the later ones are lost. */
+  #reply(settle: () => void): void {
+    const { time } = this.#world;
+    const now = time.monotonic();
+    this.#lastReply = Math.max(this.#lastReply, now + this.#latency());
+    time.after(this.#lastReply - now, settle);
   }
 
   #arrive<T>({ what, at, onAnswer }: Call<T>, reply: (reply: Reply<T>) => void): void {
