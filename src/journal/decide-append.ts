@@ -36,8 +36,9 @@ export function decideAppend(draft: StateDraft, request: AppendRequest, source: 
   if (found.type === 'reject') return found;
   if (found.type === 'repeat') {
     if (found.answer?.type === 'appended') return { type: 'repeat', answer: found.answer };
-    const fate = found.answer ? 'was skipped before' : 'was answered long ago';
-    return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} ${fate}`) };
+    // Its segment had been given up when it came first, and that answer was lost; or its sender has given it up since.
+    if (found.answer) return { type: 'repeat', answer: refuseAll(draft, request) };
+    return { type: 'reject', error: misuse(`append ${number} of ${describe(lane)} was answered long ago`) };
   }
   if (source.type === 'segment' && draft.isGivenUp(source.segment.id)) {
     // Its object is deleted or about to be: a recovery of an entry that named it might look for its footer in vain.

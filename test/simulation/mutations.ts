@@ -70,6 +70,16 @@ const SLOW_CANDIDATES: Hunt = {
   },
 };
 const MANY_FREEZES: Hunt = { ...ONE, seeds: 20, more: { nemesis: { freezeEveryMs: 3_000 } } };
+/** Where leaders come and go. */
+const CLUSTER: Hunt = {
+  seed: 1,
+  seeds: 20,
+  minutes: 0.3,
+  journals: 2,
+  brokers: 3,
+  more: { nemesis: { moveEveryMs: 2_000, resetEveryMs: 3_000, killEveryMs: 6_000 } },
+};
+const PARTED: Hunt = { ...CLUSTER, more: { nemesis: { partitionEveryMs: 3_000, killEveryMs: 6_000 } } };
 const MANY_DEATHS: Hunt = { ...ONE, seeds: 20, more: { nemesis: { killEveryMs: 3_000 } } };
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -341,8 +351,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'coordinator/group/offsets/offsets.ts',
-        from: 'await this.#queue(journal).confirm();\n    if (memberId !== null',
-        to: 'if (memberId !== null',
+        from: 'await this.#queue(journal).confirm();\n    requireLeading(journal);',
+        to: 'requireLeading(journal);',
       },
     ],
     checkers: ['committed offsets'],
@@ -513,5 +523,146 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['fenced commits', 'committed offsets'],
     hunt: { ...ONE, more: { load: { consumerGroups: [4, 4] } } },
+  },
+  {
+    name: 'ignore-lane-gaps',
+    says: 'an append is taken although the one before it has not come',
+    edits: [
+      {
+        file: 'journal/lanes.ts',
+        from: "if (number > expected) return { type: 'gap', expected };",
+        to: "if (number > expected) return { type: 'next' };",
+      },
+    ],
+    checkers: ['idempotence', 'liveness', 'acknowledged records'],
+    hunt: CLUSTER,
+  },
+  {
+    name: 'keep-no-lane-answers',
+    says: 'an append that is sent again is not known any more',
+    edits: [
+      {
+        file: 'journal/lanes.ts',
+        from: 'const kept = known?.brokerEpoch === brokerEpoch ? known.answers : NO_ANSWERS;',
+        to: 'const kept = brokerEpoch < 0 ? known!.answers : NO_ANSWERS;',
+      },
+    ],
+    checkers: ['liveness', 'idempotence'],
+    hunt: CLUSTER,
+  },
+  {
+    name: 'reset-lanes-on-takeover',
+    says: 'a new leader knows nothing of what lanes were answered',
+    edits: [
+      {
+        file: 'journal/lanes.ts',
+        from: "if (number > expected) return { type: 'gap', expected };",
+        to: "if (number > expected) return { type: 'next' };",
+      },
+      {
+        file: 'journal/draft.ts',
+        from: 'this.#fences = [...this.#fences, this.header.seq];',
+        to: 'this.#fences = [...this.#fences, this.header.seq]; for (const [key] of this.base.lanes) this.lanes.delete(key);',
+      },
+    ],
+    checkers: ['idempotence'],
+    hunt: CLUSTER,
+  },
+  {
+    name: 'call-what-was-sent-undone',
+    says: 'an append that was given up is said to have done nothing',
+    edits: [
+      {
+        file: 'log/lane.ts',
+        from: 'cause: this.#cause, sent: work.sent });',
+        to: 'cause: this.#cause, sent: false });',
+      },
+    ],
+    checkers: ['idempotence'],
+    hunt: { ...PARTED, seeds: 30 },
+  },
+  {
+    name: 'go-on-after-letting-go',
+    says: 'a leader that was asked to let go answers what waits before its last put has ended',
+    edits: [
+      {
+        file: 'journal/leader.ts',
+        from: "    this.#rejectQueue();\n    await this.#writing;\n    if (this.role === 'leading') this.#stop('it was handed over');",
+        to: '    this.#takesNothing = false;',
+      },
+    ],
+    checkers: ['leadership', 'liveness', 'journal epochs'],
+    hunt: CLUSTER,
+  },
+  {
+    name: 'believe-who-was-succeeded',
+    says: 'a broker answers fetches by what a leader tells that was succeeded',
+    edits: [
+      {
+        file: 'log/locate-elsewhere.ts',
+        from: 'epochTold(told[at]!) < this.#options.leaders.newestEpoch(journal.id)',
+        to: 'epochTold(told[at]!) < 0',
+      },
+    ],
+    checkers: ['acknowledged records'],
+    hunt: {
+      ...PARTED,
+      seeds: 40,
+      more: { nemesis: { partitionEveryMs: 3_000, killEveryMs: 4_000, storesCutEveryMs: 3_000 } },
+    },
+  },
+  {
+    name: 'two-controllers',
+    says: 'a controller that was succeeded goes on writing assignments',
+    edits: [
+      {
+        file: 'cluster/controller.ts',
+        from: 'const condition = before === null ? ABSENT : whenEquals({ nonce: before.nonce });',
+        to: 'const condition = before === null ? ABSENT : ALWAYS;',
+      },
+      {
+        file: 'cluster/controller.ts',
+        from: 'import { ABSENT,',
+        to: 'import { ALWAYS, ABSENT,',
+      },
+    ],
+    checkers: ['assignments'],
+    hunt: { ...PARTED, more: { nemesis: { partitionEveryMs: 2_000, killEveryMs: 3_000 } } },
+  },
+  {
+    name: 'never-balance',
+    says: 'journals stay where they were first assigned',
+    edits: [
+      {
+        file: 'cluster/controller.ts',
+        from: 'const balanced = decideAssignments({ ...facts, balance: true }, item);',
+        to: 'const balanced = decideAssignments({ ...facts, balance: false }, item);',
+      },
+    ],
+    checkers: ['leadership'],
+    hunt: { ...CLUSTER, seeds: 6, journals: 6, minutes: 0.1 },
+  },
+  {
+    name: 'forget-to-tell-of-topics',
+    says: 'topics that other brokers change are not read again',
+    edits: [
+      {
+        file: 'cluster/images.ts',
+        from: 'await Promise.allSettled(calls);',
+        to: 'void calls;',
+      },
+      {
+        file: 'cluster/images.ts',
+        from: '      await image.refreshAll();\n      kept.shown = Math.max(kept.shown, version);',
+        to: '      kept.shown = Math.max(kept.shown, version);',
+      },
+      {
+        file: 'cluster/images.ts',
+        from: 'await Promise.all(names.map((name) => image.refresh(name)));',
+        to: '',
+      },
+    ],
+    checkers: ['topics at rest', 'acknowledged records', 'liveness'],
+    hunt: { ...CLUSTER, seeds: 10 },
   },
 ];
