@@ -46,6 +46,8 @@ export class NamespaceLinks implements Links {
     this.#id = `mr${number}`;
     this.#subnet = `10.231.${number}`;
     this.machine = `${this.#subnet}.1`;
+    this.#removeAll(); // What a run left that was killed.
+    process.once('exit', this.#removeAll);
     ip('link', 'add', this.#id, 'type', 'bridge');
     ip('addr', 'add', `${this.machine}/24`, 'dev', this.#id);
     ip('link', 'set', this.#id, 'up');
@@ -91,11 +93,17 @@ export class NamespaceLinks implements Links {
   }
 
   async close(): Promise<void> {
-    for (const name of this.#names) {
-      ip('netns', 'del', this.#namespaceOf(name));
-    }
-    ip('link', 'del', this.#id);
+    process.removeListener('exit', this.#removeAll);
+    this.#removeAll();
   }
+
+  readonly #removeAll = (): void => {
+    const names = ip('netns', 'list').split('\n');
+    for (const name of names.map((line) => line.split(' ')[0]!)) {
+      if (new RegExp(`^${this.#id}n\\d+$`).test(name)) ip('netns', 'del', name);
+    }
+    if (ip('-o', 'link', 'show', 'type', 'bridge').includes(` ${this.#id}:`)) ip('link', 'del', this.#id);
+  };
 
   #open(from: string, to: string): void {
     const changed = this.#changed.get(`${from} ${to}`);

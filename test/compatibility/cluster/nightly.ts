@@ -30,6 +30,9 @@ const say = (what: string): void => {
   process.stdout.write(`${String(at).padStart(5)} s  ${what}\n`);
 };
 
+// Through `exit`, where brokers are killed and namespaces removed.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const faults = new Map<string, number>();
 const totals = new Map<string, number>();
 const found: string[] = [];
