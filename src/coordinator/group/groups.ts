@@ -75,7 +75,8 @@ export class Groups implements GroupDirectory {
     const group = this.#groups.get(groupId);
     if (group !== undefined) return group;
     const absence = await this.absence(groupId);
-    if (absence === 'UNKNOWN_MEMBER_ID') return this.#groups.get(groupId);
+    const come = this.#groups.get(groupId);
+    if (come !== undefined || absence === 'UNKNOWN_MEMBER_ID') return come;
     throw new KafkaError(absence, `group ${JSON.stringify(groupId)} is not coordinated here`);
   }
 
@@ -126,7 +127,8 @@ export class Groups implements GroupDirectory {
     if (Array.from(this.#options.journals).every(({ role }) => role === 'leading')) return 'UNKNOWN_MEMBER_ID';
     try {
       requireLeading((await this.#options.placements.locate(groupOwner(groupId))).journal);
-      return 'UNKNOWN_MEMBER_ID';
+      // It came while this was asked: this broker has begun to lead its journal.
+      return this.#groups.has(groupId) ? 'NOT_COORDINATOR' : 'UNKNOWN_MEMBER_ID';
     } catch (cause) {
       return toCoordinatorError(cause).error;
     }

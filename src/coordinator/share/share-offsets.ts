@@ -88,10 +88,8 @@ export class ShareOffsets {
   }
 
   async describe(groupId: string, place: SharePlace): Promise<ShareOffset> {
-    const text = this.#find(groupId)?.journal.state.record(
-      groupOwner(groupId),
-      shareKey(place.topicId, place.partition),
-    );
+    const group = await this.#locate(groupId);
+    const text = group?.journal.state.record(groupOwner(groupId), shareKey(place.topicId, place.partition));
     if (text === undefined) return { ...place, startOffset: -1, leaderEpoch: 0, lag: -1 };
     const { leaderEpoch, window } = decodeShareRecord(text);
     const { logStartOffset, highWatermark } = await this.#options.log.watermarks(place);

@@ -284,3 +284,54 @@ test('a broker that leads no longer keeps nothing of it: neither groups nor time
   await runtime.advance(SESSION_MS); // The timer of a session that ended is let pass.
   expect(runtime.timerCount).toBeLessThanOrEqual(idle);
 });
+
+describe('a journal that changes hands while a request is answered', () => {
+  /** Its look whether it leads says yes, and the next moment it does not. */
+  const loseAfterLook = (journal: number) => {
+    const seat = world.of(1).seats.get(journal)!;
+    seat.confirmLeadership = async () => {
+      await world.lead(2, journal);
+      return true;
+    };
+  };
+
+  test('takes no committed offsets with it', async () => {
+    const groupId = await nameAt(1);
+    const { offsets } = world.of(1).coordinators;
+    const place = { topicId: world.topics.byName('orders')!.topicId, partition: 0 };
+    await offsets.write({ groupId, client: 'c' }, [{ ...place, offset: 5, leaderEpoch: -1, metadata: '' }]);
+    loseAfterLook(0);
+    const query = { groupId, memberId: null, memberEpoch: -1, places: [place] };
+    await expect(offsets.fetch(query)).rejects.toMatchObject({ error: 'NOT_COORDINATOR' });
+  });
+
+  test('does not make the group unknown to the coordinator before', async () => {
+    const groupId = await nameAt(1);
+    const beat = (memberEpoch: number) =>
+      world.of(1).ask('ConsumerGroupHeartbeat', 1, {
+        ...{ groupId, memberId: 'm', memberEpoch, instanceId: null, rackId: null, rebalanceTimeoutMs: 10_000 },
+        ...{ subscribedTopicNames: ['orders'], subscribedTopicRegex: null, serverAssignor: null, topicPartitions: [] },
+      });
+    const { memberEpoch } = await beat(0);
+    loseAfterLook(0);
+    // A full request is told what to own, which takes a look.
+    expect(errorName((await beat(memberEpoch)).errorCode)).toBe('NOT_COORDINATOR');
+  });
+
+  test('does not make members unknown to the next coordinator', async () => {
+    const groupId = await nameAt(1);
+    const { memberId, generationId } = await join(1, groupId);
+    await sync(1, groupId, generationId, memberId, Buffer.from('x'));
+    const { store } = world.of(2);
+    const { get } = store;
+    Object.assign(store, {
+      get: async (...asked: Parameters<typeof get>) => {
+        Object.assign(store, { get });
+        await world.lead(2, 0);
+        return get(...asked);
+      },
+    });
+    expect(await heartbeat(2, groupId, generationId, memberId)).toBe('NOT_COORDINATOR');
+    expect(await heartbeat(2, groupId, generationId, memberId)).toBe('NONE');
+  });
+});

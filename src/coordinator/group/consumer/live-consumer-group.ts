@@ -197,7 +197,8 @@ export class LiveConsumerGroup implements LiveGroup {
 
   /** The answer to a heartbeat that has nothing to write, from what is durable. */
   #unchanged(heartbeat: Heartbeat): HeartbeatAnswer | null {
-    const group = this.#require(this.journal.state.records(this.#owner));
+    // Where it is not led any more there is no group, which says nothing about it.
+    const group = this.#require(requireLeading(this.journal).state.records(this.#owner));
     const { version } = this.#options.topics;
     const checkTopics = this.#topicsSeen.version !== version || this.#topicsSeen.hash !== group.topicsHash;
     const outcome = decideHeartbeat(group, heartbeat, this.#context(0, checkTopics));
