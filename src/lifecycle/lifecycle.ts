@@ -99,6 +99,7 @@ export class Lifecycle {
       runtime,
       delayMs: config['reclaim.delay.ms'],
       orphanAgeMs: config['reclaim.orphan.age.ms'],
+      shared: remote !== undefined,
     });
     this.#stopWatching = journals.whileLeading((journal) => {
       const ended = new AbortController();

@@ -52,6 +52,8 @@ export interface ReclaimOptions {
   readonly runtime: Runtime;
   readonly delayMs: number;
   readonly orphanAgeMs: number;
+  /** Whether other brokers share the stores: they may have added journals of which this one has not heard. */
+  readonly shared: boolean;
 }
 
 export interface ReclaimCounts {
@@ -258,13 +260,13 @@ class ReclaimTerm {
     segmentIds: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, readonly Journal[] | null>> {
-    const { clusterId, journals, objects } = this.#options;
+    const { clusterId, journals, objects, shared } = this.#options;
     const all = [...journals];
     const found = new Map<string, readonly Journal[] | null>();
     const queue = [...segmentIds];
     const worker = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        if (all.length === 1) {
+        if (all.length === 1 && !shared) {
           found.set(next, all);
           continue;
         }

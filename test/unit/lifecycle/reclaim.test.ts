@@ -47,7 +47,7 @@ function start(brokerId: number, brokerEpoch = 1): Reclaiming {
   const objects = faultyObjectStore(world.stores.objects, faults);
   const reclaimer = new Reclaimer({
     ...{ clusterId: 'c', journals: seats, references, objects, runtime },
-    ...{ delayMs: DELAY_MS, orphanAgeMs: ORPHAN_AGE_MS },
+    ...{ delayMs: DELAY_MS, orphanAgeMs: ORPHAN_AGE_MS, shared: true },
   });
   closing.push(
     () => reclaimer.close(),
