@@ -121,9 +121,10 @@ export class TopicRegistry implements Topics {
     return this.#image.byId(topicId) ?? (this.#shared ? this.#byId.find(topicId) : undefined);
   }
 
-  async lookUp(topicId: string): Promise<Topic | undefined> {
+  async lookUp(topicId: string, partitions = 1): Promise<Topic | undefined> {
     const known = this.#image.byId(topicId);
-    return known !== undefined || !this.#shared || this.#deleted.has(topicId) ? known : this.refresh(topicId);
+    const knowsAll = known !== undefined && known.partitions.length >= partitions;
+    return knowsAll || !this.#shared || this.#deleted.has(topicId) ? known : this.refresh(topicId);
   }
 
   async #askByName(name: string): Promise<Topic | undefined> {
@@ -263,10 +264,8 @@ export class TopicRegistry implements Topics {
     const collision = this.#image.colliding(topic.name);
     if (collision === topic.name) throw alreadyExists(topic.name);
     if (collision !== undefined) {
-      throw new KafkaError(
-        'INVALID_TOPIC_EXCEPTION',
-        `Topic '${topic.name}' collides with existing topic '${collision}'`,
-      );
+      const message = `Topic '${topic.name}' collides with existing topic '${collision}'`;
+      throw new KafkaError('INVALID_TOPIC_EXCEPTION', message);
     }
     const partitions = topic.partitions ?? -1;
     const count = partitions === -1 ? this.#partitionsDefault : partitions;

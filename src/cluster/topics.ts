@@ -47,8 +47,11 @@ export interface Topics {
    */
   find(name: string): Promise<Topic | undefined>;
   findById(topicId: string): Promise<Topic | undefined>;
-  /** For who must be sure: undefined only for a topic that the store does not have either. Throws what the store says. */
-  lookUp(topicId: string): Promise<Topic | undefined>;
+  /**
+   * For who must be sure: undefined only for a topic that the store does not have either, and fewer than `partitions` only
+   * where the store has no more. Throws what the store says.
+   */
+  lookUp(topicId: string, partitions?: number): Promise<Topic | undefined>;
   /** In order of names, those with the prefix strictly after `after`. */
   list(prefix: string, after: string, limit: number): readonly Topic[];
   readonly count: number;

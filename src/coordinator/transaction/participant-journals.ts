@@ -90,7 +90,10 @@ export class ParticipantJournals {
     if (!isWritten) await confirm(journal);
   }
 
-  /** Participants by the journals that keep them. What this broker has not heard of yet, any journal may keep. */
+  /**
+   * Participants by the journals that keep them, also such as are not known here. A partition that the store does not have
+   * either is over: whichever journal still keeps it may be told. Throws what the store says.
+   */
   async byJournal({ partitions, groups }: Participants): Promise<ReadonlyMap<number, Participants>> {
     const { journals, placements, topics } = this.#options;
     const found = new Map<number, { places: Place[]; groups: string[] }>();
@@ -100,7 +103,8 @@ export class ParticipantJournals {
       return known;
     };
     for (const place of eachPartition(partitions)) {
-      const journal = topics.byId(place.topicId)?.partitions[place.partition]?.journal ?? null;
+      const topic = await topics.lookUp(place.topicId, place.partition + 1);
+      const journal = topic?.partitions[place.partition]?.journal ?? null;
       if (journal !== null) of(journal).places.push(place);
       else for (const { id } of journals) of(id).places.push(place);
     }
