@@ -106,7 +106,7 @@ export class SharePartitions {
         cadence: this.#cadenceOf(journal),
         config: () => groupConfigs.of(groupId),
         onSettled: (settled) => this.#dropUnwanted(settled),
-        onFenced: (fenced) => this.#drop(fenced, 'it was altered, deleted or made anew'),
+        onFenced: (fenced) => this.#onFenced(fenced),
       },
       { ...record, leaderEpoch },
     );
@@ -160,6 +160,15 @@ export class SharePartitions {
         if (!partition.isCurrent(journal.state)) this.#drop(partition, 'it was altered or deleted');
       }
     }
+  }
+
+  /**
+   * A journal that is about to be led by another broker takes nothing in any more. What members hold is with them still:
+   * made again from its record, the share partition would give it to others.
+   */
+  #onFenced(partition: SharePartition): void {
+    if (partition.isCurrent(partition.groupJournal.state)) partition.close(gone('its journal takes nothing in'));
+    else this.#drop(partition, 'it was altered, deleted or made anew');
   }
 
   #dropUnwanted(partition: SharePartition): void {

@@ -1,6 +1,7 @@
 /** Share groups whose consumers talk to other brokers than their coordinator. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { groupOwner } from '../../../../src/coordinator/owner.ts';
+import { KafkaError } from '../../../../src/errors.ts';
 import { buildBatch } from '../../../../src/record/records.ts';
 import { type ClusterWorld, openClusterWorld } from '../cluster-world.ts';
 import { type SteppedRuntime, steppedRuntime } from '../stepped-runtime.ts';
@@ -224,4 +225,16 @@ test('a topic that was deleted in journals of other brokers is forgotten in the 
   await runtime.advance(RETENTION_CHECK_MS);
   await runtime.settle();
   expect(placesKept()).toBe(0);
+});
+
+test('a coordinator that is about to let go gives nobody what others hold', async () => {
+  await join('m');
+  await join('n');
+  const first = new Session(COORDINATOR, 'm', [0, 1]);
+  expect(await first.fetch()).toEqual(ALL);
+  const seat = world.of(COORDINATOR).seats.get(0)!;
+  seat.coordinate = () => Promise.reject(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'it is being handed over'));
+  expect(await first.accept(0, 0)).toEqual(['NOT_LEADER_OR_FOLLOWER', 'NOT_LEADER_OR_FOLLOWER']);
+  const second = new Session(COORDINATOR, 'n', [0, 1]);
+  expect(await second.fetch()).toEqual(['NOT_LEADER_OR_FOLLOWER', 'NOT_LEADER_OR_FOLLOWER']);
 });
