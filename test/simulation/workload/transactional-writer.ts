@@ -101,7 +101,8 @@ class Writer {
       const target = this.#world.topics.pickPartition(this.#random);
       if (target === null) continue;
       const { topicId, partition } = target;
-      const careless = this.#random.chance(CARELESS_CHANCE);
+      // Without a new epoch, one that did not join counts for the last transaction until its markers are there.
+      const careless = this.#random.chance(CARELESS_CHANCE) && this.#bumpsEpoch;
       const added =
         careless ||
         (await this.#repeat<true>({
