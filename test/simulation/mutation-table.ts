@@ -11,16 +11,22 @@ import { findMutation, MUTATIONS, type Mutation, type Verdict } from './mutation
 const HOOKS = fileURLToPath(new URL('./mutation-hooks.ts', import.meta.url));
 const MUTANT = fileURLToPath(new URL('./mutant.ts', import.meta.url));
 /** A broken broker may never come to an end. */
-const HUNT_MS_MAX = 300_000;
+const HUNT_MS_MAX = 150_000;
 
-/** Rejects when the mutation cannot be made, or its hunt does not end. */
+/** Rejects when the mutation cannot be made. */
 export async function hunt({ name, hunt }: Mutation): Promise<Verdict> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', HOOKS, MUTANT, JSON.stringify(hunt)], {
-    env: { ...process.env, MUTATION: name },
-    timeout: HUNT_MS_MAX,
-    maxBuffer: 64 * 1024 * 1024,
-  });
-  return JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', HOOKS, MUTANT, JSON.stringify(hunt)], {
+      env: { ...process.env, MUTATION: name },
+      timeout: HUNT_MS_MAX,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
+  } catch (cause) {
+    const isOver = cause instanceof Error && 'killed' in cause && cause.killed === true;
+    if (!isOver) throw cause;
+    return { caught: false, seeds: hunt.seeds, simulatedMinutes: 0, wallSeconds: HUNT_MS_MAX / 1_000 };
+  }
 }
 
 /** True when a checker noticed that is there for it. */

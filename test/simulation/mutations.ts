@@ -60,15 +60,6 @@ export function findMutation(name: string): Mutation {
 
 const ONE: Hunt = { seed: 1, seeds: 12, minutes: 0.3, journals: 1, brokers: 1 };
 const FOUR: Hunt = { ...ONE, journals: 4 };
-/** Processes that freeze while they take over, and short journals. */
-const SLOW_CANDIDATES: Hunt = {
-  ...ONE,
-  seeds: 40,
-  more: {
-    nemesis: { killEveryMs: 2_000, freezeEveryMs: 4_000, troubledStartChance: 0.7 },
-    journalLimits: { snapshotEntryBytes: 2_048, snapshotReferences: 5 },
-  },
-};
 const MANY_FREEZES: Hunt = { ...ONE, seeds: 20, more: { nemesis: { freezeEveryMs: 3_000 } } };
 /** Where leaders come and go. */
 const CLUSTER: Hunt = {
@@ -156,19 +147,6 @@ export const MUTATIONS: readonly Mutation[] = [
     hunt: ONE,
   },
   {
-    name: 'ignore-the-floor',
-    says: 'a candidate leads although entries that it read may have been trimmed meanwhile',
-    edits: [
-      {
-        file: 'journal/leadership.ts',
-        from: '  if (pointer.floor > leadership.snapshotSeq) return START;\n  return become({ ...leadership',
-        to: '  return become({ ...leadership',
-      },
-    ],
-    checkers: ['journal epochs'],
-    hunt: SLOW_CANDIDATES,
-  },
-  {
     name: 'floor-before-the-snapshot',
     says: 'the floor runs ahead of what the snapshot covers',
     edits: [
@@ -206,19 +184,6 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['idempotence'],
     hunt: MANY_DEATHS,
-  },
-  {
-    name: 'accept-a-gap-in-sequences',
-    says: 'a batch may come before the one that was sent before it',
-    edits: [
-      {
-        file: 'journal/producers.ts',
-        from: 'return batch.baseSequence === (last === SEQUENCE_MAX ? 0 : last + 1) ? ACCEPT : OUT_OF_ORDER;',
-        to: 'return batch.baseSequence >= (last === SEQUENCE_MAX ? 0 : last + 1) ? ACCEPT : OUT_OF_ORDER;',
-      },
-    ],
-    checkers: ['idempotence'],
-    hunt: ONE,
   },
   {
     name: 'answer-from-speculative-state',
@@ -271,23 +236,6 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['transactions'],
     hunt: FOUR,
-  },
-  {
-    name: 'accept-a-stale-marker',
-    says: 'a marker that comes twice ends whatever transaction is open',
-    edits: [
-      {
-        file: 'journal/transactions.ts',
-        from: "return transaction === known.open.transaction ? 'ends' : 'stale';",
-        to: "return 'ends';",
-      },
-    ],
-    checkers: ['transactions'],
-    hunt: {
-      ...FOUR,
-      seeds: 40,
-      more: { nemesis: { killEveryMs: 3_000 }, load: { transactionalWriters: 5, pauseMs: 20 } },
-    },
   },
   {
     name: 'show-aborted-records',
@@ -525,19 +473,6 @@ export const MUTATIONS: readonly Mutation[] = [
     hunt: { ...ONE, more: { load: { consumerGroups: [4, 4] } } },
   },
   {
-    name: 'ignore-lane-gaps',
-    says: 'an append is taken although the one before it has not come',
-    edits: [
-      {
-        file: 'journal/lanes.ts',
-        from: "if (number > expected) return { type: 'gap', expected };",
-        to: "if (number > expected) return { type: 'next' };",
-      },
-    ],
-    checkers: ['idempotence', 'liveness', 'acknowledged records'],
-    hunt: CLUSTER,
-  },
-  {
     name: 'keep-no-lane-answers',
     says: 'an append that is sent again is not known any more',
     edits: [
@@ -547,39 +482,8 @@ export const MUTATIONS: readonly Mutation[] = [
         to: 'const kept = brokerEpoch < 0 ? known!.answers : NO_ANSWERS;',
       },
     ],
-    checkers: ['liveness', 'idempotence'],
+    checkers: ['liveness', 'idempotence', 'share deliveries'],
     hunt: CLUSTER,
-  },
-  {
-    name: 'reset-lanes-on-takeover',
-    says: 'a new leader knows nothing of what lanes were answered',
-    edits: [
-      {
-        file: 'journal/lanes.ts',
-        from: "if (number > expected) return { type: 'gap', expected };",
-        to: "if (number > expected) return { type: 'next' };",
-      },
-      {
-        file: 'journal/draft.ts',
-        from: 'this.#fences = [...this.#fences, this.header.seq];',
-        to: 'this.#fences = [...this.#fences, this.header.seq]; for (const [key] of this.base.lanes) this.lanes.delete(key);',
-      },
-    ],
-    checkers: ['idempotence'],
-    hunt: CLUSTER,
-  },
-  {
-    name: 'call-what-was-sent-undone',
-    says: 'an append that was given up is said to have done nothing',
-    edits: [
-      {
-        file: 'log/lane.ts',
-        from: 'cause: this.#cause, sent: work.sent });',
-        to: 'cause: this.#cause, sent: false });',
-      },
-    ],
-    checkers: ['idempotence'],
-    hunt: { ...PARTED, seeds: 30 },
   },
   {
     name: 'go-on-after-letting-go',
@@ -593,23 +497,6 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['leadership', 'liveness', 'journal epochs'],
     hunt: CLUSTER,
-  },
-  {
-    name: 'believe-who-was-succeeded',
-    says: 'a broker answers fetches by what a leader tells that was succeeded',
-    edits: [
-      {
-        file: 'log/locate-elsewhere.ts',
-        from: 'epochTold(told[at]!) < this.#options.leaders.newestEpoch(journal.id)',
-        to: 'epochTold(told[at]!) < 0',
-      },
-    ],
-    checkers: ['acknowledged records'],
-    hunt: {
-      ...PARTED,
-      seeds: 40,
-      more: { nemesis: { partitionEveryMs: 3_000, killEveryMs: 4_000, storesCutEveryMs: 3_000 } },
-    },
   },
   {
     name: 'two-controllers',
@@ -641,28 +528,5 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['leadership'],
     hunt: { ...CLUSTER, seeds: 6, journals: 6, minutes: 0.1 },
-  },
-  {
-    name: 'forget-to-tell-of-topics',
-    says: 'topics that other brokers change are not read again',
-    edits: [
-      {
-        file: 'cluster/images.ts',
-        from: 'await Promise.allSettled(calls);',
-        to: 'void calls;',
-      },
-      {
-        file: 'cluster/images.ts',
-        from: '      await image.refreshAll();\n      kept.shown = Math.max(kept.shown, version);',
-        to: '      kept.shown = Math.max(kept.shown, version);',
-      },
-      {
-        file: 'cluster/images.ts',
-        from: 'await Promise.all(names.map((name) => image.refresh(name)));',
-        to: '',
-      },
-    ],
-    checkers: ['topics at rest', 'acknowledged records', 'liveness'],
-    hunt: { ...CLUSTER, seeds: 10 },
   },
 ];

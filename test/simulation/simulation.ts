@@ -20,7 +20,7 @@ import { ShareDeliveries } from './checkers/share-deliveries.ts';
 import { topicsAtRest } from './checkers/topics-at-rest.ts';
 import { transactions } from './checkers/transactions.ts';
 import { Client } from './connection.ts';
-import { type Checker, History, type LeadershipSeen, nameOf, Violation } from './history.ts';
+import { type Checker, History, type LeadershipSeen, nameOf, type StoredTopic, Violation } from './history.ts';
 import { Ledger } from './ledger.ts';
 import { Nemesis } from './nemesis.ts';
 import { SimulatedNetwork } from './network.ts';
@@ -114,6 +114,8 @@ const MARGIN_MS = 5_000;
 /** How long it may take until every journal is led where it should be. */
 const LEADERSHIP_MS_MAX = 60_000;
 const LOOK_MS = 250;
+/** In clusters, what was left half-way is looked at after a while. */
+const TOPICS_MS_MAX = 60_000;
 const RESTART_MS_MAX = 60_000;
 const PROGRESS_EVERY_EVENTS = 20_000;
 
@@ -316,7 +318,8 @@ class Simulation {
     for (let waitedMs = 0; ; waitedMs += MARGIN_MS) {
       const stores = this.#segments.unrest() !== null && waitedMs < REST_MS_MAX;
       const transactions = this.#transactions.openCount > 0 && waitedMs < aheadMsMax;
-      if (!stores && !transactions) return;
+      const topics = this.#storedTopics().some(({ phase }) => phase !== 'active') && waitedMs < TOPICS_MS_MAX;
+      if (!stores && !transactions && !topics) return;
       await this.#time.sleep(MARGIN_MS);
     }
   }
@@ -353,13 +356,17 @@ class Simulation {
     }
   }
 
-  #lookAtTopics(): void {
-    const stored = this.#stores.topicItems().map(({ topicId, name, phase, journals, pending }) => ({
+  #storedTopics(): StoredTopic[] {
+    return this.#stores.topicItems().map(({ topicId, name, phase, journals, pending }) => ({
       topicId,
       name,
       phase: pending.length > 0 ? 'growing' : phase,
       partitions: journals.length,
     }));
+  }
+
+  #lookAtTopics(): void {
+    const stored = this.#storedTopics();
     for (const { newest } of this.#world.supervisor.slots) {
       const topics = newest?.core?.topics.list('', '', 10_000) ?? [];
       const known = topics.map(({ topicId, name, partitions, config }) => ({
