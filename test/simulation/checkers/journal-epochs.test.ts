@@ -58,9 +58,15 @@ describe('an entry', () => {
 test('a fence in a trimmed slot is allowed, leading by it is a violation', () => {
   const late = (put: Entry): HistoryEvent => ({ type: 'strayEntryPut', journal: 0, entry: put, process: 'p9' });
   const moved = [...led, snapshot, pointer({ snapshotSeq: 4, floor: 4 })];
-  const other = late(entry(3, [], { epoch: 1 }));
-  expect(see(checker(), ...moved, late(fence(2 + 0, 1)), other)).toMatch(/which began in a trimmed slot/);
-  expect(see(checker(), ...moved, other)).toBeNull();
+  const another = late(entry(3, [], { epoch: 1, id: 'another' }));
+  expect(see(checker(), ...moved, late(fence(2 + 0, 1)), another)).toMatch(/which began in a trimmed slot/);
+  expect(see(checker(), ...moved, another)).toBeNull();
+});
+
+test('what was durable may arrive once more after it was trimmed, also when its writer tried that epoch there before', () => {
+  const late = (put: Entry): HistoryEvent => ({ type: 'strayEntryPut', journal: 0, entry: put, process: 'p1' });
+  const moved = [...led, snapshot, pointer({ snapshotSeq: 4, floor: 4 })];
+  expect(see(checker(), ...moved, late(fence(2 + 0, 1)), late(entry(3, [])))).toBeNull();
 });
 
 describe('the pointer', () => {

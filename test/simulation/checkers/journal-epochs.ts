@@ -15,6 +15,8 @@ interface JournalSeen {
   /** Who wrote the newest fence. */
   leader: string;
   readonly fences: Set<number>;
+  /** By slot, the entry that became durable there: the same put may arrive once more after it was trimmed. */
+  readonly ids: Map<number, string>;
   /** Trimmed slots that late requests wrote again. */
   readonly strays: Set<number>;
   /** Process and epoch of fences that were put into such slots: nobody may lead by them. */
@@ -93,6 +95,7 @@ class JournalEpochs implements Checker {
       this.#fail(`${process} wrote slot ${seq} of journal ${id}, whose last entry is ${journal.lastSeq}`);
     }
     journal.lastSeq = seq;
+    journal.ids.set(seq, entry.id);
     const fence = commands.find((command) => command.type === 'epochStarted');
     if (fence) {
       if (epoch !== journal.epoch + 1) {
@@ -108,11 +111,12 @@ class JournalEpochs implements Checker {
     }
   }
 
-  #strayEntryPut(journal: JournalSeen, id: number, { seq, epoch, commands }: Entry, process: string): void {
-    const { floor, fences, strays, strayFences } = journal;
+  #strayEntryPut(journal: JournalSeen, id: number, entry: Entry, process: string): void {
+    const { seq, epoch, commands } = entry;
+    const { floor, fences, ids, strays, strayFences } = journal;
     const fence = `${process} ${epoch}`;
     if (commands.some(({ type }) => type === 'epochStarted')) strayFences.add(fence);
-    else if (strayFences.has(fence)) {
+    else if (strayFences.has(fence) && ids.get(seq) !== entry.id) {
       this.#fail(`${process} writes slot ${seq} of journal ${id} in epoch ${epoch}, which began in a trimmed slot`);
     }
     if (seq >= floor) this.#fail(`${process} wrote slot ${seq} of journal ${id} again, the floor is ${floor}`);
@@ -175,6 +179,7 @@ class JournalEpochs implements Checker {
         epoch: 0,
         leader: '',
         fences: new Set(),
+        ids: new Map(),
         strays: new Set(),
         strayFences: new Set(),
         version: 0,
