@@ -46,7 +46,7 @@ export interface CoordinatorsOptions {
   readonly brokerId: number;
   /** Null: this broker is alone. */
   readonly cluster: CoordinatorCluster | null;
-  /** Asked before committed offsets expire. */
+  /** Asked before committed offsets or transactional ids expire, and before transactions time out. */
   readonly storeClock?: StoreClock;
   /** Entries of journals are billed: what can wait a little, does. */
   readonly entriesCostMoney?: boolean;

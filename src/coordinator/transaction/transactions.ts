@@ -9,6 +9,7 @@
  * request that would find the end of the last transaction incomplete waits for it a while before CONCURRENT_TRANSACTIONS.
  */
 import type { Located, Placements } from '../../cluster/placements.ts';
+import type { StoreClock } from '../../cluster/store-clock.ts';
 import type { TopicPartition } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { DecisionView, Journal } from '../../journal/journal.ts';
@@ -56,6 +57,8 @@ export interface TransactionsOptions {
   readonly allocateProducerId: () => Promise<number>;
   readonly participants: ParticipantJournals;
   readonly calls: LeaderCalls;
+  /** Asked before transactions time out and ids expire. */
+  readonly storeClock?: Pick<StoreClock, 'checkJump'>;
 }
 
 export interface TransactionSettings {
@@ -127,6 +130,7 @@ export class Transactions {
         timedOut.add();
       },
       expire: (live, before) => this.#expire(live, before),
+      storeClock: options.storeClock,
     });
     this.#index = new TransactionIndex(journals, (live) => this.#onChanged(live));
   }
