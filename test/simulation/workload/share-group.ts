@@ -202,6 +202,7 @@ class ShareMember implements CrewMember {
       what: `share fetch of ${memberId}`,
       timeoutMs: REQUEST_MS_MAX,
       at: async ({ coordinators }, process, enter) => {
+        if (this.#memberId !== memberId) return null; // It crashed while it looked for the coordinator.
         const askedAt = this.#world.time.monotonic();
         const { groupId } = this.#crew;
         const session = this.#sessionAt(process, enter);
