@@ -90,7 +90,7 @@ test('a damaged journal is named with item, file and byte, the partitions of the
   const answers = await Promise.all(topics.map(read));
   const unavailable = answers.filter(({ status }) => status === 503);
   expect(answers[topics.indexOf('five')]).toMatchObject({ status: 503, code: 'NOT_LEADER_OR_FOLLOWER' });
-  for (const { detail } of unavailable) expect(detail).toBe(`this broker does not lead journal ${told?.[1]}`);
+  for (const { detail } of unavailable) expect(detail).toBe(`nobody is known to lead journal ${told?.[1]}`);
   const working = topics.filter((_, index) => answers[index]!.status === 200);
   expect(working.length).toBeGreaterThan(0);
   for (const topic of working) {
