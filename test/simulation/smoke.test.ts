@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { type SimulationReport, simulate } from './simulation.ts';
 
-/** Of real time, in all: as many of the seeds as fit. `npm run simulate` runs as many as you like. */
+/** Of real time, in all: as many of the seeds as fit. What is new is for `npm run simulate`: these were all run before. */
 const BUDGET_MS = 60_000;
 const SEEDS_MIN = 4;
-const SEEDS_MAX = 200;
+const SEEDS_MAX = 36;
 const MINUTES = 0.2;
 /** In turns. */
 const SHAPES = [
