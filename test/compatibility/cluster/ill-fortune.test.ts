@@ -138,7 +138,7 @@ describe('three brokers', () => {
 
   test.for([
     ['ahead', '+365d', /clock/],
-    ['behind', '-365d', /^/], // Nothing seems to be old to it.
+    ['behind', '-365d', null], // Nothing seems to be old to it, so it has nothing to say.
   ] as const)('one whose clock is a year %s takes part, and removes nothing', async ([_, offset, says], context) => {
     if (FAKE_TIME === undefined) {
       if (mustHaveEverything) throw new Error(FAKE_TIME_MISSING);
@@ -169,6 +169,6 @@ describe('three brokers', () => {
     await account.send(odd, 200_000);
     await pause(3_000);
     await account.expectAll(odd);
-    expect(odd.broker.log).toMatch(says);
+    if (says !== null) expect(odd.broker.log).toMatch(says);
   });
 });
