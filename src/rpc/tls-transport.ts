@@ -12,6 +12,7 @@ import { type ConnectionOptions, connect, createServer, type TLSSocket, type Tls
 import type { Address } from '../config.ts';
 import { StartupError } from '../errors.ts';
 import { LogLimiter } from '../runtime/log-limiter.ts';
+import type { Counter } from '../runtime/metrics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { clusterKey } from './secret.ts';
 import { DirectReads, TlsChannel } from './tls-channel.ts';
@@ -43,6 +44,7 @@ export class TlsTransport implements Transport {
   readonly #runtime: Runtime;
   readonly #limited: LogLimiter;
   readonly #handshakeMs: number;
+  readonly #handshakes: Counter;
 
   constructor({ secret, clusterId, runtime, handshakeMs = HANDSHAKE_MS }: TlsTransportOptions) {
     this.#secret = secret;
@@ -50,6 +52,11 @@ export class TlsTransport implements Transport {
     this.#runtime = runtime;
     this.#handshakeMs = handshakeMs;
     this.#limited = new LogLimiter(runtime.logger, runtime.clock);
+    this.#handshakes = runtime.metrics.counter({
+      name: 'rpc_handshakes_total',
+      help: "Connections to the internal listener, by outcome: proved (the other end knows the cluster's secret), refused.",
+      labels: ['outcome'],
+    });
   }
 
   async listen(address: Address, onChannel: (channel: Channel) => void): Promise<TransportListener> {
@@ -75,9 +82,11 @@ export class TlsTransport implements Transport {
     });
     server.on('secureConnection', (socket) => {
       strangers.delete(rawSocket(socket));
+      this.#handshakes.add(1, { outcome: 'proved' });
       onChannel(new TlsChannel(socket, this.#runtime, null));
     });
     server.on('tlsClientError', (cause, socket) => {
+      this.#handshakes.add(1, { outcome: 'refused' });
       this.#limited.warn('a connection to the internal listener was refused', {
         remote: socket.remoteAddress,
         cause: refusalOf(cause),

@@ -21,13 +21,14 @@ export interface Member {
 }
 
 export class ProxyLinks implements Links {
-  /** Told of everything that passes. */
-  observe: (from: string, to: string, chunk: Buffer) => void = () => {};
+  /** Told of everything that passes, and on which connection. */
+  observe: (from: string, to: string, chunk: Buffer, connection: number) => void = () => {};
   readonly #members: ReadonlyMap<string, Member>;
   readonly #state = new Map<string, LinkState>();
   readonly #pipes = new Set<Pipe>();
   readonly #sockets = new Set<Socket>();
   readonly #servers: ReturnType<typeof createServer>[] = [];
+  #connections = 0;
 
   constructor(members: ReadonlyMap<string, Member>) {
     this.#members = members;
@@ -67,9 +68,10 @@ export class ProxyLinks implements Links {
     const outgoing = connect({ host: host!, port: Number(port), noDelay: true, allowHalfOpen: true });
     this.#keep(outgoing);
     incoming.setNoDelay(true);
+    const connection = ++this.#connections;
     outgoing.once('connect', () => {
-      this.#pipe(from, to, incoming, outgoing);
-      this.#pipe(to, from, outgoing, incoming);
+      this.#pipe(from, to, incoming, outgoing, connection);
+      this.#pipe(to, from, outgoing, incoming, connection);
     });
     incoming.once('close', () => outgoing.destroy());
     outgoing.once('close', () => incoming.destroy());
@@ -81,7 +83,7 @@ export class ProxyLinks implements Links {
     socket.once('close', () => this.#sockets.delete(socket));
   }
 
-  #pipe(from: string, to: string, source: Socket, sink: Socket): void {
+  #pipe(from: string, to: string, source: Socket, sink: Socket, connection: number): void {
     const state = () => this.#state.get(`${from} ${to}`) ?? 'open';
     let held: Buffer | null = null;
     let timer: NodeJS.Timeout | undefined;
@@ -99,7 +101,7 @@ export class ProxyLinks implements Links {
       else timer = setTimeout(() => pass(held!), now.delayMs + (held.length / now.bytesPerSecond) * 1_000);
     };
     source.on('data', (chunk: Buffer) => {
-      this.observe(from, to, chunk);
+      this.observe(from, to, chunk, connection);
       source.pause();
       held = chunk;
       update();

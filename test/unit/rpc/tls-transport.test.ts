@@ -199,6 +199,22 @@ describe('the secret', () => {
     expect(accepted).toHaveLength(1);
   });
 
+  test('is counted: who proved it, and who was refused', async () => {
+    const counted = async (outcome: string) => {
+      const text = await runtime.metrics.expose();
+      return Number(
+        new RegExp(`^millrace_rpc_handshakes_total\\{outcome="${outcome}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0,
+      );
+    };
+    const { address } = await echo();
+    const [proved, refused] = [await counted('proved'), await counted('refused')];
+    await plain(address, Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'));
+    await expect(connected(address, transport('another secret..'))).rejects.toThrow();
+    await expectEcho(await connected(address));
+    expect(await counted('refused')).toBe(refused + 2);
+    expect(await counted('proved')).toBe(proved + 1);
+  });
+
   test('without one, loopback works all the same', async () => {
     const { address } = await echo(transport(''));
     await expectEcho(await connected(address, transport('')));
