@@ -89,9 +89,10 @@ export class BlockReader {
     return this.#loading.get(source)?.has(block.position) === true;
   }
 
-  /** Cold reads that are not waiting for a place leave room for one that is only a guess. */
-  get mayReadAhead(): boolean {
-    return this.#cold.load < this.#options.readsMax / 2;
+  /** Whether what is only a guess keeps nobody waiting: fewer reads of the block's kind than half of its places. */
+  mayReadAhead({ extent }: Block): boolean {
+    const gate = this.#gateOf(extent);
+    return gate.load < gate.readsMax / 2;
   }
 
   /** Reads each block unless it is on its way. A lease holds its block from the moment it is there. Never rejects. */
@@ -215,8 +216,13 @@ export class BlockReader {
     );
   }
 
+  #gateOf({ source, appendedAt }: Block['extent']): ReadGate {
+    const isHot = source.type === 'inline' || this.#options.runtime.clock.now() - appendedAt < HOT_MS;
+    return isHot ? this.#hot : this.#cold;
+  }
+
   async #readSegment(group: readonly Loading[]): Promise<Arrived> {
-    const { objects, clusterId, pool, signal, runtime } = this.#options;
+    const { objects, clusterId, pool, signal } = this.#options;
     const first = group[0]!.block;
     const last = group.at(-1)!.block;
     const { extent } = first;
@@ -224,8 +230,7 @@ export class BlockReader {
     const start = first.position;
     const length = last.position + last.length - start;
     const key = segmentKey(clusterId, extent.source.segmentId);
-    const gate = runtime.clock.now() - extent.appendedAt < HOT_MS ? this.#hot : this.#cold;
-    return gate.run(async () => {
+    return this.#gateOf(extent).run(async () => {
       const chunk = pool.take(length);
       try {
         const into = chunk.buffer.subarray(0, length);

@@ -52,10 +52,9 @@ export class ReadAhead {
     if (known < 0) return;
     ends!.splice(known, 1);
     const { reader, metrics, bytesMax } = this.#options;
-    if (!reader.mayReadAhead) return;
     let bytes = 0;
     for (const block of this.#following(led.state, plan.nextOffset)) {
-      if (bytes >= bytesMax / targetCount) break;
+      if (bytes >= bytesMax / targetCount || !reader.mayReadAhead(block)) break;
       if (!reader.known(block)) {
         wanted.push({ block, journal: led.journal, lease: null });
         metrics.readAhead(block.length);

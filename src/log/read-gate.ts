@@ -9,12 +9,14 @@ const PAUSE_MS_MAX = 2_000;
 
 /** Bounds reads in flight, and slows all of them down when the store asks for it. */
 export class ReadGate {
+  readonly readsMax: number;
   readonly #gate: Gate;
   readonly #timers: Timers;
   readonly #signal: AbortSignal;
   #pauseMs = 0;
 
   constructor(readsMax: number, timers: Timers, signal: AbortSignal) {
+    this.readsMax = readsMax;
     this.#gate = new Gate(readsMax);
     this.#timers = timers;
     this.#signal = signal;
