@@ -303,8 +303,9 @@ class Simulation {
     await this.#guarded(this.#restartInOrder());
     this.#enter('a new life reads every record again');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('at rest'))));
-    await this.#settleDown();
     await this.#settleLeadership();
+    // Last: what retention drops while leaders are waited for is reclaimed some time after that.
+    await this.#settleDown();
     this.#lookAtTopics();
     this.#lookAtLeases();
     world.history.add({ type: 'quiet' });
