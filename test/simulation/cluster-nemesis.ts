@@ -2,7 +2,7 @@
 import type { ClusterOperations } from '../../src/cluster/operations.ts';
 import { Connection } from './connection.ts';
 import type { Every } from './nemesis.ts';
-import { BROKERS_MAX } from './scenario.ts';
+import { BROKERS_MAX, JOURNALS_MAX } from './scenario.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { Slot } from './supervisor.ts';
 import type { World } from './world.ts';
@@ -115,11 +115,25 @@ function resize(world: World, random: SeededRandom): void {
 
 /** An administrator asks a broker, any, to have one lead a journal. */
 function move(world: World, random: SeededRandom): void {
-  const { trace, scenario } = world;
-  const journal = random.integer(0, scenario.journals);
+  const { trace, scenario, journals } = world;
+  const journal = random.integer(0, Math.max(scenario.journals, journals()));
   const to = random.pick(places(world));
   trace.add('administrator', `moves journal ${journal} to broker ${to}`);
   void ask(world, random, (operations) => operations.move(journal, to));
+}
+
+/** Topics that are made from then on, and partitions of old ones, go to the new journals first. */
+export function addJournals(world: World, random: SeededRandom): void {
+  const { trace, history, journals } = world;
+  const more = random.integer(1, 3);
+  if (journals() + more > JOURNALS_MAX) return;
+  trace.add('administrator', `adds ${more} journals`);
+  void ask(
+    world,
+    random,
+    (operations) => operations.addJournals(more),
+    ({ count }, process) => history.add({ type: 'journalsAdded', count, process }),
+  );
 }
 
 /** Takes a broker out of the work for a while. */
@@ -134,16 +148,18 @@ async function drain(world: World, random: SeededRandom): Promise<void> {
 }
 
 /** What is refused, lost, or takes too long is not asked again: clusters must do without. */
-async function ask(
+async function ask<T>(
   world: World,
   random: SeededRandom,
-  operate: (operations: ClusterOperations) => Promise<unknown>,
+  operate: (operations: ClusterOperations) => Promise<T>,
+  onAnswer: (answer: T, process: string) => void = () => {},
 ): Promise<void> {
   const process = world.supervisor.pick(random);
   if (process === null) return;
   await new Connection(world, process, random).call({
     what: 'an operation of the cluster',
     at: (core) => operate(core.cluster.operations),
+    onAnswer: (answer) => onAnswer(answer, process.name),
   });
 }
 

@@ -166,11 +166,15 @@ export interface LeadershipSeen {
   readonly assigned: readonly number[];
   /** Journals that an administrator moved. */
   readonly pinned: readonly number[];
+  /** How many journals the cluster has. */
+  readonly journals: number;
   /** Brokers that run, with the journals that each says to lead. */
   readonly brokers: readonly {
     readonly process: string;
     readonly brokerId: number;
     readonly leads: readonly number[];
+    /** How many journals it has heard of. */
+    readonly knows: number;
   }[];
 }
 
@@ -192,6 +196,8 @@ export type HistoryEvent =
       readonly snapshotKey: string;
       readonly process: string;
     }
+  /** How many journals the cluster has from now on. */
+  | { readonly type: 'journalsCounted'; readonly count: number; readonly process: string }
   /** Who is the controller, and what it decided. */
   | { readonly type: 'controllerPut'; readonly item: ControllerItem; readonly process: string }
   | { readonly type: 'objectCreated'; readonly key: string; readonly body: Buffer; readonly process: string }
@@ -284,6 +290,8 @@ export type HistoryEvent =
       readonly beforeOffset: number;
       readonly logStartOffset: number;
     } & PartitionName)
+  /** An administrator was told that there are so many now. */
+  | { readonly type: 'journalsAdded'; readonly count: number; readonly process: string }
   | { readonly type: 'topicDeleteAsked'; readonly topicId: string }
   | { readonly type: 'topicDeleted'; readonly topicId: string }
   /** Effective from now on; the loosest of all that were ever asked for counts. */

@@ -9,13 +9,12 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { huntAll } from './mutation-table.ts';
-import { BROKERS_MAX } from './scenario.ts';
+import { BROKERS_MAX, SEED_OF_ALL } from './scenario.ts';
 import { SimulationFailure, type SimulationReport, simulate } from './simulation.ts';
 
 const MINUTES_DEFAULT = 5;
 /** Simulated, of a fresh seed. */
 const FRESH_MINUTES = [0.3, 0.5, 1, 2] as const;
-const SEED_MAX = 2 ** 31;
 const TRACE_BUFFER_LINES = 1_000;
 const MS_PER_MINUTE = 60_000;
 
@@ -139,7 +138,7 @@ async function runFresh(): Promise<void> {
   const until = performance.now() + minutes * MS_PER_MINUTE;
   while (performance.now() < until) {
     const simulatedMinutes = FRESH_MINUTES[Math.floor(Math.random() * FRESH_MINUTES.length)]!;
-    await run(1 + Math.floor(Math.random() * SEED_MAX), simulatedMinutes);
+    await run(SEED_OF_ALL + Math.floor(Math.random() * SEED_OF_ALL), simulatedMinutes);
   }
   process.stdout.write(`${total()}\n`);
 }

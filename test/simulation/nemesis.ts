@@ -4,7 +4,7 @@
  * lose connections, brokers that come and go for good, and rolling restarts (`cluster-nemesis.ts`).
  */
 import type { BrokerProcess } from './broker-process.ts';
-import { strikeClusters } from './cluster-nemesis.ts';
+import { addJournals, strikeClusters } from './cluster-nemesis.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { Slot } from './supervisor.ts';
 import type { World } from './world.ts';
@@ -40,6 +40,7 @@ export class Nemesis {
     this.#every('freeze', nemesis.freezeEveryMs, (random) => this.#freezeOne(random));
     this.#every('clock', nemesis.clockJumpEveryMs, (random) => this.#jump(random));
     this.#every('stores cut', nemesis.storesCutEveryMs, (random) => this.#cutStores(random));
+    this.#every('add journals', nemesis.addJournalsEveryMs, (random) => addJournals(this.#world, random));
     if (!isAlone) strikeClusters(this.#world, this.#every, () => this.#over);
   }
 

@@ -11,6 +11,7 @@ import { segmentIdOfKey } from '../../src/segment/segment-id.ts';
 import {
   controllerKey,
   journalPartitionKey,
+  journalsKey,
   pointerKey,
   seqOfEntry,
   TOPICS,
@@ -30,9 +31,11 @@ export interface Tamper {
   readonly objects?: (store: ObjectStore) => ObjectStore;
 }
 
+/** More than a run ever has. */
+const JOURNALS_FOLLOWED = 64;
+
 export interface SharedStoresOptions {
   readonly clusterId: string;
-  readonly journals: number;
   readonly time: SimulatedTime;
   readonly trace: Trace;
   readonly history: () => History;
@@ -54,7 +57,7 @@ export class SharedStores {
     this.#options = options;
     this.metadata = new MemoryMetadataStore({ pricing: options.metadataPricing });
     this.objects = new MemoryObjectStore({ clock: options.time, pricing: options.objectPricing });
-    for (let journal = 0; journal < options.journals; journal++) {
+    for (let journal = 0; journal < JOURNALS_FOLLOWED; journal++) {
       this.#journalOf.set(journalPartitionKey(options.clusterId, journal), journal);
     }
   }
@@ -75,6 +78,13 @@ export class SharedStores {
     const key = controllerKey(this.#options.clusterId);
     const item = this.metadata.items().find((each) => isSameKey(each, key));
     return item ? decodeController(item) : null;
+  }
+
+  /** How many journals the cluster has, by the true store; 0 before it has any. */
+  journals(): number {
+    const key = journalsKey(this.#options.clusterId);
+    const item = this.metadata.items().find((each) => isSameKey(each, key));
+    return item ? countOf(item) : 0;
   }
 
   /** The metadata store as `process` reaches it once its requests arrive. */
@@ -137,6 +147,9 @@ export class SharedStores {
     const { clusterId, ledger, history } = this.#options;
     if (isSameKey(item, controllerKey(clusterId))) {
       this.#guarded(() => history().add({ type: 'controllerPut', item: decodeController(item), process }));
+    }
+    if (isSameKey(item, journalsKey(clusterId))) {
+      this.#guarded(() => history().add({ type: 'journalsCounted', count: countOf(item), process }));
     }
     const journal = this.#journalOf.get(item.partitionKey);
     if (journal === undefined) return;
@@ -210,4 +223,5 @@ export class SharedStores {
   }
 }
 
+const countOf = (item: Item): number => Number(item.attributes['count']);
 const isSameKey = (a: ItemKey, b: ItemKey): boolean => a.partitionKey === b.partitionKey && a.sortKey === b.sortKey;

@@ -63,6 +63,8 @@ export interface NemesisRates {
   readonly rollEveryMs: number | null;
   readonly moveEveryMs: number | null;
   readonly drainEveryMs: number | null;
+  /** An administrator adds journals. */
+  readonly addJournalsEveryMs: number | null;
 }
 
 export interface Load {
@@ -107,6 +109,13 @@ export interface ScenarioChanges {
 }
 
 export const BROKERS_MAX = 7;
+/** What no run goes beyond by adding some. */
+export const JOURNALS_MAX = 10;
+/**
+ * Seeds from here on also draw what came to the simulator last: journals that are added. Those below
+ * stay the runs that they were, so that what was noted of a seed remains true.
+ */
+export const SEED_OF_ALL = 2 ** 31;
 /** How many brokers a seed may choose. */
 const BROKERS = [1, 1, 2, 3, 3, 3, 4, 5, 7] as const;
 const ZONES = ['a', 'b', 'c'] as const;
@@ -139,7 +148,8 @@ function draw({ seed, minutes, journals, brokers }: ScenarioOptions): Scenario {
   const load = drawLoad(random.fork('load'));
   const config = drawConfig(random.fork('config'), journals ?? drawnJournals);
   const count = brokers ?? random.fork('brokers').pick(BROKERS);
-  const nemesis = drawNemesis(random.fork('nemesis'), config, count);
+  const all = seed >= SEED_OF_ALL;
+  const nemesis = drawNemesis(random.fork('nemesis'), config, count, all);
   const wildClocks = nemesis.clockSkewMsMax * 2 >= config['http.idempotency.window.ms'];
   return {
     seed,
@@ -235,7 +245,7 @@ function drawNetwork(random: SeededRandom): NetworkLatency {
   return { fromMs, toMs, tailChance: random.pick([0, 0.01]), tailMs: random.pick([20, 300]) };
 }
 
-function drawNemesis(random: SeededRandom, config: Config, brokers: number): NemesisRates {
+function drawNemesis(random: SeededRandom, config: Config, brokers: number, all: boolean): NemesisRates {
   const sometimes = (meanMs: number) => (random.chance(0.7) ? meanMs * random.between(0.5, 2) : null);
   const alone = brokers === 1;
   const inClusters = (meanMs: number) => {
@@ -263,6 +273,7 @@ function drawNemesis(random: SeededRandom, config: Config, brokers: number): Nem
     rollEveryMs: inClusters(60_000),
     moveEveryMs: inClusters(10_000),
     drainEveryMs: inClusters(30_000),
+    addJournalsEveryMs: all ? sometimes(15_000) : null,
   };
 }
 

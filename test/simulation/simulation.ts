@@ -149,7 +149,7 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options;
     this.#scenario = drawScenario(options);
-    const { seed, journals, config, objectPricing, metadataPricing } = this.#scenario;
+    const { seed, config, objectPricing, metadataPricing } = this.#scenario;
     const time = this.#time;
     const random = new SeededRandom(seed);
     this.#trace = new Trace(() => time.monotonic(), options.onTrace ?? null);
@@ -162,7 +162,6 @@ class Simulation {
     const clusterId = config.cluster;
     this.#stores = new SharedStores({
       clusterId,
-      journals,
       time,
       trace,
       history,
@@ -237,6 +236,7 @@ class Simulation {
       network,
       weather,
       topics: new TopicDirectory(),
+      journals: () => this.#stores.journals(),
       nextId: () => ++lastId,
       draining: false,
     };
@@ -327,7 +327,8 @@ class Simulation {
 
   /** Journals find their leaders once nothing goes wrong. */
   async #settleLeadership(): Promise<void> {
-    if (this.#scenario.isAlone) return;
+    const { isAlone, nemesis } = this.#scenario;
+    if (isAlone && nemesis.addJournalsEveryMs === null) return;
     for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
       const seen = this.#leadershipSeen();
       if (waitedMs < LEADERSHIP_MS_MAX && findDisorder(seen) !== null) await this.#time.sleep(LOOK_MS);
@@ -339,14 +340,18 @@ class Simulation {
   }
 
   #leadershipSeen(): LeadershipSeen {
-    const { supervisor } = this.#world;
+    const { supervisor, scenario } = this.#world;
     const item = this.#stores.controllerItem();
-    const brokers = supervisor.alive.map(({ name, brokerId, core }) => {
+    const journals = this.#stores.journals();
+    // Nobody tells a broker alone that it was succeeded.
+    const processes = scenario.isAlone ? supervisor.alive.slice(-1) : supervisor.alive;
+    const brokers = processes.map(({ name, brokerId, core }) => {
       const leads = [...(core?.cluster.seats ?? [])].filter(({ role }) => role === 'leading').map(({ id }) => id);
-      return { process: name, brokerId, leads };
+      return { process: name, brokerId, leads, knows: core?.cluster.seats.count ?? 0 };
     });
     const pinned = Object.keys(item?.pinned ?? {}).map(Number);
-    return { assigned: item?.assigned ?? [], pinned, brokers };
+    const assigned = scenario.isAlone ? Array<number>(journals).fill(brokers[0]?.brokerId ?? -1) : item?.assigned;
+    return { assigned: assigned ?? [], pinned, journals, brokers };
   }
 
   /** All clients released what they were answered. */

@@ -30,6 +30,8 @@ export interface World {
   readonly network: SimulatedNetwork;
   readonly weather: Weather;
   readonly topics: TopicDirectory;
+  /** How many the cluster has now. */
+  readonly journals: () => number;
   /** Unique in the run: names of batches and of Idempotency-Keys. */
   readonly nextId: () => number;
   /** The workload ends: finish what is under way, begin nothing new. */

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ControllerItem } from '../../../src/cluster/cluster-items.ts';
 import type { HistoryEvent } from '../history.ts';
 import { assignments } from './assignments.ts';
@@ -49,4 +49,23 @@ test('a process that writes as another one is a violation', () => {
 
 test('a journal that is forgotten is a violation', () => {
   expect(see(assignments(), first, put({ version: 2, assigned: [1] }))).toMatch(/forgets journals/);
+});
+
+describe('journals that are added', () => {
+  const counted = (count: number): HistoryEvent => ({ type: 'journalsCounted', count, process: 'b1.1' });
+  const added = (count: number): HistoryEvent => ({ type: 'journalsAdded', count, process: 'b2.1' });
+
+  test('are assigned once they are there', () => {
+    const grown = [counted(2), first, counted(3), put({ version: 2, assigned: [1, 2, 1] })];
+    expect(see(assignments(), ...grown, added(3))).toBeNull();
+    expect(see(assignments(), counted(2), first, put({ version: 2, assigned: [1, 2, 1] }))).toMatch(/there are 2/);
+  });
+
+  test('are never taken away', () => {
+    expect(see(assignments(), counted(2), counted(1))).toMatch(/makes it 1 journals, there were 2/);
+  });
+
+  test('are there when an administrator is told so', () => {
+    expect(see(assignments(), counted(2), added(3))).toMatch(/says that there are 3 journals, there are 2/);
+  });
 });

@@ -36,6 +36,13 @@ describe('an entry', () => {
     expect(see(checker(), ...led, put(entry(4, [])))).toMatch(/whose last entry is 4/);
   });
 
+  test('of a journal that the cluster does not have yet is a violation', () => {
+    const counted: HistoryEvent = { type: 'journalsCounted', count: 1, process: 'p1' };
+    const added: HistoryEvent = { ...(put(fence(1, 1)) as Extract<HistoryEvent, { type: 'entryPut' }>), journal: 1 };
+    expect(see(checker(), counted, put(fence(1, 1)), added)).toMatch(/slot 1 of journal 1, the cluster has 1 journals/);
+    expect(see(checker(), counted, { ...counted, count: 2 }, put(fence(1, 1)), added)).toBeNull();
+  });
+
   test('that fences with an epoch which is not the next one is a violation', () => {
     expect(see(checker(), ...led, put(fence(5, 1), 'p2'))).toMatch(/it was in 1/);
     expect(see(checker(), ...led, put(fence(5, 3), 'p2'))).toMatch(/it was in 1/);

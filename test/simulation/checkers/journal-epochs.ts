@@ -1,7 +1,7 @@
 /**
  * Invariant 3: one writer per journal epoch; epochs only grow; nothing is acknowledged by a fenced leader.
  *
- * Looks at the items of the journals as they change: every slot is written once, one after the other, by the process that
+ * Looks at the items of the journals as they change: a journal begins once the cluster has it, every slot is written once, one after the other, by the process that
  * wrote the fence of its epoch, under a broker id and epoch that no other process has; the pointer only moves forward, to a snapshot that exists; trimming stays below the floor
  * and spares fences and what stands before them (rules 1 to 4 of the journal).
  */
@@ -43,6 +43,8 @@ class JournalEpochs implements Checker {
   readonly name = 'journal epochs';
   readonly #journals = new Map<number, JournalSeen>();
   readonly #objects = new Set<string>();
+  /** How many there are; null until that is told. */
+  #count: number | null = null;
   readonly #isAlone: boolean;
   /** The entry that has a batch; oldest first. */
   readonly #appendedBy = new Map<number, LedgerBatch>();
@@ -55,6 +57,9 @@ class JournalEpochs implements Checker {
 
   observe(event: HistoryEvent): void {
     switch (event.type) {
+      case 'journalsCounted':
+        this.#count = event.count;
+        return;
       case 'entryPut':
         this.#entryPut(this.#journal(event.journal), event.journal, event.entry, event.process);
         return;
@@ -91,6 +96,9 @@ class JournalEpochs implements Checker {
 
   #entryPut(journal: JournalSeen, id: number, entry: Entry, process: string): void {
     const { seq, epoch, commands } = entry;
+    if (this.#count !== null && id >= this.#count) {
+      this.#fail(`${process} wrote slot ${seq} of journal ${id}, the cluster has ${this.#count} journals`);
+    }
     if (seq !== journal.lastSeq + 1) {
       this.#fail(`${process} wrote slot ${seq} of journal ${id}, whose last entry is ${journal.lastSeq}`);
     }

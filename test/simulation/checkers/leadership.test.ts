@@ -3,13 +3,27 @@ import type { LeadershipSeen } from '../history.ts';
 import { see } from './events.ts';
 import { leadership } from './leadership.ts';
 
-const broker = (brokerId: number, leads: readonly number[]) => ({ process: `b${brokerId}.1`, brokerId, leads });
+const broker = (brokerId: number, leads: readonly number[], knows = 0) => ({
+  ...{ process: `b${brokerId}.1`, brokerId, leads, knows },
+});
 
-const atRest = (assigned: readonly number[], brokers: LeadershipSeen['brokers'], pinned: readonly number[] = []) =>
-  see(leadership(), { type: 'leadershipAtRest', waitedMs: 1_000, assigned, pinned, brokers });
+/** Brokers that know 0 journals know all. */
+const atRest = (
+  assigned: readonly number[],
+  brokers: LeadershipSeen['brokers'],
+  { pinned = [], journals = assigned.length }: Partial<Pick<LeadershipSeen, 'pinned' | 'journals'>> = {},
+) => {
+  const all = brokers.map((each) => ({ ...each, knows: each.knows || journals }));
+  return see(leadership(), { type: 'leadershipAtRest', waitedMs: 1_000, assigned, pinned, journals, brokers: all });
+};
 
 test('journals that are led where they are assigned, evenly, pass', () => {
   expect(atRest([1, 2, 1], [broker(1, [0, 2]), broker(2, [1])])).toBeNull();
+});
+
+test('journals that were added and not assigned, or that a broker has not heard of, are a violation', () => {
+  expect(atRest([1], [broker(1, [0])], { journals: 2 })).toMatch(/1 of 2 journals are assigned/);
+  expect(atRest([1, 2], [broker(1, [0]), broker(2, [1], 1)])).toMatch(/b2\.1 has heard of 1 of 2 journals/);
 });
 
 test('a journal that nobody leads, that two lead, or another one, is a violation', () => {
@@ -29,5 +43,5 @@ test('a journal that was never assigned is led by nobody', () => {
 test('journals that are spread unevenly are a violation, unless somebody wanted it so', () => {
   const brokers = [broker(1, [0, 1]), broker(2, [])];
   expect(atRest([1, 1], brokers)).toMatch(/2 to b1\.1, 0 to b2\.1/);
-  expect(atRest([1, 1], brokers, [1])).toBeNull();
+  expect(atRest([1, 1], brokers, { pinned: [1] })).toBeNull();
 });

@@ -1,6 +1,6 @@
 /**
  * Liveness of a cluster: a bounded time after nothing goes wrong any more, every journal is led by the one broker that it is
- * assigned to, nobody leads anything else, and journals are spread evenly.
+ * assigned to, all brokers know of it, nobody leads anything else, and journals are spread evenly.
  */
 import { type Checker, type HistoryEvent, type LeadershipSeen, Violation } from '../history.ts';
 
@@ -16,7 +16,8 @@ export function leadership(): Checker {
 }
 
 /** Null when all is as it should be at rest. */
-export function findDisorder({ assigned, pinned, brokers }: LeadershipSeen): string | null {
+export function findDisorder({ assigned, pinned, journals, brokers }: LeadershipSeen): string | null {
+  if (assigned.length !== journals) return `${assigned.length} of ${journals} journals are assigned`;
   for (const [journal, brokerId] of assigned.entries()) {
     const leaders = brokers.filter(({ leads }) => leads.includes(journal));
     const names = leaders.map(({ process }) => process).join(' and ') || 'nobody';
@@ -27,7 +28,8 @@ export function findDisorder({ assigned, pinned, brokers }: LeadershipSeen): str
       return `journal ${journal} is assigned to broker ${brokerId} and led by ${names}`;
     }
   }
-  for (const { process, leads } of brokers) {
+  for (const { process, leads, knows } of brokers) {
+    if (knows !== journals) return `${process} has heard of ${knows} of ${journals} journals`;
     const stranger = leads.find((journal) => journal >= assigned.length);
     if (stranger !== undefined) return `${process} leads journal ${stranger}, which nobody assigned`;
   }
