@@ -20,11 +20,13 @@ export interface NearServiceOptions {
   readonly reader: BlockReader;
   /** Of answers to other brokers alone. */
   readonly leases: Leases;
-  /** Blocks that are read for others at once. */
+  /** Calls that read for others at once: the blocks of one are neighbours, and mostly one read. */
   readonly readsMax: number;
 }
 
 const UNKNOWN: BlockAnswer = { type: 'unknown' };
+/** For earlier answers to reach those who asked: several that want the same at once are no reason to read it again. */
+const ROOM_WAIT_MS = 200;
 const YOUNG_MS = 1_000;
 const ATTEMPTS_MAX = 3;
 const ATTEMPT_PAUSE_MS = 5;
@@ -35,10 +37,11 @@ export function answerNear({ runtime, registry, tail, reader, leases, readsMax }
   const answer = async (
     blocks: readonly Block[],
     call: RpcCall,
+    waitMs: number,
     give: (lease: Lease) => readonly BlockAnswer[] | Promise<readonly BlockAnswer[]>,
   ): Promise<readonly BlockAnswer[]> => {
     const bytes = blocks.reduce((sum, { length }) => sum + length, 0);
-    const lease = leases.tryReserve(bytes);
+    const lease = await (waitMs === 0 ? leases.tryReserve(bytes) : leases.reserve(bytes, waitMs, call.signal));
     if (lease === null) return blocks.map(() => UNKNOWN);
     call.onSent(() => lease.end());
     return give(lease);
@@ -56,10 +59,10 @@ export function answerNear({ runtime, registry, tail, reader, leases, readsMax }
     }
   };
 
-  registry.handle(TAIL, ({ blocks }, call) => answer(blocks, call, (lease) => soonInTail(blocks, lease)));
+  registry.handle(TAIL, ({ blocks }, call) => answer(blocks, call, 0, (lease) => soonInTail(blocks, lease)));
 
   registry.handle(BLOCKS, ({ blocks }, call) =>
-    answer(blocks, call, async (lease) => {
+    answer(blocks, call, ROOM_WAIT_MS, async (lease) => {
       const known = blocks.map((block) => {
         const run = reader.cached(block);
         if (run === undefined) return fromTail(tail, block, lease);
@@ -67,10 +70,10 @@ export function answerNear({ runtime, registry, tail, reader, leases, readsMax }
         return bytesOf(run);
       });
       const missing = blocks.filter((_, index) => known[index] === UNKNOWN);
-      if (missing.length === 0 || reading + missing.length > readsMax) return known;
-      reading += missing.length;
+      if (missing.length === 0 || reading >= readsMax) return known;
+      reading++;
       const read = await Promise.all(reader.loadHere(missing, lease));
-      reading -= missing.length;
+      reading--;
       let next = 0;
       return known.map((found): BlockAnswer => {
         if (found !== UNKNOWN) return found;
