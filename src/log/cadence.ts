@@ -3,8 +3,8 @@
  *
  * Where requests are free, a flush leaves at once when nothing is in flight; while something is, what arrives joins the
  * next one. Where they cost money, one token bucket in write units pays for both kinds. It fills at what one segment flush
- * every `segment.linger.ms` would cost: with tokens a flush leaves after a few milliseconds, without them it waits for
- * the linger or for a full segment. Either way nothing leaves, and nothing is paid, when nothing waits.
+ * every `segment.linger.ms` would cost: a flush that leaves most of the tokens leaves at once, one that can be paid after
+ * a few milliseconds, and without tokens it waits for the linger or for a full segment. Either way nothing leaves, and nothing is paid, when nothing waits.
  *
  * Pure: the caller says what waits and what is in flight, and acts on the answer.
  */
@@ -76,12 +76,14 @@ export type Decision =
   | { readonly flush: 'wait'; readonly at: number };
 
 /** Why a flush left: fixed words for the metric. */
-export type FlushReason = 'idle' | 'joined' | 'tokens' | 'linger' | 'full' | 'close';
+export type FlushReason = 'idle' | 'joined' | 'plenty' | 'tokens' | 'linger' | 'full' | 'close';
 
 const WAIT_FOR_EVENT: Decision = { flush: 'wait', at: Number.POSITIVE_INFINITY };
 
 /** With tokens, a flush still waits this long for company: the records of one moment share a flush. */
 export const GATHER_MS = 3;
+/** Who would leave this part of all tokens does not wait: where they are plenty, time is what is short. */
+const PLENTY = 0.5;
 /** Tokens saved up while idle pay for this many flushes. */
 const BURST_FLUSHES = 8;
 /** With uploads in flight, a further one leaves when it holds this much: smaller ones would cost more than they speed up. */
@@ -140,6 +142,7 @@ export class Cadence {
   #afford(flush: 'inline' | 'segment', cost: number, { now, since }: FlushView, lingerMs: number): Decision {
     if (now >= since + lingerMs) return { flush, cost, reason: 'linger' };
     const units = this.#unitsAt(now);
+    if (units - cost >= this.#unitsMax * PLENTY) return { flush, cost, reason: 'plenty' };
     const affordableAt = units >= cost ? now : now + (cost - units) / this.#unitsPerMs;
     const at = Math.min(since + lingerMs, Math.max(since + GATHER_MS, affordableAt));
     return at <= now ? { flush, cost, reason: 'tokens' } : { flush: 'wait', at };

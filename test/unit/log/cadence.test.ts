@@ -71,8 +71,28 @@ describe('where requests are free', () => {
 });
 
 describe('where requests cost money', () => {
+  test('with plenty of tokens a flush leaves at once', () => {
+    const cadence = new Cadence(AWS, LIMITS, 0);
+    for (let paid = 0; paid < 4; paid++) {
+      expect(cadence.decide(segmentView(100_000))).toMatchObject({ flush: 'segment', reason: 'plenty' });
+      cadence.spend(10, 0);
+    }
+    expect(cadence.decide(segmentView(100_000)).flush).toBe('wait');
+    expect(cadence.decide(inlineView(100)).flush).toBe('wait');
+  });
+
+  test('20 records a second never wait for company', () => {
+    const cadence = new Cadence(AWS, LIMITS, 0);
+    for (let now = 0; now < 60_000; now += 50) {
+      const decision = cadence.decide({ ...inlineView(200, now), since: now });
+      expect(decision).toMatchObject({ flush: 'inline', reason: 'plenty' });
+      if (decision.flush === 'inline') cadence.spend(decision.cost, now);
+    }
+  });
+
   test('with tokens a flush leaves after a few milliseconds', () => {
     const cadence = new Cadence(AWS, LIMITS, 0);
+    cadence.spend(45, 0);
     expect(cadence.decide(segmentView(100_000))).toEqual({ flush: 'wait', at: GATHER_MS });
     expect(cadence.decide(segmentView(100_000, GATHER_MS))).toMatchObject({ flush: 'segment', reason: 'tokens' });
   });
