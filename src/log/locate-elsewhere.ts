@@ -16,7 +16,15 @@ import { RPC_CALLS_IN_FLIGHT_MAX } from '../limits.ts';
 import { type Clock, sleep, type Timers } from '../runtime/clock.ts';
 import { linkSignals } from '../runtime/linked-signals.ts';
 import { isLeaderAway, LEADER_CALL_TIMEOUT_MS, type LeaderCalls } from './leader-calls.ts';
-import { availableIn, type Elsewhere, type Led, type Located, notLed, type WantedPartition } from './locate.ts';
+import {
+  availableIn,
+  type Elsewhere,
+  type Led,
+  type Located,
+  notLed,
+  readableEnd,
+  type WantedPartition,
+} from './locate.ts';
 import { LOCATE, type ToldPartition } from './locate-codec.ts';
 import { available, type LocateHere, type LocateQuestion } from './locate-here.ts';
 import type { Isolation, Watermarks } from './log.ts';
@@ -90,7 +98,10 @@ export class LocateElsewhere {
     if (this.#options.clock.monotonic() >= endMs) return true;
     if (result.some(({ type }) => type === 'error')) return true;
     const bytes = available(question, result);
-    return bytes >= question.minBytes || (bytes > 0 && result.some(({ type }) => type === 'elsewhere'));
+    if (bytes >= question.minBytes) return true;
+    // Its leader has enough, and does not tell of all at once: it would be asked again without a pause.
+    if (result.some((found, index) => isCutShort(found, question.partitions[index]!, question.isolation))) return true;
+    return bytes > 0 && result.some(({ type }) => type === 'elsewhere');
   }
 
   #group(result: readonly Located[], choose: (found: Located) => boolean): Groups {
@@ -192,6 +203,13 @@ export class LocateElsewhere {
 }
 
 const isTold = (found: Located): boolean => found.type === 'found' && found.told !== null;
+
+/** There is more than was told, and less was told than the fetch may take. */
+function isCutShort(found: Located, wanted: WantedPartition, isolation: Isolation): boolean {
+  if (found.type !== 'found' || found.told === null) return false;
+  const end = readableEnd(found.state, isolation);
+  return found.told.toldEnd < end && availableIn(wanted, found, isolation) < Math.max(1, wanted.maxBytes);
+}
 
 /** Something that its leader said. */
 const isKnown = (found: Located): boolean => found.type === 'error' || isTold(found);
