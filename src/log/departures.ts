@@ -6,7 +6,15 @@
  * ahead until its append is settled, also when its batches have failed by then: it might be appended still (`lane.ts`).
  */
 import type { Leaders } from '../cluster/members.ts';
-import type { AppendAnswer, AppendCondition, AppendSource, IdempotentGroup, Journal } from '../journal/journal.ts';
+import { KafkaError } from '../errors.ts';
+import type {
+  AppendAnswer,
+  AppendCondition,
+  AppendSource,
+  BatchAnswer,
+  IdempotentGroup,
+  Journal,
+} from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import { APPEND_PATIENCE_AT_CLOSE_MS, APPEND_PATIENCE_MS } from '../limits.ts';
 import { placeBatch } from '../record/batch.ts';
@@ -19,6 +27,7 @@ import type { FlushReason } from './cadence.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
 import { AppendLane, type LaneAppend, type LaneListener, type LaneOutcome } from './lane.ts';
 import type { LineBatches, OpenFlush } from './open-flush.ts';
+import { leadershipOf } from './open-transactions.ts';
 import { failedOutcome, outcomeOf } from './outcome.ts';
 import type { PendingBatch } from './pending.ts';
 
@@ -220,8 +229,14 @@ export class Departures {
       } else if (answer.type === 'refused') {
         this.#options.metrics.refused(answer.error);
       }
-      batch.end(outcomeOf(answer, batch));
+      batch.end(this.#mayBelongToAnother(answer, batch, line.journal) ? OTHER_LEADER : outcomeOf(answer, batch));
     }
+  }
+
+  /** Refused for its transaction, which a leader told that is not the leader any more. */
+  #mayBelongToAnother(answer: BatchAnswer, { toldUnder }: PendingBatch, journal: number): boolean {
+    if (toldUnder === null || answer.type !== 'refused' || answer.error !== 'INVALID_TXN_STATE') return false;
+    return leadershipOf(this.#lanesOf(journal).journal) !== toldUnder;
   }
 
   #fail(lines: readonly LineBatches[], cause: unknown, maybeDone: boolean): void {
@@ -314,6 +329,11 @@ export class Departures {
 }
 
 const nothing = (): void => undefined;
+
+const OTHER_LEADER = failedOutcome(
+  new KafkaError('NOT_LEADER_OR_FOLLOWER', 'another broker leads the partition than the one that knew its transaction'),
+  false,
+);
 const always = (): boolean => true;
 
 const byPartition = (a: LineBatches, b: LineBatches): number => comparePartitions(a.line, b.line);

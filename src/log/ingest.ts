@@ -20,7 +20,7 @@ import { Gate } from './gate.ts';
 import type { IngestMetrics } from './ingest-metrics.ts';
 import type { ProduceBatch, ProduceOptions, ProduceOutcome } from './log.ts';
 import { Line } from './open-flush.ts';
-import type { OpenTransactions } from './open-transactions.ts';
+import { leadershipOf, type OpenTransactions } from './open-transactions.ts';
 import { failedOutcome } from './outcome.ts';
 import { PartitionMap } from './partition-map.ts';
 import { PendingBatch, ProduceCall } from './pending.ts';
@@ -126,8 +126,9 @@ export class Ingest {
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `no partition ${partition} of topic ${topicId}`);
     }
     const { journal } = placement;
-    const role = journals.get(journal)?.role;
-    if (this.#closed || role === undefined || role === 'deposed' || role === 'stopped') {
+    const seat = journals.get(journal);
+    const role = seat?.role;
+    if (this.#closed || seat === undefined || role === 'deposed' || role === 'stopped') {
       throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker takes nothing in for journal ${journal}`);
     }
     if (pressure.overfull) {
@@ -136,7 +137,9 @@ export class Ingest {
     const header = admitBatch(records, topic, nowMs, origin);
     let { transaction } = given;
     let mustAsk = false;
+    let toldUnder: string | null = null;
     if (transaction === undefined && header.attributes & TRANSACTIONAL_FLAG) {
+      toldUnder = leadershipOf(seat);
       mustAsk = role !== 'leading';
       transaction = mustAsk ? -1 : transactions.here({ topicId, partition, journal, producerId: header.producerId });
     }
@@ -154,6 +157,7 @@ export class Ingest {
       transaction,
       custody: pressure,
     });
+    batch.toldUnder = toldUnder;
     const line = this.#lines.getOrAdd(topicId, partition, () => new Line(topicId, partition, journal));
     if (topic.config.compacted) checks.promises.push(this.#checkKeys(batch, topic.name));
     if (line.checking !== null) checks.promises.push(line.checking);

@@ -4,8 +4,12 @@
  *
  * A leader elsewhere is asked for every request anew, never from memory, and again when it goes away meanwhile. That is no
  * later than the client waits for its answer: it cannot have ended that transaction and begun another.
+ *
+ * A leader that was succeeded and does not know it tells what is over. What it told is appended by its successor, who refuses
+ * it: where the leader is another one by then, the client is told to send it again, not that its transaction is invalid.
  */
 import { KafkaError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { RpcRegistry } from '../rpc/method.ts';
 import type { LeaderCalls } from './leader-calls.ts';
@@ -13,6 +17,9 @@ import { OPEN_TRANSACTIONS, type ProducerPlace } from './log-methods.ts';
 
 /** Less than any client waits for the answer of a Produce request. */
 const PATIENCE_MS = 10_000;
+
+/** Another one after each change of leaders that this broker knows of. */
+export const leadershipOf = ({ role, epoch }: Journal): string => `${role} ${epoch}`;
 
 export class OpenTransactions {
   readonly #journals: Journals;

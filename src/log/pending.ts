@@ -57,6 +57,8 @@ export class PendingBatch implements PlacedBatch {
    * leader elsewhere tells it before the batch leaves.
    */
   transaction: number | undefined;
+  /** Who led, as was known when that was asked (`leadershipOf`); null when nobody was asked. */
+  toldUnder: string | null = null;
   readonly #custody: Custody;
   #ended = false;
 
