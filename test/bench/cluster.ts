@@ -23,6 +23,8 @@ const MB = 1e6;
 const MONTH_S = 30 * 24 * 3_600;
 const IDLE_S = 180;
 const SETTLE_MS = 15_000;
+/** Retention and reclaim look for the first time after 30 and 60 seconds: a listing each, which is not asked for again. */
+const FIRST_LOOKS_MS = 75_000;
 const GIVE_UP_MS = 30_000;
 
 /** `share` of the time and of the repetitions is 1 for figures that mean something. */
@@ -87,7 +89,7 @@ async function metric(
 
 /** What the brokers' meters say, and how many requests passed the proxies. */
 async function idle(cluster: Cluster, seconds: number): Promise<Line> {
-  await pause(SETTLE_MS); // Snapshots, the first looks of everything that looks in intervals.
+  await pause(FIRST_LOOKS_MS);
   const requests = () =>
     cluster.members.reduce(
       (sum, { s3, dynamodb }) =>
