@@ -92,10 +92,11 @@ def two_members(closing):
     consumers = [join(closing, group, name) for _ in range(2)]
     for consumer in consumers:
         polled(consumer, 1)
-    found = []
+    sent, found = [], []
 
     def more():
-        send(name, [f"value-{len(found)}"])
+        sent.append(f"value-{len(sent)}")
+        send(name, sent[-1:])
         for consumer in consumers:
             batch = polled(consumer, 0.1)
             for message in batch:
