@@ -6,7 +6,7 @@
  * Before, a repeat is told by the state: a transaction that was committed can be committed again, but not aborted. A fenced
  * producer is PRODUCER_FENCED, INVALID_PRODUCER_EPOCH before v2.
  *
- * Unlike Kafka: a repeat that comes while partitions are still being told waits for that, up to a second, before it is
+ * Unlike Kafka: a repeat that comes while partitions are still being told waits for that, up to 3 s, before it is
  * CONCURRENT_TRANSACTIONS.
  */
 import type { Handler } from '../handler.ts';

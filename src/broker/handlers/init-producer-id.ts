@@ -9,7 +9,7 @@
  * again; a zombie is PRODUCER_FENCED, INVALID_PRODUCER_EPOCH before v4.
  *
  * Unlike Kafka: whoever meets an open transaction is answered once it is aborted, not told CONCURRENT_TRANSACTIONS first,
- * unless that takes more than a second. A producer that brings the current epoch in the middle of its transaction goes on.
+ * unless that takes more than 3 s. A producer that brings the current epoch in the middle of its transaction goes on.
  * Beyond 100,000 transactional ids a new one is POLICY_VIOLATION.
  */
 import { KafkaError } from '../../errors.ts';

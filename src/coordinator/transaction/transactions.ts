@@ -87,8 +87,11 @@ export interface EndRequest {
   readonly bumpsEpoch: boolean;
 }
 
-/** How long a request waits for the end of the last transaction before its client is told to come again. */
-const COMPLETION_WAIT_MS_MAX = 1_000;
+/**
+ * How long a request waits for the end of the last transaction before its client is told to come again: about as long as it
+ * takes until a participant's journal has another leader. KafkaJS does not come again for AddOffsetsToTxn.
+ */
+const COMPLETION_WAIT_MS_MAX = PATIENCE_MS;
 /** Their guards fit one entry with any record. */
 const JOINING_AHEAD_COUNT_MAX = 200;
 /** Of calls to other coordinators. */
@@ -166,9 +169,9 @@ export class Transactions {
     if (this.#index.isGroupGuarded(transactionalId, producer, groupId)) return;
     const journal = await this.#find(transactionalId);
     const known = this.#index.find(transactionalId);
-    // A client that may not speak makes no group.
+    // A client that may not speak makes no group. One that may once the last transaction is complete waits for that below.
     const refused = known ? refusalOf(known.transaction, producer) : null;
-    if (refused) {
+    if (refused && refused !== 'CONCURRENT_TRANSACTIONS') {
       const message = `producer ${producer.producerId} may not add a group with epoch ${producer.producerEpoch}`;
       throw new KafkaError(refused, message);
     }

@@ -70,6 +70,16 @@ describe.each([1, 4])('with %i journals', (journals) => {
     expect(producer.producerEpoch).toBe(3);
   });
 
+  test('what joins right after the end of the last transaction waits until that is complete', async () => {
+    let producer = await init();
+    for (const join of [() => addGroup(producer), () => add(producer, ...places)]) {
+      await open(producer);
+      producer = await end(producer, true);
+      await join();
+      expect(await world.transactions.describe(ID)).toMatchObject({ state: 'Ongoing' });
+    }
+  });
+
   test('batches come after their partition only', async () => {
     const producer = await init();
     expect(await world.produce(places[0]!, producer, 0)).toMatchObject({ error: 'INVALID_TXN_STATE' });
