@@ -32,7 +32,7 @@ export const ENTRY_DESCRIBED_BYTES_MAX = 1 * KIB;
 export const SNAPSHOT_ENTRY_BYTES = 4 * MIB;
 export const SNAPSHOT_REFERENCES = 1_000;
 
-/** Kafka: the producer state of a partition keeps this many batches per producer (five in flight). */
+/** Kafka: the producer state of a partition keeps this many batches per producer (five in flight at a broker). */
 export const PRODUCER_BATCHES_KEPT = 5;
 /**
  * Transactions open at once in one journal, counted per partition and producer: their state is never evicted, so it must

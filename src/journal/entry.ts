@@ -220,6 +220,7 @@ export const REFUSALS = {
   INVALID_RECORD: 8,
   KAFKA_STORAGE_ERROR: 9,
   INVALID_REQUEST: 10,
+  DUPLICATE_SEQUENCE_NUMBER: 11,
 } as const satisfies Partial<Record<ErrorName, number>>;
 
 export type Refusal = keyof typeof REFUSALS;
@@ -236,4 +237,5 @@ export const REFUSAL_MESSAGES: Readonly<Record<Refusal, string>> = {
   INVALID_RECORD: 'clients may not append control batches',
   KAFKA_STORAGE_ERROR: 'the segment was given up before it was appended; send it again',
   INVALID_REQUEST: 'an Idempotency-Key occurs twice in one append, in different orders',
+  DUPLICATE_SEQUENCE_NUMBER: 'it was appended before, so long ago that its offset is not remembered',
 };

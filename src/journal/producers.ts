@@ -1,6 +1,9 @@
 /**
  * Idempotent producers (KIP-98), one record per (partition, producer id). Pure. A producer numbers its records; the last
- * five batches are remembered, because a client has at most five in flight.
+ * five batches are remembered, because a client has at most five in flight at a broker. It may have more behind the first
+ * one when it turns to another broker: of what came before those five it is known that it is there, since a sequence has no
+ * gaps, but not where. Kafka's brokers would say OUT_OF_ORDER_SEQUENCE_NUMBER, and clients take that for a loss, while all
+ * take DUPLICATE_SEQUENCE_NUMBER for success.
  */
 import { ENDED_TRANSACTION_MS_MIN, PRODUCER_BATCHES_KEPT } from '../limits.ts';
 import type { BatchDescription } from '../segment/footer.ts';
@@ -28,11 +31,16 @@ export type ProducerVerdict =
   | { readonly type: 'duplicate'; readonly batch: ProducerBatch }
   | {
       readonly type: 'refuse';
-      readonly error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'INVALID_PRODUCER_EPOCH' | 'UNKNOWN_PRODUCER_ID';
+      readonly error:
+        | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+        | 'DUPLICATE_SEQUENCE_NUMBER'
+        | 'INVALID_PRODUCER_EPOCH'
+        | 'UNKNOWN_PRODUCER_ID';
     };
 
 const ACCEPT: ProducerVerdict = { type: 'accept' };
 const OUT_OF_ORDER: ProducerVerdict = { type: 'refuse', error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' };
+const APPENDED_LONG_AGO: ProducerVerdict = { type: 'refuse', error: 'DUPLICATE_SEQUENCE_NUMBER' };
 const FENCED: ProducerVerdict = { type: 'refuse', error: 'INVALID_PRODUCER_EPOCH' };
 const UNKNOWN: ProducerVerdict = { type: 'refuse', error: 'UNKNOWN_PRODUCER_ID' };
 
@@ -50,7 +58,15 @@ export function checkProducer(known: ProducerState | undefined, batch: BatchDesc
   // A guard or a marker came before its first batch: that starts at 0.
   if (known.batches.length === 0) return batch.baseSequence === 0 ? ACCEPT : UNKNOWN;
   const last = known.batches.at(-1)!.lastSequence;
-  return batch.baseSequence === (last === SEQUENCE_MAX ? 0 : last + 1) ? ACCEPT : OUT_OF_ORDER;
+  if (batch.baseSequence === (last === SEQUENCE_MAX ? 0 : last + 1)) return ACCEPT;
+  return precedes(batch.baseSequence, lastSequence, known.batches) ? APPENDED_LONG_AGO : OUT_OF_ORDER;
+}
+
+/** Whether all of it comes before what is remembered: only where no sequence wrapped, and none can have been about to. */
+function precedes(baseSequence: number, lastSequence: number, kept: readonly ProducerBatch[]): boolean {
+  const oldest = kept[0]!.baseSequence;
+  const hasWrapped = lastSequence < baseSequence || kept.at(-1)!.lastSequence < oldest;
+  return !hasWrapped && lastSequence < oldest && oldest - lastSequence < SEQUENCE_MAX / 2;
 }
 
 /** The record after an accepted batch. */

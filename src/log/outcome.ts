@@ -28,7 +28,8 @@ export function outcomeOf(answer: BatchAnswer, batch: PendingBatch): ProduceOutc
         error: answer.error,
         message: answer.message,
         nextOffset: answer.error === 'OFFSET_MISMATCH' ? answer.nextOffset : -1,
-        noSideEffects: true,
+        // Of what is there nobody may say that nothing was done.
+        noSideEffects: answer.error !== 'DUPLICATE_SEQUENCE_NUMBER',
         logStartOffset: -1,
       };
   }

@@ -37,6 +37,17 @@ describe('an idempotent producer', () => {
     expect(see(idempotence(), { type: 'sequenceLost', batch: sentBatch(1) })).toMatch(/out of order/);
   });
 
+  test('whose batch is said to be there and is not is a violation', () => {
+    const answered = (batchId: number): HistoryEvent => ({
+      type: 'answered',
+      batch: sentBatch(batchId, { kind: 'idempotent' }),
+      process: 'p1',
+      outcome: refused({ error: 'DUPLICATE_SEQUENCE_NUMBER', noSideEffects: false }),
+    });
+    expect(see(idempotence(), produced(1, 0), answered(1))).toBeNull();
+    expect(see(idempotence(), produced(1, 0), answered(2))).toMatch(/appended long ago, and it is not there/);
+  });
+
   test('with the id of another one is a violation', () => {
     const given: HistoryEvent = { type: 'producerIdGiven', id: 3 };
     expect(see(idempotence(), given, { type: 'producerIdGiven', id: 4 }, given)).toMatch(/3 was given twice/);

@@ -1,7 +1,8 @@
 /**
  * Invariant 4, as far as there are no transactions: an idempotent producer's batch appears once, in order. The same for
  * requests under an Idempotency-Key; and a batch of anybody that was sent once is there once at most, never when it was
- * answered with "nothing was done", only at the offset that its condition named, and in the order of its arrival.
+ * answered with "nothing was done", only at the offset that its condition named, and in the order of its arrival. What is
+ * said to be there already is there.
  */
 import type { Checker, HistoryEvent, LedgerBatch, PartitionName, SentBatch } from '../history.ts';
 import { nameOf, Violation } from '../history.ts';
@@ -117,6 +118,9 @@ class Idempotence implements Checker {
       return;
     }
     this.#arrivals.delete(batchId);
+    if (outcome.error === 'DUPLICATE_SEQUENCE_NUMBER' && !this.#appended.has(batchId)) {
+      this.#fail(`${process} said that batch ${batchId} was appended long ago, and it is not there`);
+    }
     if (outcome.error === 'OFFSET_MISMATCH' && 'nextOffset' in outcome && outcome.nextOffset === expectedOffset) {
       this.#fail(`batch ${batchId} was refused because the next offset is not ${expectedOffset}, but it is`);
     }

@@ -1,6 +1,7 @@
 /**
  * An idempotent producer as clients are (KIP-98): up to five batches of a partition in flight, each repeated until its fate
- * is known, oldest first. When it gives up a batch it goes on with a new epoch, or as a new producer.
+ * is known, oldest first. When it gives up a batch it goes on with a new epoch, or as a new producer. A batch that has not been
+ * heard of may get any number of later ones behind it at another broker: the limit is one of connections.
  */
 import type { ProduceOutcome } from '../../../src/log/log.ts';
 import { Client } from '../connection.ts';
@@ -27,6 +28,8 @@ class Window {
   pending: Pending[] = [];
   /** Something failed: nothing is sent until all that is under way was heard of, then all of it again, in order. */
   recovering = false;
+  /** Batches were given up: what comes next must be of a new epoch. */
+  hasGap = false;
 
   get underWay(): boolean {
     return this.pending.some(({ inFlight }) => inFlight);
@@ -79,6 +82,10 @@ class Producer {
     this.#windows.set(key, window);
     while (window.pending.length >= WINDOW) await this.#change();
     if (this.#id < 0) return; // It ended while this waited.
+    if (window.hasGap) {
+      this.#beginAnew();
+      return;
+    }
     const baseSequence = this.#sequences.get(key) ?? 0;
     const producer = { id: this.#id, epoch: this.#epoch, baseSequence };
     const wanted = { ...target, writer: this.#name, kind: 'idempotent', producer } as const;
@@ -126,9 +133,12 @@ class Producer {
   #heard(window: Window, pending: Pending, outcome: ProduceOutcome | null): void {
     const { batch } = pending.outgoing;
     const error = outcome?.error ?? 'NETWORK_EXCEPTION';
-    if (error === 'NONE') {
+    // With the other one it is there, too: so long that its offset is not remembered.
+    if (error === 'NONE' || error === 'DUPLICATE_SEQUENCE_NUMBER') {
       this.#settle(window, pending);
     } else if (error === 'UNKNOWN_TOPIC_OR_PARTITION' && !this.#world.topics.knows(batch.topicId)) {
+      // Its deletion may fail, and clients hear of it again.
+      window.hasGap = true;
       for (const each of [...window.pending]) this.#settle(window, each);
     } else if (FATAL.has(error)) {
       this.#beginAnew();
@@ -159,6 +169,7 @@ class Producer {
     for (const window of this.#windows.values()) {
       for (const each of [...window.pending]) this.#settle(window, each);
       window.recovering = false;
+      window.hasGap = false;
     }
     this.#sequences.clear();
     if (this.#id >= 0 && this.#random.chance(0.5)) this.#epoch++;

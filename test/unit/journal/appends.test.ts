@@ -154,6 +154,17 @@ describe('idempotent producers', () => {
     );
   });
 
+  test('a repeat behind five others is told that it is there, and again after a restart', async () => {
+    for (let sequence = 0; sequence < 12; sequence += 2) await send([{ batches: batches(sequence) }]);
+    const repeated = { lane: lane(EPOCH, 1), number: 0 };
+    const wishes = [{ batches: [...batches(0), ...batches(2)] }];
+    expect(brief((await journal.append(segmentAppend(repeated, wishes))).answers)).toBe('DUPLICATE_SEQUENCE_NUMBER =2');
+    await journal.close();
+    journal = await open(stores, { brokerEpoch: EPOCH });
+    expect(brief((await journal.append(segmentAppend(repeated, wishes))).answers)).toBe('DUPLICATE_SEQUENCE_NUMBER =2');
+    expect(journal.state.partition(TOPIC, 0)!.nextOffset).toBe(12);
+  });
+
   test('each partition has its own sequence', async () => {
     expect(
       await send([
