@@ -1,13 +1,9 @@
-/**
- * Journals that another broker leads, asked by calls between brokers, and the other end of these calls. A call whose leader
- * has a successor ends at once: nobody waits for a broker that is frozen or cut off.
- */
+/** Journals that another broker leads, asked by calls between brokers, and the other end of these calls. */
 import { KafkaError } from '../errors.ts';
 import type { AppendAnswer, AppendRequest, Change, ChangeOutcome, Journal, Lane } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { ExtentPlace } from '../journal/partition-state.ts';
 import type { PeerIdentity, RpcMethod, RpcRegistry } from '../rpc/method.ts';
-import { type Peers, PeerUnavailableError } from '../rpc/peers.ts';
 import {
   JOURNAL_APPEND,
   JOURNAL_PROPOSE,
@@ -15,115 +11,60 @@ import {
   JOURNAL_REQUEST_SNAPSHOT,
   JOURNAL_SKIP,
 } from './journal-methods.ts';
-import type { Leaders } from './members.ts';
+import { LeaderCalls, type LeaderCallsOptions } from './leader-calls.ts';
 
 /** A leader whose store is slow takes seconds. Beyond that the lane asks again. */
 const WRITE_TIMEOUT_MS = 10_000;
 const READ_TIMEOUT_MS = 3_000;
 
-export interface RemoteJournalsOptions {
-  readonly brokerId: number;
-  readonly peers: Peers;
-  /** Asked for at the first use: whoever knows the leaders may be made after the seats. */
-  readonly leaders: () => Leaders;
-}
-
-/** Calls under way to the leader of one journal. */
-interface Calls {
-  readonly brokerId: number;
-  readonly abort: AbortController;
-}
-
 export class RemoteJournals {
-  readonly #options: RemoteJournalsOptions;
-  readonly #calls = new Map<number, Calls>();
-  #leaders: Leaders | null = null;
-  #stop = (): void => {};
+  readonly #calls: LeaderCalls;
 
-  constructor(options: RemoteJournalsOptions) {
-    this.#options = options;
+  constructor(options: LeaderCallsOptions) {
+    this.#calls = new LeaderCalls(options);
   }
 
   close(): void {
-    this.#stop();
+    this.#calls.close();
   }
 
   /** As far as this broker was told; -1 when it was not. */
   epochOf(journal: number): number {
-    return this.#follow().of(journal)?.epoch ?? -1;
+    return this.#calls.leaderOf(journal)?.epoch ?? -1;
   }
 
   /** Appends leave in the order of these calls. */
   append(journal: number, request: AppendRequest): Promise<AppendAnswer> {
-    return this.#call(journal, JOURNAL_APPEND, { journal, request }, WRITE_TIMEOUT_MS);
+    return this.ask(journal, JOURNAL_APPEND, { journal, request }, WRITE_TIMEOUT_MS);
   }
 
   async skip(journal: number, lane: Lane, number: number): Promise<void> {
-    await this.#call(journal, JOURNAL_SKIP, { journal, lane, number }, WRITE_TIMEOUT_MS);
+    await this.ask(journal, JOURNAL_SKIP, { journal, lane, number }, WRITE_TIMEOUT_MS);
   }
 
   propose(journal: number, change: Change): Promise<ChangeOutcome> {
-    return this.#call(journal, JOURNAL_PROPOSE, { journal, change }, WRITE_TIMEOUT_MS);
+    return this.ask(journal, JOURNAL_PROPOSE, { journal, change }, WRITE_TIMEOUT_MS);
   }
 
   async readInline(journal: number, { source, position, length }: ExtentPlace): Promise<Buffer | null> {
     if (source.type !== 'inline') return null;
     const { seq, entryId } = source;
-    return this.#call(journal, JOURNAL_READ_INLINE, { journal, seq, entryId, position, length }, READ_TIMEOUT_MS);
+    return this.ask(journal, JOURNAL_READ_INLINE, { journal, seq, entryId, position, length });
   }
 
   requestSnapshot(journal: number): void {
     // A hint: who asks does so again.
-    this.#call(journal, JOURNAL_REQUEST_SNAPSHOT, { journal }, READ_TIMEOUT_MS).catch(() => {});
+    this.ask(journal, JOURNAL_REQUEST_SNAPSHOT, { journal }).catch(() => {});
   }
 
-  /** Anything else that the leader of a journal answers. */
+  /** Anything that the leader of a journal answers. */
   ask<Request, Response>(
     journal: number,
     method: RpcMethod<Request, Response>,
     request: Request,
     timeoutMs = READ_TIMEOUT_MS,
   ): Promise<Response> {
-    return this.#call(journal, method, request, timeoutMs);
-  }
-
-  /** Not async: the question is encoded before this returns. */
-  #call<Request, Response>(
-    journal: number,
-    method: RpcMethod<Request, Response>,
-    request: Request,
-    timeoutMs: number,
-  ): Promise<Response> {
-    const { brokerId: self, peers } = this.#options;
-    const leader = this.#follow().of(journal);
-    if (leader === null || leader.brokerId === self) {
-      return Promise.reject(new KafkaError('NOT_LEADER_OR_FOLLOWER', `nobody is known to lead journal ${journal}`));
-    }
-    const { signal } = this.#callsTo(journal, leader.brokerId).abort;
-    return peers.call(leader.brokerId, method, request, { timeoutMs, signal });
-  }
-
-  #follow(): Leaders {
-    if (this.#leaders !== null) return this.#leaders;
-    const leaders = this.#options.leaders();
-    this.#stop = leaders.onChanged((journal) => this.#onLeader(journal));
-    this.#leaders = leaders;
-    return leaders;
-  }
-
-  #callsTo(journal: number, brokerId: number): Calls {
-    const known = this.#calls.get(journal);
-    if (known?.brokerId === brokerId) return known;
-    const calls = { brokerId, abort: new AbortController() };
-    this.#calls.set(journal, calls);
-    return calls;
-  }
-
-  #onLeader(journal: number): void {
-    const calls = this.#calls.get(journal);
-    if (calls === undefined || this.#follow().of(journal)?.brokerId === calls.brokerId) return;
-    this.#calls.delete(journal);
-    calls.abort.abort(new PeerUnavailableError(`journal ${journal} is led by another broker now`, true));
+    return this.#calls.ask(journal, method, request, { timeoutMs });
   }
 }
 

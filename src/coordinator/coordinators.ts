@@ -3,6 +3,7 @@
  * durable state from journals and decides by `Journal.coordinate`; what it keeps in memory is what Kafka keeps there, too.
  */
 import type { GroupConfigs } from '../cluster/group-configs.ts';
+import { LeaderCalls } from '../cluster/leader-calls.ts';
 import type { Placements } from '../cluster/placements.ts';
 import type { StoreClock } from '../cluster/store-clock.ts';
 import type { Topics } from '../cluster/topics.ts';
@@ -12,6 +13,7 @@ import type { Journals } from '../journal/journals.ts';
 import { GROUP_COUNT_MAX, GROUPS_PER_CLIENT_MAX, TRANSACTIONAL_ID_COUNT_MAX } from '../limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { CoordinatorCluster } from './coordinator-cluster.ts';
 import type { AssignorName } from './group/assignor/assignors.ts';
 import { ClassicGroups } from './group/classic/classic-groups.ts';
 import { ConsumerGroups } from './group/consumer/consumer-groups.ts';
@@ -21,7 +23,6 @@ import { OffsetExpiry } from './group/offsets/offset-expiry.ts';
 import { Offsets } from './group/offsets/offsets.ts';
 import { ShareGroups } from './group/share/share-groups.ts';
 import { GroupRequests } from './group-requests.ts';
-import { type CoordinatorCluster, LeaderCalls } from './leader-calls.ts';
 import { PATIENCE_MS, type Patience } from './patience.ts';
 import { RoutedShares } from './share/routed-shares.ts';
 import { ShareFronts } from './share/share-fronts.ts';
@@ -79,7 +80,7 @@ export interface Coordinators {
 
 export function openCoordinators(options: CoordinatorsOptions): Coordinators {
   const { config, journals, placements, runtime, cluster } = options;
-  const calls = new LeaderCalls(cluster);
+  const calls = new LeaderCalls(cluster === null ? null : { ...cluster, leaders: () => cluster.leaders });
   const abort = new AbortController();
   const patience = { runtime, patienceMs: PATIENCE_MS, signal: abort.signal };
   const groups = new Groups({

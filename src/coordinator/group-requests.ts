@@ -2,12 +2,13 @@
  * Requests of the HTTP door about a group, on their way to the broker that coordinates it: the same door answers there. One
  * hop and no more: whoever was asked by a broker answers itself.
  */
+import type { LeaderCalls } from '../cluster/leader-calls.ts';
 import type { Placements } from '../cluster/placements.ts';
 import { KafkaError } from '../errors.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { RpcMethod } from '../rpc/method.ts';
+import type { CoordinatorCluster } from './coordinator-cluster.ts';
 import { requireLeading, toCoordinatorError } from './coordinator-error.ts';
-import type { CoordinatorCluster, LeaderCalls } from './leader-calls.ts';
 import { groupOwner } from './owner.ts';
 import { type Patience, patiently } from './patience.ts';
 

@@ -1,5 +1,4 @@
-/** Waits a while for the broker that is about to lead a journal, where asking again does no harm. */
-import { toKafkaError } from '../errors.ts';
+import * as cluster from '../cluster/patience.ts';
 import { Backoff } from '../journal/backoff.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -14,28 +13,13 @@ export interface Patience {
   readonly signal: AbortSignal;
 }
 
-/** Tries again while `attempt` finds that another broker is to be asked; `onElsewhere` forgets what led there. */
-export async function patiently<T>(
+/** As `patiently` of the cluster, with growing pauses: what is asked for may be in another journal by now. */
+export function patiently<T>(
   { runtime, patienceMs, signal }: Patience,
   attempt: () => Promise<T>,
   onElsewhere: () => void = () => {},
 ): Promise<T> {
   const backoff = new Backoff(runtime, signal);
-  const until = runtime.clock.monotonic() + patienceMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (cause) {
-      if (!isElsewhere(cause)) throw cause;
-      onElsewhere();
-      if (runtime.clock.monotonic() >= until) throw cause;
-    }
-    await backoff.pause();
-  }
-}
-
-/** Another broker leads the journal by now, or will soon. */
-export function isElsewhere(cause: unknown): boolean {
-  const error = toKafkaError(cause)?.error;
-  return error === 'NOT_LEADER_OR_FOLLOWER' || error === 'NOT_COORDINATOR';
+  const pause = () => backoff.pause().then(() => true);
+  return cluster.patiently({ clock: runtime.clock, patienceMs, attempt, onElsewhere, pause });
 }

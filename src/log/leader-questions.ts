@@ -2,16 +2,18 @@
  * What is asked of the leader of one partition: watermarks, offsets by time and by epoch, producers, deletions. Here when this
  * broker leads it, else by a call; for a moment patiently, so that a change of leaders is not seen.
  */
+import type { LeaderCalls } from '../cluster/leader-calls.ts';
 import { KafkaError } from '../errors.ts';
 import type { ProducerState } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import { jsonMethod, type RpcMethod, type RpcRegistry } from '../rpc/method.ts';
+import type { Peers } from '../rpc/peers.ts';
 import { assert } from '../runtime/assert.ts';
-import type { LeaderCalls } from './leader-calls.ts';
+import type { LeaderWaits } from './leader-waits.ts';
 import { type Led, type Locator, notConfirmed } from './locate.ts';
 import { watermarksOf } from './locate-service.ts';
 import type { FoundOffset, OffsetAt, PartitionId, Watermarks } from './log.ts';
-import { type Place, WATERMARKS } from './log-methods.ts';
+import { LEADER_CALL_TIMEOUT_MS, type Place, WATERMARKS } from './log-methods.ts';
 import { type EpochEnd, epochEnd, type Offsets } from './offsets.ts';
 
 interface OffsetQuestion extends Place {
@@ -41,6 +43,8 @@ export interface LeaderQuestionsOptions {
   readonly locator: Locator;
   readonly offsets: Offsets;
   readonly calls: LeaderCalls;
+  readonly waits: LeaderWaits;
+  readonly peers: Peers;
 }
 
 interface WatermarksWish {
@@ -86,10 +90,10 @@ export class LeaderQuestions {
 
   watermarks(id: PartitionId): Promise<Watermarks> {
     const place = this.#place(id);
-    const { calls } = this.#options;
-    return calls.patiently(place.journal, PATIENCE_MS, async () => {
+    const { calls, waits } = this.#options;
+    return waits.patiently(place.journal, PATIENCE_MS, async () => {
       if (this.#isLed(place)) return watermarksOf(this.#options.locator.mustLead(place));
-      return this.#wish(calls.leaderOf(place.journal), place);
+      return this.#wish(calls.otherLeaderOf(place.journal), place);
     });
   }
 
@@ -98,11 +102,11 @@ export class LeaderQuestions {
     question: Question,
     here: (question: Question) => Answer | Promise<Answer>,
   ): Promise<Answer> {
-    const { calls } = this.#options;
+    const { calls, waits } = this.#options;
     const { journal } = question;
-    return calls.patiently(journal, PATIENCE_MS, async () => {
+    return waits.patiently(journal, PATIENCE_MS, async () => {
       if (this.#isLed(question)) return here(question);
-      return calls.call(calls.leaderOf(journal), method, question, undefined, ANSWER_MS_MAX);
+      return calls.ask(journal, method, question, { timeoutMs: ANSWER_MS_MAX });
     });
   }
 
@@ -135,7 +139,9 @@ export class LeaderQuestions {
     this.#wishes.delete(brokerId);
     try {
       const places = wishes.map(({ place }) => place);
-      const answers = await this.#options.calls.call(brokerId, WATERMARKS, places);
+      const answers = await this.#options.peers.call(brokerId, WATERMARKS, places, {
+        timeoutMs: LEADER_CALL_TIMEOUT_MS,
+      });
       for (const [index, { resolve, reject }] of wishes.entries()) {
         const answer = answers[index]!;
         if ('error' in answer) reject(new KafkaError(answer.error, answer.message));

@@ -8,14 +8,16 @@
  */
 
 import type { Leaders } from '../cluster/members.ts';
+import { isElsewhere } from '../cluster/patience.ts';
 import { toKafkaError } from '../errors.ts';
 import { SharedExtentList } from '../journal/extent-list.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { PartitionState } from '../journal/partition-state.ts';
 import { RPC_CALLS_IN_FLIGHT_MAX } from '../limits.ts';
+import type { Peers } from '../rpc/peers.ts';
 import { type Clock, sleep, type Timers } from '../runtime/clock.ts';
 import { linkSignals } from '../runtime/linked-signals.ts';
-import { isLeaderAway, LEADER_CALL_TIMEOUT_MS, type LeaderCalls } from './leader-calls.ts';
+import type { LeaderWaits } from './leader-waits.ts';
 import {
   availableIn,
   type Elsewhere,
@@ -28,11 +30,13 @@ import {
 import { LOCATE, type ToldPartition } from './locate-codec.ts';
 import { available, type LocateHere, type LocateQuestion } from './locate-here.ts';
 import type { Isolation, Watermarks } from './log.ts';
+import { LEADER_CALL_TIMEOUT_MS } from './log-methods.ts';
 
 export interface LocateElsewhereOptions {
   readonly brokerId: number;
   readonly here: LocateHere;
-  readonly calls: LeaderCalls;
+  readonly waits: LeaderWaits;
+  readonly peers: Peers;
   readonly leaders: Leaders;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -143,13 +147,13 @@ export class LocateElsewhere {
     signal: AbortSignal,
   ): Promise<void> {
     const asked = indexes.map((index) => ({ ...partitions[index]!, journal: journalOf(result[index]!).id }));
-    const { timers } = this.#options;
+    const { timers, peers } = this.#options;
     const isCrowded = waitMs > 0 && this.#polls >= POLLS_MAX;
     if (isCrowded) await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
     const request = { minBytes, maxWaitMs: isCrowded ? 0 : waitMs, isolation, partitions: asked };
     this.#polls++;
     try {
-      const told = await this.#options.calls.call(brokerId, LOCATE, request, signal, waitMs + LEADER_CALL_TIMEOUT_MS);
+      const told = await peers.call(brokerId, LOCATE, request, { timeoutMs: waitMs + LEADER_CALL_TIMEOUT_MS, signal });
       for (const [at, index] of indexes.entries()) {
         const journal = journalOf(result[index]!);
         // Who was succeeded does not know it yet: others may have seen more already.
@@ -162,7 +166,7 @@ export class LocateElsewhere {
       if (error === null) throw cause;
       for (const index of indexes) {
         const journal = journalOf(result[index]!);
-        if (isLeaderAway(cause)) result[index] = { type: 'elsewhere', journal };
+        if (isElsewhere(cause)) result[index] = { type: 'elsewhere', journal };
         else result[index] = { type: 'error', error: error.error, message: error.message };
       }
     } finally {
@@ -172,7 +176,7 @@ export class LocateElsewhere {
 
   /** Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. */
   async #waitForAny(question: LocateQuestion, result: Located[], endMs: number, signal: AbortSignal): Promise<void> {
-    const { here, calls, clock } = this.#options;
+    const { here, waits: leaderWaits, clock } = this.#options;
     const { partitions, isolation, minBytes } = question;
     const leftMs = Math.max(0, endMs - clock.monotonic());
     const ended = new AbortController();
@@ -189,7 +193,7 @@ export class LocateElsewhere {
       waits.push(here.wait(question, result, leftMs, either));
     }
     const away = result.flatMap((found) => (found.type === 'elsewhere' ? [found.journal.id] : []));
-    if (away.length > 0) waits.push(calls.leaderChange(away, Math.min(AGAIN_MS, leftMs), either));
+    if (away.length > 0) waits.push(leaderWaits.leaderChange(away, Math.min(AGAIN_MS, leftMs), either));
     const first = Promise.race(waits);
     try {
       await first;

@@ -5,6 +5,9 @@ import { ByteWriter } from '../journal/byte-writer.ts';
 import type { RpcMethod } from '../rpc/method.ts';
 import type { PartitionId, Watermarks } from './log.ts';
 
+/** For one answer: a leader that is frozen is noticed sooner by its silence. */
+export const LEADER_CALL_TIMEOUT_MS = 5_000;
+
 /** A partition, and the journal in which its leader is to look: it need not know the topic yet. */
 export interface Place extends PartitionId {
   readonly journal: number;

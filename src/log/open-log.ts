@@ -1,5 +1,6 @@
 /** Puts the log together: the one place that knows all of its parts. */
 import { aloneLeaders } from '../cluster/alone.ts';
+import { LeaderCalls } from '../cluster/leader-calls.ts';
 import type { Leaders, Members } from '../cluster/members.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
@@ -24,8 +25,8 @@ import { Flusher } from './flusher.ts';
 import { Gatherer } from './gather.ts';
 import { Ingest } from './ingest.ts';
 import { IngestMetrics } from './ingest-metrics.ts';
-import { LeaderCalls } from './leader-calls.ts';
 import { LeaderQuestions } from './leader-questions.ts';
+import { LeaderWaits } from './leader-waits.ts';
 import { Leases } from './lease.ts';
 import { Locator } from './locate.ts';
 import { LocateElsewhere } from './locate-elsewhere.ts';
@@ -139,8 +140,9 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   );
   const departures = new Departures({ ...options, leaders, tail, metrics: ingestMetrics });
   const flusher = new Flusher({ runtime, cadence, departures, pressure, segmentBytesMax, uploadsMax });
-  const calls = new LeaderCalls({ brokerId, journals, leaders, peers, runtime, signal });
-  const transactions = new OpenTransactions(journals, calls);
+  const calls = new LeaderCalls({ brokerId, peers, leaders: () => leaders });
+  const waits = new LeaderWaits({ journals, leaders, runtime, signal });
+  const transactions = new OpenTransactions(journals, calls, waits);
   const intake = { pool, pressure, flusher, transactions, metrics: ingestMetrics };
   const ingest = new Ingest({ config, runtime, journals, topics, ...intake });
 
@@ -167,7 +169,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const readAheadBytesMax = Math.min(READ_AHEAD_BYTES_MAX, cacheBytesMax / 4);
   const readAhead = new ReadAhead({ memory, reader, metrics: fetchMetrics, bytesMax: readAheadBytesMax });
   const here = new LocateHere(locator, purgatory);
-  const elsewhere = new LocateElsewhere({ brokerId, here, calls, leaders, clock, timers });
+  const elsewhere = new LocateElsewhere({ brokerId, here, waits, peers, leaders, clock, timers });
   const relocate = async (wanted: FetchPartition, isolation: Isolation) => {
     const found = locator.forFetch(wanted);
     return found.type === 'elsewhere' ? elsewhere.locateOne(wanted, found.journal, isolation) : found;
@@ -185,7 +187,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     cacheBytesMax,
   });
   const offsets = new Offsets({ config, locator, gatherer, indexes, leases, signal });
-  const questions = new LeaderQuestions({ journals, locator, offsets, calls });
+  const questions = new LeaderQuestions({ journals, locator, offsets, calls, waits, peers });
   const producerIds = new ProducerIds(journals);
 
   const onApplied = (journal: Journal, applied: Applied) => {
@@ -229,6 +231,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       stopFollowing();
       stopLeading();
       abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
+      calls.close();
       tail.clear();
       cache.clear();
       near?.cache.clear();

@@ -8,12 +8,13 @@
  * A leader that was succeeded and does not know it tells what is over. What it told is appended by its successor, who refuses
  * it: where the leader is another one by then, the client is told to send it again, not that its transaction is invalid.
  */
+import type { LeaderCalls } from '../cluster/leader-calls.ts';
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import type { RpcRegistry } from '../rpc/method.ts';
-import type { LeaderCalls } from './leader-calls.ts';
-import { OPEN_TRANSACTIONS, type ProducerPlace } from './log-methods.ts';
+import type { LeaderWaits } from './leader-waits.ts';
+import { LEADER_CALL_TIMEOUT_MS, OPEN_TRANSACTIONS, type ProducerPlace } from './log-methods.ts';
 
 /** Less than any client waits for the answer of a Produce request. */
 const PATIENCE_MS = 10_000;
@@ -24,10 +25,12 @@ export const leadershipOf = ({ role, epoch }: Journal): string => `${role} ${epo
 export class OpenTransactions {
   readonly #journals: Journals;
   readonly #calls: LeaderCalls;
+  readonly #waits: LeaderWaits;
 
-  constructor(journals: Journals, calls: LeaderCalls) {
+  constructor(journals: Journals, calls: LeaderCalls, waits: LeaderWaits) {
     this.#journals = journals;
     this.#calls = calls;
+    this.#waits = waits;
   }
 
   answerTo(registry: RpcRegistry): void {
@@ -45,9 +48,9 @@ export class OpenTransactions {
 
   /** Whoever leads; all places are of one journal. In the order of `places`. */
   anywhere(journal: number, places: readonly ProducerPlace[]): Promise<readonly number[]> {
-    return this.#calls.patiently(journal, PATIENCE_MS, async () => {
+    return this.#waits.patiently(journal, PATIENCE_MS, async () => {
       if (this.#journals.get(journal)?.role === 'leading') return places.map((place) => this.here(place));
-      return this.#calls.call(this.#calls.leaderOf(journal), OPEN_TRANSACTIONS, places);
+      return this.#calls.ask(journal, OPEN_TRANSACTIONS, places, { timeoutMs: LEADER_CALL_TIMEOUT_MS });
     });
   }
 }

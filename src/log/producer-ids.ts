@@ -1,9 +1,9 @@
+import { isElsewhere } from '../cluster/patience.ts';
 import { KafkaError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import { JOURNALS_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
-import { isLeaderAway } from './leader-calls.ts';
 
 /** Numbers taken from a journal at once. What is left at a stop is never given out. */
 const BLOCK_COUNT = 1_000;
@@ -47,7 +47,7 @@ export class ProducerIds {
         return;
       } catch (cause) {
         // What was given to nobody is lost, and another journal may be within reach.
-        if (!isLeaderAway(cause)) throw cause;
+        if (!isElsewhere(cause)) throw cause;
         failure = new KafkaError('COORDINATOR_NOT_AVAILABLE', `no journal gives producer ids now`, { cause });
       }
     }

@@ -3,7 +3,7 @@
  * coordinator: clients name members as they like, and memory grew with each name.
  */
 import { expect, test } from 'vitest';
-import { LeaderCalls } from '../../src/coordinator/leader-calls.ts';
+import { LeaderCalls } from '../../src/cluster/leader-calls.ts';
 import { RoutedShares } from '../../src/coordinator/share/routed-shares.ts';
 import { ShareFronts } from '../../src/coordinator/share/share-fronts.ts';
 import type { ShareFetchRequest } from '../../src/coordinator/share/shares.ts';
@@ -32,7 +32,7 @@ test('share sessions that are refused leave nothing behind', async () => {
     brokerId: 2,
     shares: {} as never,
     placements: { recall: async () => ({ id: 0, role: 'following' }), mistrust() {} } as never,
-    calls: new LeaderCalls({ brokerId: 2, leaders, members, peers, registry: network.registry(2) }),
+    calls: new LeaderCalls({ brokerId: 2, leaders: () => leaders, peers }),
     patience: { runtime: testRuntime(), patienceMs: 0, signal: new AbortController().signal },
   });
   const connection = new AbortController().signal;

@@ -5,7 +5,7 @@
  */
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { LeaderCalls } from '../../src/coordinator/leader-calls.ts';
+import { LeaderCalls } from '../../src/cluster/leader-calls.ts';
 import { jsonMethod } from '../../src/rpc/method.ts';
 import { linkSignals } from '../../src/runtime/linked-signals.ts';
 import { KnownLeaders } from '../unit/cluster/seats-world.ts';
@@ -21,7 +21,7 @@ test('calls of a connection leave nothing behind in its signal', async () => {
   const leaders = new KnownLeaders();
   leaders.set(0, { brokerId: 2, epoch: 1 });
   const peers = { call: async () => 'answer' as never };
-  const calls = new LeaderCalls({ brokerId: 1, leaders, peers, members: null as never, registry: null as never });
+  const calls = new LeaderCalls({ brokerId: 1, leaders: () => leaders, peers });
   const connection = new AbortController();
   const method = jsonMethod<null, string>(99, 'test.ask');
   for (let call = 0; call < 100; call++) {

@@ -3,13 +3,15 @@
  * them; the group's coordinator gives records out and takes acknowledgements, so what it does not coordinate this broker
  * asks of the one that does. A client has one session at each broker that it talks to, as in Kafka.
  */
+
+import type { LeaderCalls } from '../../cluster/leader-calls.ts';
+import { isElsewhere } from '../../cluster/patience.ts';
 import type { Placements } from '../../cluster/placements.ts';
 import { KafkaError } from '../../errors.ts';
 import type { Journal } from '../../journal/journal.ts';
 import { PeerUnavailableError } from '../../rpc/peers.ts';
-import type { LeaderCalls } from '../leader-calls.ts';
 import { groupOwner } from '../owner.ts';
-import { isElsewhere, type Patience, patiently } from '../patience.ts';
+import { type Patience, patiently } from '../patience.ts';
 import { SHARES_ACKNOWLEDGE, SHARES_END, SHARES_FETCH } from './share-methods.ts';
 import { FINAL_EPOCH, INITIAL_EPOCH } from './share-sessions.ts';
 import type {

@@ -3,9 +3,10 @@
  * While another broker takes a journal over, its guards wait a while. One whose writing failed is asked for again by the
  * client, which was told so.
  */
+import { isElsewhere } from '../../cluster/patience.ts';
 import { KafkaError } from '../../errors.ts';
 import { toCoordinatorError } from '../coordinator-error.ts';
-import { isElsewhere, type Patience, patiently } from '../patience.ts';
+import { type Patience, patiently } from '../patience.ts';
 import type { ParticipantJournals } from './participant-journals.ts';
 import { guardedBy, type Participants, piecesOf } from './participants.ts';
 import type { Transaction } from './transaction-state.ts';

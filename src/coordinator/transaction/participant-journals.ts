@@ -5,13 +5,14 @@
  * A group's journal is asked for at the very place where it is written: the group may have been deleted meanwhile, and be
  * kept by another journal by now.
  */
+
+import type { LeaderCalls } from '../../cluster/leader-calls.ts';
 import type { Placements } from '../../cluster/placements.ts';
 import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { CoordinatorCommand, DecisionView, Journal } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import { requireLeading } from '../coordinator-error.ts';
-import type { LeaderCalls } from '../leader-calls.ts';
 import { groupOwner } from '../owner.ts';
 import { eachPartition, guards, markers, type Participants, type Place, partitionsOf } from './participants.ts';
 import {

@@ -8,6 +8,8 @@
  * Where all of it is in one journal, each request is one entry. EndTxn is answered when the end is prepared, as in Kafka. A
  * request that would find the end of the last transaction incomplete waits for it a while before CONCURRENT_TRANSACTIONS.
  */
+
+import type { LeaderCalls } from '../../cluster/leader-calls.ts';
 import type { Located, Placements } from '../../cluster/placements.ts';
 import type { StoreClock } from '../../cluster/store-clock.ts';
 import type { TopicPartition } from '../../cluster/topics.ts';
@@ -17,7 +19,6 @@ import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
-import type { LeaderCalls } from '../leader-calls.ts';
 import { transactionOwner } from '../owner.ts';
 import { PATIENCE_MS, type Patience, patiently } from '../patience.ts';
 import { Completions } from './completions.ts';

@@ -1,8 +1,9 @@
 /** A broker without doors on memory stores, which can be made to die after some writes and started again on what is left. */
+
+import { LeaderCalls } from '../../../../src/cluster/leader-calls.ts';
 import { Placements } from '../../../../src/cluster/placements.ts';
 import type { TopicPartition } from '../../../../src/cluster/topics.ts';
 import { type Given, parseConfig } from '../../../../src/config.ts';
-import { LeaderCalls } from '../../../../src/coordinator/leader-calls.ts';
 import { ParticipantJournals } from '../../../../src/coordinator/transaction/participant-journals.ts';
 import type { ProducerIdentity } from '../../../../src/coordinator/transaction/transaction-state.ts';
 import { type TransactionSettings, Transactions } from '../../../../src/coordinator/transaction/transactions.ts';
