@@ -7,52 +7,19 @@
  * await cluster.move(0, 2);                                              // broker 2 leads journal 0
  * ```
  */
+import {
+  type AddedJournals,
+  BROKER,
+  type BrokerReport,
+  CLUSTER_INFO,
+  type ClusterInfo,
+  DRAINED,
+  JOURNAL,
+  type JournalPlace,
+} from '../cluster-report.ts';
 import type { Transport } from './transport.ts';
 
-export interface ClusterInfo {
-  readonly clusterId: string;
-  /** False: embedded stores, which one broker has for itself. */
-  readonly shared: boolean;
-  readonly store: string;
-  /** Empty with embedded stores. */
-  readonly table: string;
-  /** The broker that answered. */
-  readonly brokerId: number;
-  /** Null: nobody is known to be the controller now. */
-  readonly controllerId: number | null;
-  /** Those that drain are alive, too; gone are those that left without saying so. */
-  readonly brokers: { readonly live: number; readonly draining: number; readonly gone: number };
-  readonly journals: { readonly count: number; readonly led: number };
-  readonly versions: readonly string[];
-  readonly zones: readonly string[];
-}
-
-export interface BrokerDetail {
-  readonly brokerId: number;
-  readonly brokerEpoch: number;
-  readonly state: 'live' | 'draining' | 'gone';
-  readonly controller: boolean;
-  /** Empty when unknown. */
-  readonly zone: string;
-  /** `HOST:PORT`. */
-  readonly kafka: string;
-  readonly http: string;
-  readonly internal: string;
-  readonly version: string;
-  /** Milliseconds since 1970. */
-  readonly startedAt: number;
-  /** Those that it leads. */
-  readonly journals: readonly number[];
-}
-
-export interface JournalDetail {
-  readonly journal: number;
-  /** Null: nobody is known to lead it now. */
-  readonly leaderId: number | null;
-  readonly epoch: number | null;
-  /** Another broker than the leader while it moves. */
-  readonly assignedTo: number | null;
-}
+export type { AddedJournals, BrokerReport, ClusterInfo, JournalPlace } from '../cluster-report.ts';
 
 type Json = Readonly<Record<string, any>>;
 
@@ -68,49 +35,37 @@ export class Cluster {
   }
 
   async info(): Promise<ClusterInfo> {
-    const answer = await this.#get('/v1/cluster');
-    return {
-      clusterId: answer['cluster_id'],
-      shared: answer['shared'],
-      store: answer['store'],
-      table: answer['table'],
-      brokerId: answer['broker_id'],
-      controllerId: answer['controller_id'],
-      brokers: answer['brokers'],
-      journals: answer['journals'],
-      versions: answer['versions'],
-      zones: answer['zones'],
-    };
+    return CLUSTER_INFO.fromJson(await this.#get('/v1/cluster'));
   }
 
   /** In order of ids. */
-  async brokers(): Promise<readonly BrokerDetail[]> {
+  async brokers(): Promise<readonly BrokerReport[]> {
     const answer = await this.#get('/v1/cluster/brokers');
-    return (answer['brokers'] as Json[]).map(brokerOf);
+    return (answer['brokers'] as Json[]).map(BROKER.fromJson);
   }
 
   /** In order of ids. */
-  async journals(): Promise<readonly JournalDetail[]> {
+  async journals(): Promise<readonly JournalPlace[]> {
     const answer = await this.#get('/v1/cluster/journals');
-    return (answer['journals'] as Json[]).map(journalOf);
+    return (answer['journals'] as Json[]).map(JOURNAL.fromJson);
   }
 
   /** Resolves when the broker leads the journal. */
-  async move(journal: number, brokerId: number): Promise<JournalDetail> {
-    return journalOf(await this.#post(`/v1/cluster/journals/${journal}/move`, { broker_id: brokerId }, MOVE_MS));
+  async move(journal: number, brokerId: number): Promise<JournalPlace> {
+    return JOURNAL.fromJson(await this.#post(`/v1/cluster/journals/${journal}/move`, { broker_id: brokerId }, MOVE_MS));
   }
 
   /** Resolves when the broker leads nothing, with the journals that others took over. */
   async drain(brokerId: number): Promise<readonly number[]> {
-    return (await this.#post(`/v1/cluster/brokers/${brokerId}/drain`, undefined, DRAIN_MS))['moved'];
+    return DRAINED.fromJson(await this.#post(`/v1/cluster/brokers/${brokerId}/drain`, undefined, DRAIN_MS)).moved;
   }
 
-  async undrain(brokerId: number): Promise<BrokerDetail> {
-    return brokerOf(await this.#post(`/v1/cluster/brokers/${brokerId}/undrain`, undefined, 0));
+  async undrain(brokerId: number): Promise<BrokerReport> {
+    return BROKER.fromJson(await this.#post(`/v1/cluster/brokers/${brokerId}/undrain`, undefined, 0));
   }
 
   /** Answers how many there were and how many there are. They cannot be removed again. */
-  async addJournals(count: number): Promise<{ readonly before: number; readonly count: number }> {
+  async addJournals(count: number): Promise<AddedJournals> {
     const body = { add: count };
     const headers = { 'content-type': 'application/json' };
     const request = { method: 'POST', path: '/v1/cluster/journals', headers, repeat: 'unsent' } as const;
@@ -129,24 +84,3 @@ export class Cluster {
     return JSON.parse(answer) as Json;
   }
 }
-
-const brokerOf = (broker: Json): BrokerDetail => ({
-  brokerId: broker['broker_id'],
-  brokerEpoch: broker['broker_epoch'],
-  state: broker['state'],
-  controller: broker['controller'],
-  zone: broker['zone'],
-  kafka: broker['kafka'],
-  http: broker['http'],
-  internal: broker['internal'],
-  version: broker['version'],
-  startedAt: broker['started_at'],
-  journals: broker['journals'],
-});
-
-const journalOf = (journal: Json): JournalDetail => ({
-  journal: journal['journal'],
-  leaderId: journal['leader_id'],
-  epoch: journal['epoch'],
-  assignedTo: journal['assigned_to'],
-});

@@ -1,4 +1,5 @@
 /** A broker without others: embedded stores, and tests. It is all of the cluster, and leads whatever is led. */
+import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } from '../cluster-report.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import type { Journals } from '../journal/journals.ts';
@@ -6,15 +7,7 @@ import { JOURNALS_MAX } from '../limits.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
 import type { Leaders, Member, Members } from './members.ts';
-import {
-  type AddedJournals,
-  type BrokerReport,
-  brokerReport,
-  type ClusterInfo,
-  type ClusterOperations,
-  type Drained,
-  type JournalPlace,
-} from './operations.ts';
+import { brokerReport, type ClusterOperations, clusterInfo } from './operations.ts';
 import { agreeOnJournals } from './registration.ts';
 import type { Seats } from './seats.ts';
 
@@ -77,20 +70,15 @@ export class AloneOperations implements ClusterOperations {
 
   info(): ClusterInfo {
     const { config, members } = this.#options;
-    const { brokerId, version, zone, draining } = members.self;
-    const journals = this.journals();
-    return {
+    const known = {
       clusterId: config.cluster,
       shared: config.store !== '',
       store: config.store === '' ? config.data : config.store,
       table: config.table,
-      brokerId,
+      brokerId: members.self.brokerId,
       controllerId: members.controllerId,
-      brokers: { live: 1, draining: draining ? 1 : 0, gone: 0 },
-      journals: { count: journals.length, led: journals.filter(({ leaderId }) => leaderId !== null).length },
-      versions: [version],
-      zones: zone === '' ? [] : [zone],
     };
+    return clusterInfo(known, this.brokers(), this.journals());
   }
 
   brokers(): readonly BrokerReport[] {

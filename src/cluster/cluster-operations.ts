@@ -1,4 +1,5 @@
 /** What administrators ask of a cluster, at any of its brokers. */
+import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } from '../cluster-report.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import { JOURNALS_MAX } from '../limits.ts';
@@ -6,15 +7,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
 import type { MembershipService } from './membership.ts';
-import {
-  type AddedJournals,
-  type BrokerReport,
-  brokerReport,
-  type ClusterInfo,
-  type ClusterOperations,
-  type Drained,
-  type JournalPlace,
-} from './operations.ts';
+import { brokerReport, type ClusterOperations, clusterInfo } from './operations.ts';
 import { agreeOnJournals } from './registration.ts';
 import type { Seats } from './seats.ts';
 
@@ -39,26 +32,15 @@ export class MembershipOperations implements ClusterOperations {
 
   info(): ClusterInfo {
     const { config, membership } = this.#options;
-    const known = membership.known();
-    const live = known.filter((broker) => broker.live).map(({ member }) => member);
-    const journals = this.journals();
-    const distinct = (values: readonly string[]) => [...new Set(values)].sort();
-    return {
+    const known = {
       clusterId: config.cluster,
       shared: true,
       store: config.store,
       table: config.table,
       brokerId: membership.self.brokerId,
       controllerId: membership.controllerId,
-      brokers: {
-        live: live.length,
-        draining: live.filter(({ draining }) => draining).length,
-        gone: known.length - live.length,
-      },
-      journals: { count: journals.length, led: journals.filter(({ leaderId }) => leaderId !== null).length },
-      versions: distinct(live.map(({ version }) => version)),
-      zones: distinct(live.map(({ zone }) => zone).filter((zone) => zone !== '')),
     };
+    return clusterInfo(known, this.brokers(), this.journals());
   }
 
   brokers(): readonly BrokerReport[] {

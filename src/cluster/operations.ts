@@ -7,6 +7,7 @@
  * broker that drains, the only broker drained), NOT_CONTROLLER when no controller can be asked now, REQUEST_TIMED_OUT
  * for what was begun and goes on by itself.
  */
+import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } from '../cluster-report.ts';
 import { formatAddress } from '../config.ts';
 import type { Member } from './members.ts';
 
@@ -33,66 +34,6 @@ export interface ClusterOperations {
   addJournals(count: number): Promise<AddedJournals>;
 }
 
-export interface ClusterInfo {
-  readonly clusterId: string;
-  /** False: on embedded stores, where there are no others. */
-  readonly shared: boolean;
-  /** Where it is written: the store and the table, or the data directory. */
-  readonly store: string;
-  readonly table: string;
-  /** The broker that answers. */
-  readonly brokerId: number;
-  /** Null while nobody is known to be the controller. */
-  readonly controllerId: number | null;
-  readonly brokers: { readonly live: number; readonly draining: number; readonly gone: number };
-  readonly journals: { readonly count: number; readonly led: number };
-  /** Of the brokers that are alive, each once, in order. */
-  readonly versions: readonly string[];
-  /** Of the brokers that are alive, each once, in order; without those that tell none. */
-  readonly zones: readonly string[];
-}
-
-export type BrokerState = 'live' | 'draining' | 'gone';
-
-export interface BrokerReport {
-  readonly brokerId: number;
-  readonly brokerEpoch: number;
-  readonly state: BrokerState;
-  readonly controller: boolean;
-  /** Empty when unknown. */
-  readonly zone: string;
-  /** `HOST:PORT` that clients are told. */
-  readonly kafka: string;
-  readonly http: string;
-  readonly internal: string;
-  readonly version: string;
-  /** Milliseconds since 1970. */
-  readonly startedAt: number;
-  /** Ids of the journals that it leads, in order. */
-  readonly journals: readonly number[];
-}
-
-export interface JournalPlace {
-  readonly journal: number;
-  /** Null while nobody is known to lead it. */
-  readonly leaderId: number | null;
-  /** Null when it is not known. */
-  readonly epoch: number | null;
-  /** The broker that shall lead it: another one than `leaderId` while it moves. */
-  readonly assignedTo: number | null;
-}
-
-export interface Drained {
-  readonly brokerId: number;
-  /** Journals that others took over. */
-  readonly moved: readonly number[];
-}
-
-export interface AddedJournals {
-  readonly before: number;
-  readonly count: number;
-}
-
 export const brokerReport = (
   member: Member,
   controllerId: number | null,
@@ -110,3 +51,24 @@ export const brokerReport = (
   startedAt: member.startedAt,
   journals,
 });
+
+/** What counts brokers and journals: the rest is known to who tells it. */
+export function clusterInfo(
+  known: Omit<ClusterInfo, 'brokers' | 'journals' | 'versions' | 'zones'>,
+  brokers: readonly BrokerReport[],
+  journals: readonly JournalPlace[],
+): ClusterInfo {
+  const live = brokers.filter(({ state }) => state !== 'gone');
+  const distinct = (values: readonly string[]) => [...new Set(values)].sort();
+  return {
+    ...known,
+    brokers: {
+      live: live.length,
+      draining: live.filter(({ state }) => state === 'draining').length,
+      gone: brokers.length - live.length,
+    },
+    journals: { count: journals.length, led: journals.filter(({ leaderId }) => leaderId !== null).length },
+    versions: distinct(live.map(({ version }) => version)),
+    zones: distinct(live.map(({ zone }) => zone).filter((zone) => zone !== '')),
+  };
+}

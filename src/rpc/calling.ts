@@ -3,15 +3,16 @@
  * Whatever ends the connection rejects what is open: it may have been carried out.
  */
 import { KafkaError } from '../errors.ts';
-import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_KEY_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
+import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { Connection } from './connection.ts';
 import type { Hello } from './hello.ts';
 import type { RpcMethod } from './method.ts';
 import { type CallOptions, PeerUnavailableError } from './peers.ts';
 import type { MethodMeter, RpcMetrics } from './rpc-metrics.ts';
 import type { Channel } from './transport.ts';
-import { ANSWER_HEAD_BYTES, CALL_HEAD_BYTES, callHead, errorOf, KIND, numbered, worded } from './wire.ts';
+import { ANSWER_HEAD_BYTES, CALL_HEAD_BYTES, callHead, errorOf, KIND, numbered } from './wire.ts';
 
 const ID_MAX = 0xffff_ffff;
 /** Large questions are copied, since the caller may use its buffers again; small ones the channel copies anyway. */
@@ -37,31 +38,22 @@ export interface CallingHost {
   onClosed(why: string, inOrder: boolean): void;
 }
 
-export class CallingConnection {
-  readonly other: Hello;
-  /** By the monotonic clock. */
-  heardAt: number;
+export class CallingConnection extends Connection {
   /** Of the last ping that was answered. */
   roundTripMs: number | null = null;
-  readonly #channel: Channel;
   readonly #host: CallingHost;
   readonly #calls = new Map<number, OpenCall>();
   readonly #pings = new Map<number, number>();
   #lastId = 0;
   #lastPing = 0;
-  #seenBytes = 0;
   #deadlineTimer: TimerHandle | null = null;
   #nextDeadline = Number.POSITIVE_INFINITY;
   #closed = false;
   #goodbye: string | null = null;
 
   constructor(channel: Channel, other: Hello, host: CallingHost) {
-    this.#channel = channel;
-    this.other = other;
+    super(channel, other, host.runtime);
     this.#host = host;
-    this.heardAt = host.runtime.clock.monotonic();
-    channel.onFrame = (frame) => this.#take(frame);
-    channel.onClose = (why) => this.#onClose(why);
   }
 
   get callsInFlight(): number {
@@ -94,7 +86,7 @@ export class CallingConnection {
     const id = this.#nextId();
     question.unshift(callHead(id, method.id));
     meter.sentBytes += bytes;
-    const startedAt = this.#host.runtime.clock.monotonic();
+    const startedAt = this.runtime.clock.monotonic();
     return new Promise<Response>((resolve, reject) => {
       const onAbort = signal === undefined ? null : () => this.#giveUp(id, signal.reason);
       if (onAbort !== null) signal!.addEventListener('abort', onAbort, { once: true });
@@ -110,46 +102,21 @@ export class CallingConnection {
         onAbort,
       });
       this.#watch(deadline);
-      this.#channel.send(question);
+      this.channel.send(question);
     });
   }
 
   ping(payload: readonly Uint8Array[]): void {
     this.#lastPing = this.#lastPing === ID_MAX ? 1 : this.#lastPing + 1;
-    this.#pings.set(this.#lastPing, this.#host.runtime.clock.monotonic());
+    this.#pings.set(this.#lastPing, this.runtime.clock.monotonic());
     if (this.#pings.size > PINGS_OPEN_MAX) this.#pings.delete(this.#pings.keys().next().value!);
-    this.#channel.send([numbered(KIND.ping, this.#lastPing), ...payload]);
-  }
-
-  /** How long the other end has been silent. Parts of a frame are a sign of life, too. */
-  silentMs(now: number): number {
-    const { receivedBytes } = this.#channel;
-    if (receivedBytes !== this.#seenBytes) {
-      this.#seenBytes = receivedBytes;
-      this.heardAt = now;
-    }
-    return now - this.heardAt;
-  }
-
-  /** Nothing was read for so long because this process did not run. */
-  forgive(ms: number): void {
-    this.heardAt += ms;
-  }
-
-  get keysUsedUp(): boolean {
-    return this.#channel.receivedBytes > RPC_KEY_BYTES_MAX;
-  }
-
-  /** `goodbye` tells the other end that it is on purpose. */
-  close(why: string, goodbye: boolean): Promise<void> {
-    if (goodbye) this.#channel.send([worded(KIND.goodbye, why)]);
-    return this.#channel.close(why);
+    this.channel.send([numbered(KIND.ping, this.#lastPing), ...payload]);
   }
 
   #full(): string | null {
     if (this.#closed) return 'the connection is closed';
     if (this.#calls.size >= RPC_CALLS_IN_FLIGHT_MAX) return `${this.#calls.size} calls wait for their answers`;
-    const { waitingBytes } = this.#channel;
+    const { waitingBytes } = this.channel;
     return waitingBytes > RPC_WAITING_BYTES_MAX ? `${waitingBytes} bytes wait to be sent` : null;
   }
 
@@ -164,30 +131,22 @@ export class CallingConnection {
     return this.#lastId;
   }
 
-  #take(frame: Buffer): void {
-    this.heardAt = this.#host.runtime.clock.monotonic();
-    try {
-      switch (frame[0]) {
-        case KIND.answer:
-          this.#answered(frame.readUInt32BE(1), frame);
-          break;
-        case KIND.error:
-          this.#failed(frame.readUInt32BE(1), errorOf(frame), frame.length);
-          break;
-        case KIND.pong:
-          this.#ponged(frame.readUInt32BE(1));
-          break;
-        case KIND.goodbye:
-          this.#goodbye = frame.toString('utf8', 1);
-          this.#channel.close(this.#goodbye);
-          break;
-      }
-    } catch (cause) {
-      this.#host.runtime.logger.error(
-        { broker: this.other.brokerId, cause },
-        'a frame of another broker was not understood',
-      );
-      this.#channel.close(`broker ${this.other.brokerId} sent what was not understood`);
+  protected override take(frame: Buffer): void {
+    this.heardAt = this.runtime.clock.monotonic();
+    switch (frame[0]) {
+      case KIND.answer:
+        this.#answered(frame.readUInt32BE(1), frame);
+        break;
+      case KIND.error:
+        this.#failed(frame.readUInt32BE(1), errorOf(frame), frame.length);
+        break;
+      case KIND.pong:
+        this.#ponged(frame.readUInt32BE(1));
+        break;
+      case KIND.goodbye:
+        this.#goodbye = frame.toString('utf8', 1);
+        this.channel.close(this.#goodbye);
+        break;
     }
   }
 
@@ -202,10 +161,7 @@ export class CallingConnection {
     try {
       response = method.decodeResponse(frame.subarray(ANSWER_HEAD_BYTES));
     } catch (cause) {
-      this.#host.runtime.logger.error(
-        { method: method.name, broker: this.other.brokerId, cause },
-        'a malformed answer',
-      );
+      this.runtime.logger.error({ method: method.name, broker: this.other.brokerId, cause }, 'a malformed answer');
       const message = `the answer of ${this.#name()} to ${method.name} is malformed`;
       call.reject(new KafkaError('UNKNOWN_SERVER_ERROR', message, { cause, noSideEffects: false }));
       return;
@@ -234,7 +190,7 @@ export class CallingConnection {
     const call = this.#end(id);
     if (call === null) return;
     call.meter.unavailable++;
-    this.#channel.send([numbered(KIND.cancel, id)]);
+    this.channel.send([numbered(KIND.cancel, id)]);
     call.reject(reason);
   }
 
@@ -252,13 +208,13 @@ export class CallingConnection {
     if (deadline >= this.#nextDeadline) return;
     this.#nextDeadline = deadline;
     this.#deadlineTimer?.cancel();
-    const { clock, timers } = this.#host.runtime;
+    const { clock, timers } = this.runtime;
     const onDeadline = () => this.#expire();
     this.#deadlineTimer = timers.after(Math.max(0, deadline - clock.monotonic()), onDeadline, { keepAlive: true });
   }
 
   #expire(): void {
-    const now = this.#host.runtime.clock.monotonic();
+    const now = this.runtime.clock.monotonic();
     this.#nextDeadline = Number.POSITIVE_INFINITY;
     let next = Number.POSITIVE_INFINITY;
     for (const [id, { method, startedAt, deadline }] of this.#calls) {
@@ -272,7 +228,7 @@ export class CallingConnection {
     if (next < Number.POSITIVE_INFINITY) this.#watch(next);
   }
 
-  #onClose(why: string): void {
+  protected override ended(why: string): void {
     this.#closed = true;
     this.#deadlineTimer?.cancel();
     for (const id of [...this.#calls.keys()]) {

@@ -3,15 +3,16 @@
  * came, its pings are answered.
  */
 import { KafkaError, toKafkaError } from '../errors.ts';
-import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_KEY_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
+import { RPC_CALLS_IN_FLIGHT_MAX, RPC_FRAME_BYTES_MAX, RPC_WAITING_BYTES_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { Connection } from './connection.ts';
 import type { Hello } from './hello.ts';
 import type { PeerIdentity, RpcCall, RpcHandler, RpcMethod } from './method.ts';
 import { PeerUnavailableError } from './peers.ts';
 import type { RpcMetrics } from './rpc-metrics.ts';
 import type { Channel } from './transport.ts';
-import { CALL_HEAD_BYTES, errorFrame, KIND, numbered, worded } from './wire.ts';
+import { CALL_HEAD_BYTES, errorFrame, KIND, numbered } from './wire.ts';
 
 /** Answers from here on may be overtaken by smaller ones. */
 const BULK_BYTES = 64 * 1024;
@@ -81,73 +82,34 @@ export function failureOf(cause: unknown, method: string, { logger }: Runtime): 
   return new KafkaError('UNKNOWN_SERVER_ERROR', `${method} failed`, { noSideEffects: false });
 }
 
-export class ServingConnection {
-  readonly other: Hello;
-  heardAt: number;
-  readonly #channel: Channel;
+export class ServingConnection extends Connection {
   readonly #host: ServingHost;
   readonly #from: PeerIdentity;
   readonly #calls = new Map<number, ServedCall>();
   /** Those that were cancelled, too, until their handlers have ended. */
   #inWork = 0;
-  #seenBytes = 0;
-  #closed = false;
 
   constructor(channel: Channel, other: Hello, host: ServingHost) {
-    this.#channel = channel;
-    this.other = other;
+    super(channel, other, host.runtime);
     this.#host = host;
     this.#from = { brokerId: other.brokerId, brokerEpoch: other.brokerEpoch };
-    this.heardAt = host.runtime.clock.monotonic();
-    channel.onFrame = (frame) => this.#take(frame);
-    channel.onClose = (why) => this.#onClose(why);
   }
 
-  silentMs(now: number): number {
-    const { receivedBytes } = this.#channel;
-    if (receivedBytes !== this.#seenBytes) {
-      this.#seenBytes = receivedBytes;
-      this.heardAt = now;
-    }
-    return now - this.heardAt;
-  }
-
-  forgive(ms: number): void {
-    this.heardAt += ms;
-  }
-
-  get keysUsedUp(): boolean {
-    return this.#channel.receivedBytes > RPC_KEY_BYTES_MAX;
-  }
-
-  close(why: string, goodbye: boolean): Promise<void> {
-    if (goodbye) this.#channel.send([worded(KIND.goodbye, why)]);
-    return this.#channel.close(why);
-  }
-
-  #take(frame: Buffer): void {
-    try {
-      switch (frame[0]) {
-        case KIND.call:
-          this.#serve(frame.readUInt32BE(1), frame.readUInt16BE(5), frame);
-          break;
-        case KIND.cancel:
-          this.#cancel(frame.readUInt32BE(1));
-          break;
-        case KIND.ping:
-          this.#channel.send([numbered(KIND.pong, frame.readUInt32BE(1))]);
-          this.#host.onPing(this.#from, frame.subarray(PING_HEAD_BYTES));
-          break;
-        case KIND.goodbye:
-          this.#channel.close(frame.toString('utf8', 1));
-          break;
-      }
-    } catch (cause) {
-      this.#host.runtime.logger.error(
-        { broker: this.other.brokerId, cause },
-        'a frame of another broker was not understood',
-      );
-      this.#channel.close(`broker ${this.other.brokerId} sent what was not understood`);
+  protected override take(frame: Buffer): void {
+    switch (frame[0]) {
+      case KIND.call:
+        this.#serve(frame.readUInt32BE(1), frame.readUInt16BE(5), frame);
+        break;
+      case KIND.cancel:
+        this.#cancel(frame.readUInt32BE(1));
+        break;
+      case KIND.ping:
+        this.channel.send([numbered(KIND.pong, frame.readUInt32BE(1))]);
+        this.#host.onPing(this.#from, frame.subarray(PING_HEAD_BYTES));
+        break;
+      case KIND.goodbye:
+        this.channel.close(frame.toString('utf8', 1));
+        break;
     }
   }
 
@@ -171,7 +133,7 @@ export class ServingConnection {
     try {
       request = method.decodeRequest(frame.subarray(CALL_HEAD_BYTES));
     } catch (cause) {
-      this.#host.runtime.logger.error({ method: method.name, broker: this.#from.brokerId, cause }, 'a malformed call');
+      this.runtime.logger.error({ method: method.name, broker: this.#from.brokerId, cause }, 'a malformed call');
       this.#fail(id, new KafkaError('UNKNOWN_SERVER_ERROR', `the question of ${method.name} is malformed`));
       return;
     }
@@ -215,7 +177,7 @@ export class ServingConnection {
     this.#host.metrics.of(method.name).sentBytes += bytes;
     const release = call.takeRelease();
     this.#forget(id, call);
-    this.#channel.send(answer, release, bytes >= BULK_BYTES);
+    this.channel.send(answer, release, bytes >= BULK_BYTES);
   }
 
   #unsendable(bytes: number, { name }: RpcMethod<unknown, unknown>): KafkaError | null {
@@ -223,7 +185,7 @@ export class ServingConnection {
       const message = `the answer to ${name} takes ${bytes} bytes; brokers send each other at most ${RPC_FRAME_BYTES_MAX}`;
       return new KafkaError('MESSAGE_TOO_LARGE', message, { noSideEffects: false });
     }
-    const { waitingBytes } = this.#channel;
+    const { waitingBytes } = this.channel;
     if (waitingBytes + bytes <= RPC_WAITING_BYTES_MAX + RPC_FRAME_BYTES_MAX) return null;
     return new PeerUnavailableError(`the answer to ${name} was dropped: ${waitingBytes} bytes wait to be sent`, true);
   }
@@ -232,11 +194,11 @@ export class ServingConnection {
     const gone = call.gone;
     this.#forget(id, call);
     // Most handlers throw the signal's reason when nobody waits any more.
-    if (!gone) this.#fail(id, failureOf(cause, name, this.#host.runtime));
+    if (!gone) this.#fail(id, failureOf(cause, name, this.runtime));
   }
 
   #fail(id: number, error: KafkaError): void {
-    this.#channel.send([errorFrame(id, error)]);
+    this.channel.send([errorFrame(id, error)]);
   }
 
   #cancel(id: number): void {
@@ -254,9 +216,7 @@ export class ServingConnection {
     call.takeRelease()?.();
   }
 
-  #onClose(why: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  protected override ended(why: string): void {
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) call.abandon(why);

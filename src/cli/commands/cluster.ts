@@ -1,5 +1,6 @@
 /** `millrace cluster`: the brokers and journals of the cluster that a broker belongs to. */
-import type { BrokerDetail, ClusterInfo, JournalDetail } from '../../client/cluster.ts';
+import type { BrokerReport, ClusterInfo, JournalPlace } from '../../client/cluster.ts';
+import { BROKER, CLUSTER_INFO, JOURNAL } from '../../cluster-report.ts';
 import { type ConfirmFlags, confirm } from '../confirm.ts';
 import { type Output, type Row, renderRows } from '../output.ts';
 import { note, type Terminal, write } from '../terminal.ts';
@@ -38,19 +39,7 @@ function infoText({ clusterId, store, table, controllerId, brokers, journals, ve
 }
 
 function infoJson(info: ClusterInfo, output: Output): string {
-  const whole = {
-    cluster_id: info.clusterId,
-    shared: info.shared,
-    store: info.store,
-    table: info.table,
-    broker_id: info.brokerId,
-    controller_id: info.controllerId,
-    brokers: info.brokers,
-    journals: info.journals,
-    versions: info.versions,
-    zones: info.zones,
-  };
-  return `${JSON.stringify(whole, null, output === 'json' ? 2 : 0)}\n`;
+  return `${JSON.stringify(CLUSTER_INFO.toJson(info), null, output === 'json' ? 2 : 0)}\n`;
 }
 
 const BROKERS = ['broker', 'state', 'role', 'zone', 'journals', 'kafka', 'http', 'version', 'started'];
@@ -61,11 +50,11 @@ export async function listBrokers(flags: PrintFlags, terminal: Terminal): Promis
   const text =
     output === 'table'
       ? renderRows(BROKERS, brokers.map(brokerRow), output)
-      : rowsJson(brokers.map(brokerJson), output);
+      : rowsJson(brokers.map(BROKER.toJson), output);
   await write(terminal.stdout, text);
 }
 
-const brokerRow = (broker: BrokerDetail): Row => ({
+const brokerRow = (broker: BrokerReport): Row => ({
   broker: broker.brokerId,
   state: broker.state,
   role: broker.controller ? 'controller' : null,
@@ -75,20 +64,6 @@ const brokerRow = (broker: BrokerDetail): Row => ({
   http: broker.http,
   version: broker.version,
   started: new Date(broker.startedAt).toISOString().replace(/\.\d+Z$/, 'Z'),
-});
-
-const brokerJson = (broker: BrokerDetail) => ({
-  broker_id: broker.brokerId,
-  broker_epoch: broker.brokerEpoch,
-  state: broker.state,
-  controller: broker.controller,
-  zone: broker.zone,
-  kafka: broker.kafka,
-  http: broker.http,
-  internal: broker.internal,
-  version: broker.version,
-  started_at: broker.startedAt,
-  journals: broker.journals,
 });
 
 /** `0-3,7`: what is in order and next to each other together. */
@@ -110,22 +85,15 @@ export async function listJournals(flags: PrintFlags, terminal: Terminal): Promi
   const text =
     output === 'table'
       ? renderRows(JOURNALS, journals.map(journalRow), output)
-      : rowsJson(journals.map(journalJson), output);
+      : rowsJson(journals.map(JOURNAL.toJson), output);
   await write(terminal.stdout, text);
 }
 
-const journalRow = ({ journal, leaderId, epoch, assignedTo }: JournalDetail): Row => ({
+const journalRow = ({ journal, leaderId, epoch, assignedTo }: JournalPlace): Row => ({
   journal,
   leader: leaderId,
   epoch,
   moves_to: assignedTo === leaderId ? null : assignedTo,
-});
-
-const journalJson = ({ journal, leaderId, epoch, assignedTo }: JournalDetail): Row => ({
-  journal,
-  leader_id: leaderId,
-  epoch,
-  assigned_to: assignedTo,
 });
 
 const rowsJson = (rows: readonly object[], output: Output): string =>

@@ -1,15 +1,15 @@
 /** `/v1/cluster`: brokers and journals, as administrators see and move them. Any broker answers. */
-import type { BrokerReport, ClusterInfo, JournalPlace } from '../../cluster/operations.ts';
+import { BROKER, CLUSTER_INFO, DRAINED, JOURNAL } from '../../cluster-report.ts';
 import {
   AddedJournals,
   AddJournalsBody,
   Broker,
   BrokerParams,
   BrokersList,
-  ClusterInfo as ClusterInfoSchema,
+  ClusterInfo,
   Drained,
   JournalParams,
-  JournalPlace as JournalPlaceSchema,
+  JournalPlace,
   JournalsList,
   MoveBody,
 } from '../cluster-schemas.ts';
@@ -31,10 +31,10 @@ export function clusterRoutes(api: Api): void {
       operationId: 'describeCluster',
       tag: TAG,
       summary: 'Describe the cluster',
-      answers: { 200: { description: 'As this broker sees it.', content: json(ClusterInfoSchema) } },
+      answers: { 200: { description: 'As this broker sees it.', content: json(ClusterInfo) } },
       problems: {},
     },
-    () => replyJson(200, infoJson(cluster.info())),
+    () => replyJson(200, CLUSTER_INFO.toJson(cluster.info())),
   );
 
   api.add(
@@ -47,7 +47,7 @@ export function clusterRoutes(api: Api): void {
       answers: { 200: { description: 'In order of their ids.', content: json(BrokersList) } },
       problems: {},
     },
-    () => replyJson(200, { brokers: cluster.brokers().map(brokerJson) }),
+    () => replyJson(200, { brokers: cluster.brokers().map(BROKER.toJson) }),
   );
 
   api.add(
@@ -64,10 +64,7 @@ export function clusterRoutes(api: Api): void {
       answers: { 200: { description: 'It leads nothing.', content: json(Drained) } },
       problems: { 404: UNKNOWN_BROKER, 503: NO_CONTROLLER },
     },
-    async ({ params }) => {
-      const { brokerId, moved } = await cluster.drain(params.broker);
-      return replyJson(200, { broker_id: brokerId, moved });
-    },
+    async ({ params }) => replyJson(200, DRAINED.toJson(await cluster.drain(params.broker))),
   );
 
   api.add(
@@ -81,7 +78,7 @@ export function clusterRoutes(api: Api): void {
       answers: { 200: { description: 'Journals move back soon.', content: json(Broker) } },
       problems: { 404: UNKNOWN_BROKER, 503: NO_CONTROLLER },
     },
-    async ({ params }) => replyJson(200, brokerJson(await cluster.undrain(params.broker))),
+    async ({ params }) => replyJson(200, BROKER.toJson(await cluster.undrain(params.broker))),
   );
 
   api.add(
@@ -94,7 +91,7 @@ export function clusterRoutes(api: Api): void {
       answers: { 200: { description: 'In order of their numbers.', content: json(JournalsList) } },
       problems: {},
     },
-    () => replyJson(200, { journals: cluster.journals().map(journalJson) }),
+    () => replyJson(200, { journals: cluster.journals().map(JOURNAL.toJson) }),
   );
 
   api.add(
@@ -125,43 +122,9 @@ export function clusterRoutes(api: Api): void {
       description: 'Answers when it does. The journal stays there until brokers come or go.',
       params: JournalParams,
       body: MoveBody,
-      answers: { 200: { description: 'The broker leads it.', content: json(JournalPlaceSchema) } },
+      answers: { 200: { description: 'The broker leads it.', content: json(JournalPlace) } },
       problems: { 404: 'No such journal, or no such broker.', 503: NO_CONTROLLER },
     },
-    async ({ params, body }) => replyJson(200, journalJson(await cluster.move(params.journal, body.broker_id))),
+    async ({ params, body }) => replyJson(200, JOURNAL.toJson(await cluster.move(params.journal, body.broker_id))),
   );
 }
-
-const infoJson = (info: ClusterInfo) => ({
-  cluster_id: info.clusterId,
-  shared: info.shared,
-  store: info.store,
-  table: info.table,
-  broker_id: info.brokerId,
-  controller_id: info.controllerId,
-  brokers: info.brokers,
-  journals: info.journals,
-  versions: info.versions,
-  zones: info.zones,
-});
-
-const brokerJson = (broker: BrokerReport) => ({
-  broker_id: broker.brokerId,
-  broker_epoch: broker.brokerEpoch,
-  state: broker.state,
-  controller: broker.controller,
-  zone: broker.zone,
-  kafka: broker.kafka,
-  http: broker.http,
-  internal: broker.internal,
-  version: broker.version,
-  started_at: broker.startedAt,
-  journals: broker.journals,
-});
-
-const journalJson = ({ journal, leaderId, epoch, assignedTo }: JournalPlace) => ({
-  journal,
-  leader_id: leaderId,
-  epoch,
-  assigned_to: assignedTo,
-});

@@ -1,14 +1,8 @@
 /** A cluster of three brokers that does at once what it is asked, in memory. */
+
 import type { Member } from '../../../src/cluster/members.ts';
-import {
-  type AddedJournals,
-  type BrokerReport,
-  brokerReport,
-  type ClusterInfo,
-  type ClusterOperations,
-  type Drained,
-  type JournalPlace,
-} from '../../../src/cluster/operations.ts';
+import { brokerReport, type ClusterOperations, clusterInfo } from '../../../src/cluster/operations.ts';
+import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } from '../../../src/cluster-report.ts';
 import { KafkaError } from '../../../src/errors.ts';
 import { memberOf } from './cluster-of.ts';
 
@@ -28,23 +22,8 @@ export class FakeOperations implements ClusterOperations {
   failure: KafkaError | null = null;
 
   info(): ClusterInfo {
-    const live = this.members.filter(({ brokerId }) => !this.gone.includes(brokerId));
-    return {
-      clusterId: 'orders-eu',
-      shared: true,
-      store: 's3://streams/prod',
-      table: 'streams',
-      brokerId: 1,
-      controllerId: this.controllerId,
-      brokers: {
-        live: live.length,
-        draining: live.filter(({ draining }) => draining).length,
-        gone: this.gone.length,
-      },
-      journals: { count: this.leaders.length, led: this.leaders.filter((leader) => leader !== null).length },
-      versions: ['1.2.3'],
-      zones: ['eu-west-1a', 'eu-west-1b'],
-    };
+    const stores = { clusterId: 'orders-eu', shared: true, store: 's3://streams/prod', table: 'streams' };
+    return clusterInfo({ ...stores, brokerId: 1, controllerId: this.controllerId }, this.brokers(), this.journals());
   }
 
   brokers(): readonly BrokerReport[] {

@@ -358,7 +358,7 @@ describe('garbage on the port', () => {
     let at = 0;
     const dripping = setInterval(() => at < hello.length && slow.write(hello.subarray(at, ++at)), 30);
     const began = performance.now();
-    await Promise.all([plain(address, null), once(slow, 'close')]);
+    await Promise.all([plain(address, null), new Promise((resolve) => slow.once('close', resolve))]);
     clearInterval(dripping);
     expect(performance.now() - began).toBeLessThan(3_000);
     expect(accepted).toEqual([]);
