@@ -16,6 +16,7 @@ import { zoneOf } from './client-zone.ts';
 import { hasOthers, refusalOf } from './draining.ts';
 import { featureOf } from './features.ts';
 import type { Broker, Call, Handler, MaybePromise, Turn } from './handler.ts';
+import { HeldRequests } from './held-requests.ts';
 import { type ClientLimit, ClientLimits, type QuotaWindow } from './quotas/client-limits.ts';
 import type { OutgoingResponse } from './response-writer.ts';
 import type { Handlers } from './served.ts';
@@ -53,6 +54,7 @@ export class Router {
   readonly #limits: ClientLimits;
   /** By API key. */
   readonly #routes: (Route | undefined)[] = [];
+  readonly #held = new HeldRequests();
   /** Clients are sent to other brokers, as long as there are any. */
   leaving = false;
   /** When a client was last sent elsewhere. */
@@ -93,19 +95,25 @@ export class Router {
     this.#metrics.requested(route.name);
     const limit = this.#limits.of(header.clientId);
     const call = new RequestCall(this.#broker, header, peer, this.#metrics, route.name, startedAt, limit, frame.length);
-    return this.#run(route, request, call);
+    return this.#run(route, request, call, frame, peer);
   }
 
-  #run(route: Route, request: Infer<Message>, call: RequestCall): MaybePromise<Outcome> {
+  #run(route: Route, request: Infer<Message>, call: RequestCall, frame: Buffer, peer: Peer): MaybePromise<Outcome> {
     let reply: MaybePromise<Input<Message> | null>;
     try {
       this.#requireFeature(route);
       this.#requireStaying(route);
       const looking = lookForTopics(route.name, request, this.#broker.topics);
-      reply =
-        looking === null
-          ? route.handler.handle(request, call)
-          : looking.then(() => this.#handleLater(route, request, call));
+      const produces = route.handler.turn === 'produce';
+      if (looking === null && !(produces && this.#held.isBehind(peer))) {
+        reply = route.handler.handle(request, call);
+      } else if (produces) {
+        const ready = this.#held.hold(peer, frame.length, looking);
+        const kept = decodeRequest(APIS[route.name].request as Message, call.header, Buffer.from(frame));
+        reply = ready.then(() => this.#handleLater(route, kept, call));
+      } else {
+        reply = looking!.then(() => this.#handleLater(route, request, call));
+      }
     } catch (cause) {
       return this.#fail(route, request, call, cause);
     }
