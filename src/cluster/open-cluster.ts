@@ -7,7 +7,7 @@
  *   … ─► leave, while the doors still answer ─► doors close ─► close
  */
 import { type Address, type Config, parseAddress } from '../config.ts';
-import { StorageCorruptError } from '../errors.ts';
+import { KafkaError, StorageCorruptError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { MaintenanceLimits } from '../journal/maintenance.ts';
 import type { RpcRegistry } from '../rpc/method.ts';
@@ -149,7 +149,7 @@ export async function openClusterOfOne(options: OpenClusterOptions): Promise<Clu
     readiness: () => readinessOf(seats),
     leave: async () => {},
     async close() {
-      stopping.abort(new Error('the broker stops'));
+      stopping.abort(new KafkaError('LEADER_NOT_AVAILABLE', 'the broker stops', { noSideEffects: false }));
       await seats.close();
     },
   };
