@@ -131,6 +131,8 @@ export class Nemesis {
     const frozenMs = random.chance(longFreezeChance) ? longFreezeMs : from * (to / from) ** random.float();
     time.after(frozenMs, () => victim.phase !== 'ended' && victim.gate.state === 'frozen' && victim.thaw());
     if (slot === undefined || !random.chance(SUCCESSOR_CHANCE)) return;
+    // Nobody tells it of journals that the other one adds: the lock of embedded stores keeps a second process away.
+    if (scenario.isAlone && scenario.nemesis.addJournalsEveryMs !== null) return;
     time.after(random.between(0, frozenMs * 1.2), () => this.#succeed(slot, victim));
   }
 

@@ -77,6 +77,8 @@ export interface Load {
   readonly tailReaders: number;
   readonly randomReaders: number;
   readonly transactionalWriters: number;
+  /** Transactional ones whose partitions join by their first batch. */
+  readonly enlistingWriters: number;
   /** Consumers that commit offsets without being members. */
   readonly committers: number;
   /** Members of each group of the kind. */
@@ -112,8 +114,8 @@ export const BROKERS_MAX = 7;
 /** What no run goes beyond by adding some. */
 export const JOURNALS_MAX = 10;
 /**
- * Seeds from here on also draw what came to the simulator last: journals that are added. Those below
- * stay the runs that they were, so that what was noted of a seed remains true.
+ * Seeds from here on also draw what came to the simulator last: journals that are added, and partitions that join
+ * transactions by their first batch. Those below stay the runs that they were, so that what was noted of a seed is still true.
  */
 export const SEED_OF_ALL = 2 ** 31;
 /** How many brokers a seed may choose. */
@@ -145,10 +147,10 @@ function draw({ seed, minutes, journals, brokers }: ScenarioOptions): Scenario {
   const drawnJournals = random.pick([1, 1, 4, 2]);
   const pricing = random.pick(['free', 'paid'] as const);
   const paid = pricing === 'paid';
-  const load = drawLoad(random.fork('load'));
+  const all = seed >= SEED_OF_ALL;
+  const load = drawLoad(random.fork('load'), all);
   const config = drawConfig(random.fork('config'), journals ?? drawnJournals);
   const count = brokers ?? random.fork('brokers').pick(BROKERS);
-  const all = seed >= SEED_OF_ALL;
   const nemesis = drawNemesis(random.fork('nemesis'), config, count, all);
   const wildClocks = nemesis.clockSkewMsMax * 2 >= config['http.idempotency.window.ms'];
   return {
@@ -277,7 +279,7 @@ function drawNemesis(random: SeededRandom, config: Config, brokers: number, all:
   };
 }
 
-function drawLoad(random: SeededRandom): Load {
+function drawLoad(random: SeededRandom, all: boolean): Load {
   return {
     topicsMax: random.integer(1, 5),
     partitionsMax: random.integer(1, 5),
@@ -289,6 +291,7 @@ function drawLoad(random: SeededRandom): Load {
     randomReaders: 1,
     committers: random.integer(0, 3),
     transactionalWriters: random.integer(0, 4),
+    enlistingWriters: all ? random.fork('enlisting writers').integer(0, 4) : 0,
     pauseMs: random.pick([20, 60, 200]),
     topicChangeMs: random.pick([3_000, 15_000]),
     deleteRecordsEveryMs: random.pick([2_000, 10_000]),

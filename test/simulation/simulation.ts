@@ -47,7 +47,7 @@ import { recordDeleter } from './workload/record-deleter.ts';
 import { shareGroup } from './workload/share-group.ts';
 import { tailReader } from './workload/tail-reader.ts';
 import { RETENTION_MS_MAX, topicAdmin } from './workload/topic-admin.ts';
-import { transactionalWriter } from './workload/transactional-writer.ts';
+import { enlistingWriter, transactionalWriter } from './workload/transactional-writer.ts';
 import type { World } from './world.ts';
 
 export interface SimulationOptions extends ScenarioOptions {
@@ -292,7 +292,8 @@ class Simulation {
     const late = this.#time.after(DRAIN_MS_MAX, () => {
       this.#violation ??= new Violation('liveness', `${this.#phase} takes longer than ${DRAIN_MS_MAX} ms`);
     });
-    await this.#settleLeadership();
+    // One that is alone hears with its next start of journals that were added as its last life ended.
+    if (!this.#scenario.isAlone) await this.#settleLeadership();
     await Promise.all(this.#workload);
     this.#enter('every record is read');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
@@ -327,8 +328,6 @@ class Simulation {
 
   /** Journals find their leaders once nothing goes wrong. */
   async #settleLeadership(): Promise<void> {
-    const { isAlone, nemesis } = this.#scenario;
-    if (isAlone && nemesis.addJournalsEveryMs === null) return;
     for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
       const seen = this.#leadershipSeen();
       if (waitedMs < LEADERSHIP_MS_MAX && findDisorder(seen) !== null) await this.#time.sleep(LOOK_MS);
@@ -417,6 +416,7 @@ class Simulation {
     many(load.tailReaders, 'tail', (name) => tailReader(world, named(name)));
     many(load.randomReaders, 'random', (name) => randomReader(world, named(name)));
     many(load.transactionalWriters, 'transactional', (name) => transactionalWriter(world, name, named(name)));
+    many(load.enlistingWriters, 'enlisting', (name) => enlistingWriter(world, name, named(name)));
     many(load.committers, 'committer', (name) => committer(world, name, named(name)));
     const groups = (kind: string, sizes: readonly number[], start: typeof classicGroup) => {
       for (const [index, size] of sizes.entries()) {

@@ -1,13 +1,18 @@
 /**
  * A transactional producer as clients are (KIP-98, KIP-890): adds partitions, writes, commits or aborts, repeats what got no
  * answer, and begins anew when it is fenced. Some share their transactional id; some leave a transaction open, and some end
- * one while records of it are still on their way.
+ * one while records of it are still on their way. Newer ones say nothing of partitions and groups (KIP-890, part 2): those
+ * join with the first batch or offset.
  */
+
+import type { OffsetToCommit } from '../../../src/coordinator/group/offsets/transactional-offsets.ts';
 import type { ProducerIdentity } from '../../../src/coordinator/transaction/transaction-state.ts';
+import type { ErrorName } from '../../../src/errors.ts';
 import { type Call, Client, coordinatorOf, type Reply, transactionCoordinatorOf } from '../connection.ts';
 import { nameOf, type PartitionName } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
+import { sendEnlisting } from './enlisting.ts';
 import { buildBatch, type Outgoing, send } from './sending.ts';
 
 const IDS = 3;
@@ -35,9 +40,24 @@ const RETRIABLE: ReadonlySet<string> = new Set([
   'STALE_BROKER_EPOCH',
   'REQUEST_TIMED_OUT',
 ]);
+/** Of partitions that join with their batches; a coordinator is none of the client's business there. */
+const RETRIABLE_ENLISTING: ReadonlySet<string> = new Set([
+  ...RETRIABLE,
+  'NOT_ENOUGH_REPLICAS',
+  // One that was sent before it is repeated still.
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+]);
+/** Some use the id of a producer that says beforehand where it will write. */
+const OLD_ID_CHANCE = 0.3;
 
-export async function transactionalWriter(world: World, name: string, random: SeededRandom): Promise<void> {
-  const writer = new Writer(world, name, random);
+export const transactionalWriter = (world: World, name: string, random: SeededRandom): Promise<void> =>
+  writeAll(world, new Writer(world, name, random, false), random);
+
+/** One whose partitions join by their batches. */
+export const enlistingWriter = (world: World, name: string, random: SeededRandom): Promise<void> =>
+  writeAll(world, new Writer(world, name, random, true), random);
+
+async function writeAll(world: World, writer: Writer, random: SeededRandom): Promise<void> {
   while (!world.draining) {
     await world.time.sleep(random.exponential(world.scenario.load.pauseMs * 2));
     await writer.transact();
@@ -52,16 +72,20 @@ class Writer {
   readonly #transactionalId: string;
   /** KIP-890: each end takes an epoch. */
   readonly #bumpsEpoch: boolean;
+  /** KIP-890, part 2: where it writes joins by that. */
+  readonly #enlists: boolean;
   #producer: ProducerIdentity | null = null;
   #sequences = new Map<string, number>();
 
-  constructor(world: World, name: string, random: SeededRandom) {
+  constructor(world: World, name: string, random: SeededRandom, enlists: boolean) {
     this.#world = world;
     this.#name = name;
     this.#random = random;
     this.#client = new Client(world, random.fork('client'));
-    this.#transactionalId = `tx-${random.integer(0, IDS)}`;
-    this.#bumpsEpoch = random.chance(0.6);
+    const kind = enlists && !random.fork('id').chance(OLD_ID_CHANCE) ? 'enlisting' : 'tx';
+    this.#transactionalId = `${kind}-${random.integer(0, IDS)}`;
+    this.#bumpsEpoch = random.chance(0.6) || enlists;
+    this.#enlists = enlists;
   }
 
   async transact(): Promise<void> {
@@ -71,7 +95,10 @@ class Writer {
     const transaction = this.#world.nextId();
     // Without a new epoch, what comes late would be taken for a record of the next transaction.
     const hasty = this.#random.chance(HASTY_CHANCE) && this.#bumpsEpoch;
-    const goesOn = (await this.#writeAll(producer, transaction, hasty)) && (await this.#addOffsets(producer));
+    const written = this.#enlists
+      ? await this.#enlistAll(producer, transaction, hasty)
+      : await this.#writeAll(producer, transaction, hasty);
+    const goesOn = written && (await this.#addOffsets(producer));
     if (this.#random.chance(LEFT_OPEN_CHANCE)) {
       this.#beginAnew();
       return;
@@ -93,6 +120,24 @@ class Writer {
       what: `initProducerId of ${this.#transactionalId}`,
       at: (core) => core.coordinators.transactions.initProducerId(this.#transactionalId, { timeoutMs, expected: null }),
     });
+  }
+
+  /** False when the transaction cannot go on. Several batches are under way, the first ones of partitions among them. */
+  async #enlistAll(producer: ProducerIdentity, transaction: number, hasty: boolean): Promise<boolean> {
+    const sendings: Promise<boolean>[] = [];
+    const targets = new Map<string, PartitionName>();
+    for (let count = this.#random.integer(1, PARTITIONS_MAX + 1); count > 0; count--) {
+      const target = this.#world.topics.pickPartition(this.#random);
+      if (target !== null) targets.set(nameOf(target), target);
+    }
+    for (const target of targets.values()) {
+      for (let batches = this.#random.integer(1, BATCHES_MAX + 1); batches > 0; batches--) {
+        sendings.push(this.#sendUntilKnown(this.#build(target, producer, transaction)));
+        if (this.#random.chance(0.3)) await sendings.at(-1);
+        if (hasty && this.#random.chance(0.5)) return true;
+      }
+    }
+    return (await Promise.all(sendings)).every((sent) => sent);
   }
 
   /** False when the transaction cannot go on. */
@@ -138,13 +183,22 @@ class Writer {
   async #sendUntilKnown(outgoing: Outgoing): Promise<boolean> {
     const since = this.#world.time.monotonic();
     while (this.#world.time.monotonic() - since < GIVE_UP_AFTER_MS) {
-      const reply = await send(this.#world, this.#client, [outgoing], { origin: 'kafka' });
-      const error = reply.type === 'answered' ? reply.value[0]!.error : 'NOT_LEADER_OR_FOLLOWER';
+      const error = await this.#send(outgoing);
       if (error === 'NONE') return true;
-      if (!RETRIABLE.has(error)) return false;
+      const isRetriable = this.#enlists ? RETRIABLE_ENLISTING.has(error) : RETRIABLE.has(error);
+      if (!isRetriable) return false;
       await this.#world.time.sleep(this.#random.between(5, 200));
     }
     return false;
+  }
+
+  async #send(outgoing: Outgoing): Promise<ErrorName> {
+    if (this.#enlists) {
+      const error = await sendEnlisting(this.#world, this.#client, this.#transactionalId, outgoing);
+      return error ?? 'NOT_LEADER_OR_FOLLOWER';
+    }
+    const reply = await send(this.#world, this.#client, [outgoing], { origin: 'kafka' });
+    return reply.type === 'answered' ? reply.value[0]!.error : 'NOT_LEADER_OR_FOLLOWER';
   }
 
   async #addOffsets(producer: ProducerIdentity): Promise<boolean> {
@@ -153,7 +207,7 @@ class Writer {
     const groupId = `of-${this.#transactionalId}`;
     const { producerId, producerEpoch } = producer;
     const offset = { ...target, offset: this.#random.integer(0, 1_000), leaderEpoch: -1, metadata: '' };
-    const nobody = { memberId: '', groupInstanceId: null, generationIdOrMemberEpoch: -1 };
+    if (this.#enlists) return this.#commitOffset(producer, groupId, offset);
     const added = await this.#repeat<true>({
       to: transactionCoordinatorOf(this.#transactionalId),
       what: `addOffsets of ${this.#transactionalId}`,
@@ -162,12 +216,22 @@ class Writer {
         return true;
       },
     });
-    if (added === null) return false;
+    return added !== null && this.#commitOffset(producer, groupId, offset);
+  }
+
+  async #commitOffset(producer: ProducerIdentity, groupId: string, offset: OffsetToCommit): Promise<boolean> {
+    const nobody = { memberId: '', groupInstanceId: null, generationIdOrMemberEpoch: -1 };
+    const transactionalId = this.#transactionalId;
     const committed = await this.#repeat<true>({
       to: coordinatorOf(groupId),
-      what: `offsets of ${this.#transactionalId}`,
-      at: async ({ coordinators: { offsets } }) => {
-        const committer = { ...nobody, transactional: true, apiVersion: 3 };
+      what: `offsets of ${transactionalId}`,
+      at: async ({ coordinators: { offsets, transactions } }) => {
+        const { producerId, producerEpoch } = producer;
+        const identity = { producerId, producerEpoch };
+        // As TxnOffsetCommit does since v5.
+        const wish = { transactionalId, producer: identity, groupId, client: 'sim' };
+        if (this.#enlists) await transactions.enlistGroup(wish);
+        const committer = { ...nobody, transactional: true, apiVersion: this.#enlists ? 5 : 3 };
         const knowing = { ...producer, knowsAbortable: true };
         await offsets.commitTransactional({ groupId, client: 'sim' }, committer, knowing, [offset]);
         return true;
