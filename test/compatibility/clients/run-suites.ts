@@ -29,8 +29,7 @@ const SPREAD_MS = 30_000;
 const SUITE_MS_MAX = 480_000;
 const REMARKS_LENGTH_MAX = 20_000;
 
-/** Some suites want the broker to have id 0. */
-const ENVIRONMENT = { MILLRACE_BROKER_ID: '0', MILLRACE_JOURNALS: '3', ...SHORT_GROUP_TIMES };
+const ENVIRONMENT = { MILLRACE_JOURNALS: '3', ...SHORT_GROUP_TIMES };
 
 export async function runSuites(
   kind: StoresKind,
@@ -39,15 +38,18 @@ export async function runSuites(
 ): Promise<ReadonlyMap<string, SuiteRun>> {
   const scratch = await mkdtemp(join(tmpdir(), 'millrace-clients-'));
   const stores = await makeStores(kind);
-  const listener = `127.0.0.1:${await freePort()}`;
-  const broker = new Broker(stores, { environment: ENVIRONMENT, flags: ['--advertise-kafka', listener] });
-  broker.kafka = listener;
-  await broker.start();
-  const others = Array.from({ length: (options.brokers ?? 1) - 1 }, (_, index) => {
-    const environment = { ...ENVIRONMENT, MILLRACE_BROKER_ID: String(index + 1) };
-    return new Broker(stores, { environment });
-  });
-  for (const other of others) await other.start();
+  const start = async (id: number) => {
+    const listener = `127.0.0.1:${await freePort()}`;
+    const environment = { ...ENVIRONMENT, MILLRACE_BROKER_ID: String(id) };
+    const started = new Broker(stores, { environment, flags: ['--advertise-kafka', listener] });
+    started.kafka = listener;
+    await started.start();
+    return started;
+  };
+  // Some suites want a broker with id 0.
+  const broker = await start(0);
+  const others: Broker[] = [];
+  while (1 + others.length < (options.brokers ?? 1)) others.push(await start(1 + others.length));
   await evenly(broker, 1 + others.length);
   const results = new Map<string, SuiteRun>();
   const waiting = [...suites];

@@ -9,6 +9,7 @@ import kafkajs, {
   type Admin,
   type Consumer,
   type ConsumerConfig,
+  type ConsumerRunConfig,
   type EachMessagePayload,
   type Producer,
   type ProducerConfig,
@@ -65,6 +66,7 @@ async function read(
   name: string,
   groupId: string,
   config: Partial<ConsumerConfig> = {},
+  how: ConsumerRunConfig = { autoCommitInterval: 200 },
 ): Promise<Reading> {
   const consumer = kafka.consumer({
     groupId,
@@ -82,7 +84,7 @@ async function read(
   });
   await consumer.connect();
   await consumer.subscribe({ topics: [name], fromBeginning: true });
-  await consumer.run({ autoCommitInterval: 200, eachMessage: async (payload) => void records.push(payload) });
+  await consumer.run({ ...how, eachMessage: async (payload) => void records.push(payload) });
   return reading;
 }
 
@@ -354,7 +356,9 @@ const CASES: Cases = {
     const client = await admin(cleanup);
     const name = await topic(cleanup);
     const groupId = unique('by-hand');
-    const reading = await read(cleanup, name, groupId);
+    // KafkaJS reads from what is committed if it has read nothing yet, and commits -2 when no record is there.
+    await (await producer(cleanup)).send({ topic: name, messages: messages(10) });
+    const reading = await read(cleanup, name, groupId, {}, { autoCommit: false });
     await until('joined', () => reading.joins > 0);
     await reading.consumer.commitOffsets([{ topic: name, partition: 0, offset: '7', metadata: 'by hand' }]);
     const [found] = await client.fetchOffsets({ groupId, topics: [name] });
