@@ -167,9 +167,11 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     groupRequests: new GroupRequests({ journals, placements, calls, cluster, patience }),
     async whoCoordinates(owner) {
       const { journal } = await placements.locate(owner);
-      if (journal.role === 'leading') return options.brokerId;
-      const leader = cluster?.leaders.of(journal.id)?.brokerId ?? null;
-      return leader === options.brokerId ? null : leader; // It has let go, or is about to lead.
+      const leader = cluster?.leaders.of(journal.id) ?? null;
+      const isSucceeded = leader !== null && leader.epoch > journal.epoch;
+      if (journal.role === 'leading' && !isSucceeded) return options.brokerId;
+      if (leader === null || leader.brokerId === options.brokerId) return null; // It has let go, or is about to lead.
+      return leader.brokerId;
     },
     async close() {
       abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker stops'));

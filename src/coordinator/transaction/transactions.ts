@@ -174,7 +174,7 @@ export class Transactions {
     const refused = known ? refusalOf(known.transaction, producer) : null;
     if (refused && refused !== 'CONCURRENT_TRANSACTIONS') {
       const message = `producer ${producer.producerId} may not add a group with epoch ${producer.producerEpoch}`;
-      throw new KafkaError(refused, message);
+      await this.#refuse(journal, new KafkaError(refused, message));
     }
     await this.#add(transactionalId, journal, { ...NO_PARTICIPANTS, groups: [groupId], producer }, client);
   }
@@ -366,10 +366,21 @@ export class Transactions {
     for (;;) {
       const here = groupsHere === null ? [] : await groupsHere();
       const decide = (view: DecisionView) => decideTransaction(view, transactionalId, event, here);
-      const answer = await journal.coordinate(decide).catch(throwCoordinatorError);
+      const answer = await journal.coordinate(decide).catch((cause) => this.#refuse(journal, cause));
       if (answer.type !== 'concurrent') return answer;
       await this.#untilComplete(transactionalId, until - clock.monotonic());
     }
+  }
+
+  /**
+   * Throws what the client is told of a decision that was not made. A producer that is refused gives up for good, so it is
+   * not refused by what a coordinator remembers that was succeeded and does not know it.
+   */
+  async #refuse(journal: Journal, cause: unknown): Promise<never> {
+    const error = toCoordinatorError(cause);
+    if (error.error === 'NOT_COORDINATOR' || error.error === 'COORDINATOR_NOT_AVAILABLE') throw error;
+    if (await journal.confirmLeadership().catch(throwCoordinatorError)) throw error;
+    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${journal.id}`, { cause });
   }
 
   async #untilComplete(transactionalId: string, leftMs: number): Promise<void> {
