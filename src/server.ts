@@ -109,6 +109,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       groupConfigs: configs.groups,
       entriesCostMoney: metadataPricing.writeUnit > 0,
       storeClock: new StoreClock(objects, clusterId, runtime),
+      topicsCurrent: () => images.current('topics'),
     });
     opened.push({ stop: () => coordinators.close() });
     if (sharing !== null) await cluster.join(signal);

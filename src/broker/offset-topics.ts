@@ -6,6 +6,10 @@ import { findPartition, findTopic, type TopicReference } from './partitions.ts';
 /** OffsetCommit and OffsetFetch name topics by id since then; the others never do. */
 const BY_ID_SINCE = 10;
 
+/** To be awaited, unless null, before names of topics are looked up: what is kept under the id of a name must find its topic. */
+export const learnNames = ({ apiVersion, broker }: Call): Promise<void> | null =>
+  apiVersion >= BY_ID_SINCE ? null : broker.coordinators.offsets.learnNames();
+
 /** The topic id, or the error of this partition. */
 export function topicIdOf(call: Call, topic: TopicReference, partition: number): string | KafkaError {
   const found = findTopic(call.broker, topic, call.apiVersion >= BY_ID_SINCE);

@@ -99,6 +99,18 @@ export class ClusterView {
     return [...this.#table.all()].filter(({ link }) => link.type === 'up').map((peer) => peer.description.brokerId);
   }
 
+  /** Whether some cannot be called that may be at work. */
+  missesSome(): boolean {
+    return [...this.#table.all()].some((peer) => peer.link.type !== 'up' && isAtWork(peer));
+  }
+
+  /** Whether all that may be at work told of their changes within the last milliseconds. */
+  heardAll(withinMs: number): boolean {
+    const since = this.#now() - withinMs;
+    for (const peer of this.#table.all()) if (peer.heardAt < since && isAtWork(peer)) return false;
+    return true;
+  }
+
   isThere(brokerId: number): boolean {
     const { description, stopped } = this.#own();
     if (brokerId === description.brokerId) return !stopped;
@@ -187,9 +199,7 @@ export class ClusterView {
 
   /** Not seen, and not known to be gone either: it may see others. */
   #isDoubtful(peer: Peer): boolean {
-    const { description, link } = peer;
-    if (description.state === 'stopped' || this.#table.presence(peer) === 'live' || isStill(peer)) return false;
-    return !(link.type === 'down' && link.reason === 'refused');
+    return this.#table.presence(peer) !== 'live' && isAtWork(peer);
   }
 
   #mayLead({ description, fit }: Pick<Peer, 'description' | 'fit'>): boolean {
@@ -205,6 +215,12 @@ export class ClusterView {
     return brokerId === own.brokerId ? own.brokerEpoch : this.#table.get(brokerId)?.description.brokerEpoch;
   }
 }
+
+/** Nothing says that it is gone. */
+const isAtWork = (peer: Peer): boolean =>
+  peer.description.state !== 'stopped' &&
+  !isStill(peer) &&
+  !(peer.link.type === 'down' && peer.link.reason === 'refused');
 
 /** The second opinion: its counter has stood still. */
 const isStill = ({ counterFrom, counterTo }: Peer): boolean => counterTo - counterFrom > HEARTBEAT_SILENCE_MS;

@@ -6,12 +6,15 @@
  *   change ─► item ─► version + 1 ─► call to every broker: "read these" ─► answers, a second at most ─► the client's answer
  *
  * A broker that dies between the first two told nobody: the others read everything when they see it go.
+ *
+ * Who writes down what a name means here asks `current` before. Any change that was answered is shown then: whoever made it waited
+ * for this broker's answer, or longer than this broker believes the last word of others before it asks the table.
  */
 
 import { StorageUnavailableError } from '../errors.ts';
 import type { RpcRegistry } from '../rpc/method.ts';
 import type { Peers } from '../rpc/peers.ts';
-import type { TimerHandle } from '../runtime/clock.ts';
+import { sleep, type TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { imageKey } from '../storage/keys.ts';
 import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
@@ -20,8 +23,10 @@ import { IMAGE_CHANGED, type ImageChange } from './membership-methods.ts';
 import { within } from './within.ts';
 
 const OPTIONS = { cause: 'membership' } as const;
-/** A broker that does not answer by then sees the change in the next ping. */
+/** A broker that does not answer by then sees the change in the next ping, or knows that none was answered for `HEARD_MS`. */
 const TELL_MS = 1_000;
+/** Longer than pings take to be answered, and enough less than `TELL_MS` for clocks that do not go at the same pace. */
+const HEARD_MS = 900;
 /** A version that grew is mostly followed by the call that tells why. */
 const CATCH_UP_MS = 300;
 const CATCH_UP_MS_MAX = 10_000;
@@ -47,6 +52,10 @@ export interface ImagesOptions {
   readonly registry: RpcRegistry;
   /** Brokers that can be called. */
   readonly connected: () => readonly number[];
+  /** Whether some cannot be called that may be at work. */
+  readonly missesSome: () => boolean;
+  /** Whether all that may be at work told of their changes within the last milliseconds. */
+  readonly heardAll: (withinMs: number) => boolean;
 }
 
 interface Kept {
@@ -58,6 +67,9 @@ interface Kept {
   reading: Promise<void> | null;
   /** The reading after that one. */
   next: Promise<void> | null;
+  /** The version in the table is being asked for, and is asked for once more after that. */
+  asking: Promise<void> | null;
+  askingNext: Promise<void> | null;
   /** Changes that no version was written for yet. */
   readonly untold: Set<string>;
   timer: TimerHandle | null;
@@ -77,6 +89,8 @@ export class Images {
       latest: 0,
       reading: null,
       next: null,
+      asking: null,
+      askingNext: null,
       untold: new Set(),
       timer: null,
       failures: 0,
@@ -101,9 +115,9 @@ export class Images {
     this.#catchUpSoon(kind);
   }
 
-  /** Versions that this broker shows. */
+  /** The latest versions that this broker knows of. */
   versions(): ImageVersions {
-    return { topics: this.#kinds.topics.shown, configs: this.#kinds.configs.shown };
+    return { topics: this.#kinds.topics.latest, configs: this.#kinds.configs.latest };
   }
 
   /** Versions that the table or another broker has. */
@@ -113,6 +127,26 @@ export class Images {
       if (versions[kind] > kept.latest) kept.latest = versions[kind];
       this.#catchUpSoon(kind);
     }
+  }
+
+  /**
+   * Null when the image shows every change that was answered; else resolves when it does, in order of the calls. Without a request
+   * as long as all brokers are heard. Throws StorageUnavailableError when that cannot be known.
+   */
+  current(kind: ImageKind): Promise<void> | null {
+    const kept = this.#kinds[kind];
+    if (kept.asking === null && kept.askingNext === null) {
+      if (kept.shown >= kept.latest && this.#options.heardAll(HEARD_MS)) return null;
+      kept.asking = this.#ask(kind, kept);
+      return kept.asking;
+    }
+    // What the question under way is told may be older than this call.
+    kept.askingNext ??= kept.asking!.then(ignore, ignore).then(() => {
+      kept.askingNext = null;
+      kept.asking = this.#ask(kind, kept);
+      return kept.asking;
+    });
+    return kept.askingNext;
   }
 
   /** A broker went without a word: what it changed last it may have told nobody. */
@@ -127,7 +161,7 @@ export class Images {
     const told = [...untold];
     const version = await this.#grow(kind);
     if (this.#stopped) return;
-    const { peers, connected, runtime } = this.#options;
+    const { runtime } = this.#options;
     if (version === null) {
       runtime.timers.after(UNTOLD_MS, () => {
         if (untold.size > 0 && !this.#stopped) void this.announce(kind, []);
@@ -136,8 +170,32 @@ export class Images {
     }
     for (const name of told) untold.delete(name);
     const change: ImageChange = { kind, before: version - 1, version, names: told.length > NAMES_MAX ? [] : told };
+    await this.#tell(change);
+  }
+
+  /** Resolves when all know of it, or those who do not have gone without a ping for long enough to know that. */
+  async #tell(change: ImageChange): Promise<void> {
+    const { peers, connected, missesSome, runtime } = this.#options;
+    const until = runtime.clock.monotonic() + TELL_MS;
     const calls = connected().map((id) => peers.call(id, IMAGE_CHANGED, change, { timeoutMs: TELL_MS }));
-    await Promise.allSettled(calls);
+    const outcomes = await Promise.allSettled(calls);
+    const told = outcomes.every(({ status }) => status === 'fulfilled') && !missesSome();
+    if (!told && !this.#stopped) await sleep(runtime.timers, Math.max(0, until - runtime.clock.monotonic()));
+  }
+
+  async #ask(kind: ImageKind, kept: Kept): Promise<void> {
+    const { clusterId, metadata, runtime } = this.#options;
+    try {
+      const key = imageKey(clusterId, kind);
+      const item = await within(runtime.timers, (signal) => metadata.get(key, { ...OPTIONS, signal }));
+      const version = Number(item?.attributes['version'] ?? 0);
+      kept.latest = Math.max(kept.latest, version);
+      if (kept.shown < version) await this.#readAll(kind);
+      if (kept.shown < version)
+        throw new StorageUnavailableError(`what other brokers changed of ${kind} cannot be read`);
+    } finally {
+      kept.asking = null;
+    }
   }
 
   stop(): void {
@@ -235,3 +293,5 @@ export class Images {
     }
   }
 }
+
+const ignore = () => {};

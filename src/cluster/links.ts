@@ -22,7 +22,9 @@ export interface Links {
   onDown(listener: (brokerId: number, reason: DownReason) => void): void;
   /** Views into `payload` are good during the call. */
   onPing(listener: (peer: PeerIdentity, payload: Buffer) => void): void;
-  /** Asked for what each ping carries: small, some hundred bytes at most. */
+  /** What a broker answered to a ping that was sent at `sentAt`: things were so at that moment, or later. */
+  onPong(listener: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void): void;
+  /** Asked for what each ping, and each answer to one, carries: small, some hundred bytes at most. */
   setPingPayload(provider: () => Uint8Array): void;
 }
 

@@ -178,6 +178,8 @@ export class MembershipService implements Members {
       peers,
       registry: options.registry,
       connected: () => this.#view.connected(),
+      missesSome: () => this.#view.missesSome(),
+      heardAll: (withinMs) => this.#view.heardAll(withinMs),
     });
     this.#exchange = new StateExchange({
       peers,
@@ -209,6 +211,9 @@ export class MembershipService implements Members {
     links.onUp((peer) => this.#onUp(peer));
     links.onDown((id, reason) => this.#onDown(id, reason));
     links.onPing((peer, payload) => this.#onPing(peer, payload));
+    links.onPong((peer, payload, sentAt) => {
+      if (this.#onPing(peer, payload)) this.#table.heard(peer, sentAt);
+    });
     links.setPingPayload(() => this.#ping());
     this.#live = [this.self];
   }
@@ -399,13 +404,14 @@ export class MembershipService implements Members {
     this.#changed();
   }
 
-  #onPing({ brokerId }: PeerIdentity, payload: Buffer): void {
+  #onPing({ brokerId }: PeerIdentity, payload: Buffer): boolean {
     const ping = decodePing(payload);
     const peer = this.#table.get(brokerId);
-    if (ping === null || this.#stopped) return;
+    if (ping === null || this.#stopped) return false;
     if (peer === undefined || ping.stateVersion !== peer.stateVersion) void this.#exchange.with(brokerId);
     if (ping.assignments > (this.controller.item?.version ?? 0)) void this.heartbeats.refresh();
     this.images.seen(ping);
+    return true;
   }
 
   #ping(): Uint8Array {

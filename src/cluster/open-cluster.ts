@@ -64,7 +64,7 @@ export interface Cluster {
   readonly remote: RemoteJournals | null;
   readonly operations: ClusterOperations;
   /** Keeps what is in memory of the table as the table has it, and tells others of changes. */
-  readonly images: Pick<Images, 'open' | 'announce'>;
+  readonly images: Pick<Images, 'open' | 'announce' | 'current'>;
   /** Null in a cluster of one. */
   readonly membership: MembershipService | null;
   /** Where other brokers find this one, before anything is advertised; null in a cluster of one. */
@@ -128,7 +128,7 @@ export async function openClusterOfOne(options: OpenClusterOptions): Promise<Clu
     members,
     leaders,
     operations: new AloneOperations({ ...shown, signal: stopping.signal }),
-    images: { open: (_kind, image) => image.refreshAll(), announce: async () => {} },
+    images: { open: (_kind, image) => image.refreshAll(), announce: async () => {}, current: () => null },
     peers: NO_PEERS,
     registry: { handle: () => {} },
     remote: null,

@@ -11,6 +11,7 @@ export class PeerLinks implements Links {
   #up: (peer: PeerIdentity) => void = () => {};
   #down: (brokerId: number, reason: DownReason) => void = () => {};
   #ping: (peer: PeerIdentity, payload: Buffer) => void = () => {};
+  #pong: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void = () => {};
   #payload: () => Uint8Array = () => NOTHING;
 
   constructor(pool: PeerPool) {
@@ -23,6 +24,7 @@ export class PeerLinks implements Links {
       onUp: (other) => this.#up(other),
       onDown: (brokerId, why) => this.#down(brokerId, why),
       onPing: (from, payload) => this.#ping(from, payload),
+      onPong: (from, payload, sentAt) => this.#pong(from, payload, sentAt),
       pingPayload: () => [this.#payload()],
       onSuperseded,
     };
@@ -42,6 +44,10 @@ export class PeerLinks implements Links {
 
   onPing(listener: (peer: PeerIdentity, payload: Buffer) => void): void {
     this.#ping = listener;
+  }
+
+  onPong(listener: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void): void {
+    this.#pong = listener;
   }
 
   setPingPayload(provider: () => Uint8Array): void {

@@ -15,6 +15,8 @@ export interface Peer {
   /** When the counter was first seen as it is, and last; by the observer's monotonic clock. */
   counterFrom: number;
   counterTo: number;
+  /** What it said last was so at that moment, or later. */
+  heardAt: number;
   /** How often, and when last, the table has shown that it lives since its connection went down. */
   proofs: number;
   provenAt: number;
@@ -69,6 +71,7 @@ export class PeerTable {
         counter: -1,
         counterFrom: now,
         counterTo: now,
+        heardAt: Number.NEGATIVE_INFINITY,
         proofs: 0,
         provenAt: 0,
       };
@@ -98,6 +101,12 @@ export class PeerTable {
     peer.link = { type: 'up', brokerEpoch, since: this.#now() };
     peer.proofs = 0;
     return peer.description.brokerEpoch === brokerEpoch;
+  }
+
+  /** It told of changes, as things were at that moment or later. */
+  heard({ brokerId, brokerEpoch }: PeerIdentity, at: number): void {
+    const peer = this.#peers.get(brokerId);
+    if (peer?.description.brokerEpoch === brokerEpoch) peer.heardAt = at;
   }
 
   linkDown(brokerId: number, reason: DownReason): void {

@@ -49,6 +49,8 @@ export interface CoordinatorsOptions {
   readonly cluster: CoordinatorCluster | null;
   /** Asked before committed offsets or transactional ids expire, and before transactions time out. */
   readonly storeClock?: StoreClock;
+  /** Null when `topics` shows every change that was answered; else resolves when it does. */
+  readonly topicsCurrent?: () => Promise<void> | null;
   /** Entries of journals are billed: what can wait a little, does. */
   readonly entriesCostMoney?: boolean;
 }
@@ -95,6 +97,7 @@ export function openCoordinators(options: CoordinatorsOptions): Coordinators {
     groups,
     placements,
     topics: options.topics,
+    topicsCurrent: options.topicsCurrent ?? (() => null),
     runtime,
     entriesCostMoney: options.entriesCostMoney ?? false,
     metadataBytesMax: config['offset.metadata.max.bytes'],

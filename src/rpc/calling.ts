@@ -12,7 +12,7 @@ import type { RpcMethod } from './method.ts';
 import { type CallOptions, PeerUnavailableError } from './peers.ts';
 import type { MethodMeter, RpcMetrics } from './rpc-metrics.ts';
 import type { Channel } from './transport.ts';
-import { ANSWER_HEAD_BYTES, CALL_HEAD_BYTES, callHead, errorOf, KIND, numbered } from './wire.ts';
+import { ANSWER_HEAD_BYTES, CALL_HEAD_BYTES, callHead, errorOf, KIND, numbered, PING_HEAD_BYTES } from './wire.ts';
 
 const ID_MAX = 0xffff_ffff;
 /** Large questions are copied, since the caller may use its buffers again; small ones the channel copies anyway. */
@@ -34,6 +34,8 @@ interface OpenCall {
 export interface CallingHost {
   readonly runtime: Runtime;
   readonly metrics: RpcMetrics;
+  /** The answer to a ping that was sent then, by the monotonic clock. */
+  onPong(sentAt: number, payload: Buffer): void;
   /** Once. `inOrder` when the other end said goodbye. */
   onClosed(why: string, inOrder: boolean): void;
 }
@@ -141,7 +143,7 @@ export class CallingConnection extends Connection {
         this.#failed(frame.readUInt32BE(1), errorOf(frame), frame.length);
         break;
       case KIND.pong:
-        this.#ponged(frame.readUInt32BE(1));
+        this.#ponged(frame.readUInt32BE(1), frame.subarray(PING_HEAD_BYTES));
         break;
       case KIND.goodbye:
         this.#goodbye = frame.toString('utf8', 1);
@@ -178,12 +180,13 @@ export class CallingConnection extends Connection {
     call.reject(error);
   }
 
-  #ponged(number: number): void {
+  #ponged(number: number, payload: Buffer): void {
     const sentAt = this.#pings.get(number);
     if (sentAt === undefined) return;
     this.#pings.delete(number);
     this.roundTripMs = this.heardAt - sentAt;
     this.#host.metrics.roundTrip.observe(this.roundTripMs / 1_000);
+    this.#host.onPong(sentAt, payload);
   }
 
   #giveUp(id: number, reason: unknown): void {

@@ -19,7 +19,12 @@ export interface PeerEvents {
   onDown(brokerId: number, why: DownReason, sentence: string): void;
   /** A broker that has a connection to this one, wanted or not, sent what its `pingPayload` answered. */
   onPing(from: PeerIdentity, payload: Buffer): void;
-  /** What to tell a wanted broker now. `fresh` on the first ping of a connection: pings arrive in order until it ends. */
+  /**
+   * What the `pingPayload` of a wanted broker answered after `sentAt`, by this broker's monotonic clock. Empty from a broker whose
+   * version answers pings without it.
+   */
+  onPong(from: PeerIdentity, payload: Buffer, sentAt: number): void;
+  /** What to tell a broker now, in a ping or the answer to one. `fresh` on the first ping of a connection: pings arrive in order until it ends. */
   pingPayload(brokerId: number, fresh: boolean): readonly Uint8Array[];
   /** A newer instance of this broker's id is known to others: this one should stop. */
   onSuperseded(brokerEpoch: number): void;

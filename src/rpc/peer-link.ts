@@ -210,6 +210,7 @@ export class PeerLink {
     const connection = new CallingConnection(channel, other, {
       runtime,
       metrics,
+      onPong: (sentAt, payload) => events.onPong(other, payload, sentAt),
       onClosed: (why, inOrder) => {
         if (this.#connection === connection) this.#lost(connection, why, inOrder);
       },

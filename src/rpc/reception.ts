@@ -122,6 +122,7 @@ export class Reception {
       metrics,
       handlers,
       onPing: (from, payload) => events.onPing(from, payload),
+      pongPayload: (from) => events.pingPayload(from.brokerId, false),
       onClosed: (cause) => {
         if (this.#serving.get(brokerId) === serving) this.#serving.delete(brokerId);
         runtime.logger.debug({ broker: brokerId, epoch: brokerEpoch, why: cause }, 'a connection of a broker ended');

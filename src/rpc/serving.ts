@@ -12,13 +12,10 @@ import type { PeerIdentity, RpcCall, RpcHandler, RpcMethod } from './method.ts';
 import { PeerUnavailableError } from './peers.ts';
 import type { RpcMetrics } from './rpc-metrics.ts';
 import type { Channel } from './transport.ts';
-import { CALL_HEAD_BYTES, errorFrame, KIND, numbered } from './wire.ts';
+import { CALL_HEAD_BYTES, errorFrame, KIND, numbered, PING_HEAD_BYTES } from './wire.ts';
 
 /** Answers from here on may be overtaken by smaller ones. */
 const BULK_BYTES = 64 * 1024;
-/** A number is all that a ping must have. */
-const PING_HEAD_BYTES = 5;
-
 export interface Served {
   readonly method: RpcMethod<unknown, unknown>;
   readonly handler: RpcHandler<unknown, unknown>;
@@ -30,6 +27,8 @@ export interface ServingHost {
   /** By method id. */
   readonly handlers: ReadonlyMap<number, Served>;
   onPing(from: PeerIdentity, payload: Buffer): void;
+  /** What the answer to a ping carries. */
+  pongPayload(from: PeerIdentity): readonly Uint8Array[];
   /** Once. */
   onClosed(why: string): void;
 }
@@ -104,7 +103,7 @@ export class ServingConnection extends Connection {
         this.#cancel(frame.readUInt32BE(1));
         break;
       case KIND.ping:
-        this.channel.send([numbered(KIND.pong, frame.readUInt32BE(1))]);
+        this.channel.send([numbered(KIND.pong, frame.readUInt32BE(1)), ...this.#host.pongPayload(this.#from)]);
         this.#host.onPing(this.#from, frame.subarray(PING_HEAD_BYTES));
         break;
       case KIND.goodbye:

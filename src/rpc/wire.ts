@@ -9,7 +9,7 @@
  *   error     uint32 id, uint8 flags, uint8 length and name of the error, message
  *   cancel    uint32 id
  *   ping      uint32 number, payload
- *   pong      uint32 number
+ *   pong      uint32 number, payload
  *
  * The opener of a connection calls and pings, the other end answers. Kinds that are not known are left alone, so that a
  * minor version may add some.
@@ -36,6 +36,8 @@ export const KIND = {
 
 export const CALL_HEAD_BYTES = 7;
 export const ANSWER_HEAD_BYTES = 5;
+/** A number is all that a ping and its answer must have. */
+export const PING_HEAD_BYTES = 5;
 const ERROR_HEAD_BYTES = 7;
 /** Of an error's text: nobody reads more. */
 const MESSAGE_CHARS_MAX = 2_000;

@@ -32,6 +32,7 @@ export const QUIET_EVENTS: PeerEvents = {
   onUp() {},
   onDown() {},
   onPing() {},
+  onPong() {},
   pingPayload: () => [],
   onSuperseded() {},
 };

@@ -10,6 +10,7 @@ import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { AlterShareGroupOffsetsRequest } from '../../protocol/messages/alter-share-group-offsets.ts';
 import type { Call, Handler } from '../handler.ts';
 import { itemError } from '../item-errors.ts';
+import { learnNames } from '../offset-topics.ts';
 import { requirePartition } from '../partitions.ts';
 
 type RequestedPartition = AlterShareGroupOffsetsRequest['topics'][number]['partitions'][number];
@@ -18,6 +19,8 @@ export const alterShareGroupOffsets: Handler<'AlterShareGroupOffsets'> = {
   turn: 'alone',
   async handle({ groupId, topics }, call) {
     if (groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'the group id is empty');
+    const learning = learnNames(call);
+    if (learning !== null) await learning;
     const offsets: NewShareOffset[] = [];
     const answers = topics.map(({ name, partitions }) => ({
       name,

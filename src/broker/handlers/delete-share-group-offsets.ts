@@ -6,12 +6,15 @@ import { KafkaError } from '../../errors.ts';
 import { ZERO_UUID } from '../../protocol/codec.ts';
 import type { Handler } from '../handler.ts';
 import { itemError, unknownTopic } from '../item-errors.ts';
+import { learnNames } from '../offset-topics.ts';
 
 export const deleteShareGroupOffsets: Handler<'DeleteShareGroupOffsets'> = {
   turn: 'alone',
   async handle({ groupId, topics }, call) {
     const { topics: known, coordinators } = call.broker;
     if (groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'the group id is empty');
+    const learning = learnNames(call);
+    if (learning !== null) await learning;
     const topicIds = new Set(topics.flatMap(({ name }) => known.byName(name)?.topicId ?? []));
     const used = await coordinators.shareOffsets.delete(groupId, topicIds);
     return {

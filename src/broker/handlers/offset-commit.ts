@@ -7,11 +7,13 @@
  */
 import { KafkaError } from '../../errors.ts';
 import type { Handler } from '../handler.ts';
-import { clientOf, codesOf, eachOf, offsetOf, withCodes } from '../offset-topics.ts';
+import { clientOf, codesOf, eachOf, learnNames, offsetOf, withCodes } from '../offset-topics.ts';
 
 export const offsetCommit: Handler<'OffsetCommit'> = {
   async handle({ groupId, memberId, groupInstanceId, generationIdOrMemberEpoch, retentionTimeMs, topics }, call) {
     const { apiVersion, broker } = call;
+    const learning = learnNames(call);
+    if (learning !== null) await learning;
     const expiry = retentionTimeMs < 0 ? null : { expiresAt: broker.runtime.clock.now() + retentionTimeMs };
     const offsets = topics.flatMap((topic) =>
       topic.partitions.map((partition) => {

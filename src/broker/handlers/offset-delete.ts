@@ -7,10 +7,12 @@
  */
 import { KafkaError } from '../../errors.ts';
 import type { Handler } from '../handler.ts';
-import { acceptedOf, codesWith, eachOf, topicIdOf, withCodes } from '../offset-topics.ts';
+import { acceptedOf, codesWith, eachOf, learnNames, topicIdOf, withCodes } from '../offset-topics.ts';
 
 export const offsetDelete: Handler<'OffsetDelete'> = {
   async handle({ groupId, topics }, call) {
+    const learning = learnNames(call);
+    if (learning !== null) await learning;
     const places = topics.flatMap(({ name, partitions }) =>
       partitions.map(({ index }) => {
         const topicId = topicIdOf(call, { name, topicId: '' }, index);

@@ -9,13 +9,15 @@
 import { KafkaError, toKafkaError } from '../../errors.ts';
 import type { TxnOffsetCommitRequest } from '../../protocol/messages/txn-offset-commit.ts';
 import type { Call, Handler } from '../handler.ts';
-import { clientOf, codesOf, eachOf, offsetOf, withCodes } from '../offset-topics.ts';
+import { clientOf, codesOf, eachOf, learnNames, offsetOf, withCodes } from '../offset-topics.ts';
 
 export const txnOffsetCommit: Handler<'TxnOffsetCommit'> = {
   async handle(request, call) {
     const { groupId, topics } = request;
     const { apiVersion, broker } = call;
     const { producerId, producerEpoch, memberId, groupInstanceId, generationId } = request;
+    const learning = learnNames(call);
+    if (learning !== null) await learning;
     const offsets = topics.flatMap((topic) =>
       topic.partitions.map((partition) => offsetOf(call, { name: topic.name, topicId: '' }, partition)),
     );

@@ -84,6 +84,7 @@ export function groupOffsetRoutes(api: Api): void {
       },
     },
     async ({ params: { group }, body, c }) => {
+      await context.coordinators.offsets.learnTopics(group);
       const planned = body.offsets
         ? await planCheckpoint(context, group, body.offsets)
         : await planResets(context, group, body);

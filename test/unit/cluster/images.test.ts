@@ -145,3 +145,78 @@ test('reading that fails is tried again', async () => {
   expect(read).toBe(5);
   expect(images.versions().configs).toBe(4);
 });
+
+/** Asks whether the image of a broker shows everything, and what it shows then. */
+async function asked({ cluster, shown }: Awaited<ReturnType<typeof opened>>, id: number, name: string) {
+  const current = cluster.get(id).membership.images.current('topics');
+  if (current !== null) await cluster.awaited(current, 1);
+  return { asked: current !== null, shown: shown.of(cluster.get(id), name) };
+}
+
+test('an image is current without a request as long as all brokers are heard', async () => {
+  const world = await opened([1, 2, 3]);
+  const { cluster, shown } = world;
+  await cluster.awaited(shown.change(cluster.get(2), 'orders', 1), 1);
+  for (let ms = 0; ms < 30_000; ms += 333) {
+    expect(await asked(world, 1, 'orders')).toEqual({ asked: false, shown: 1 });
+    await cluster.time.advance(333);
+  }
+});
+
+test('of a broker that left, or was killed, nothing is missed', async () => {
+  const world = await opened([1, 2, 3]);
+  const { cluster } = world;
+  await cluster.leave(3);
+  cluster.kill(2);
+  await cluster.time.advance(1_000);
+  expect((await asked(world, 1, 'orders')).asked).toBe(false);
+});
+
+test.each([
+  'cut',
+  'cut one way',
+  'cut the other way',
+  'frozen',
+])('whoever was told that a change is made finds it shown everywhere: %s', async (fault) => {
+  for (let beforeMs = 0; beforeMs < 2_000; beforeMs += 130) {
+    const world = await opened([1, 2, 3]);
+    const { cluster, shown } = world;
+    const [one, two] = [cluster.get(1), cluster.get(2)];
+    if (fault === 'frozen') one.node.frozen = true;
+    else if (fault === 'cut') cluster.network.cut(1, 2);
+    else if (fault === 'cut one way') cluster.network.cutOneWay(1, 2);
+    else cluster.network.cutOneWay(2, 1);
+    await cluster.time.advance(beforeMs);
+    await cluster.awaited(shown.change(two, 'orders', 1));
+    if (fault === 'frozen') one.node.thaw();
+    expect((await asked(world, 1, 'orders')).shown).toBe(1);
+  }
+});
+
+test('who asks while the table does not answer is refused, and answered later', async () => {
+  const world = await opened([1, 2]);
+  const { cluster, shown } = world;
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(2_000);
+  const changed = cluster.awaited(shown.change(cluster.get(2), 'orders', 1));
+  await changed;
+  cluster.get(1).table.refusal = new StorageThrottledError('slow down');
+  await expect(asked(world, 1, 'orders')).rejects.toThrow('slow down');
+  cluster.get(1).table.refusal = null;
+  expect(await asked(world, 1, 'orders')).toEqual({ asked: true, shown: 1 });
+});
+
+test('questions at the same time share one request, and are answered in order', async () => {
+  const { cluster } = await opened([1, 2]);
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(2_000);
+  const { images } = cluster.get(1).membership;
+  const before = requests(cluster);
+  const answered: number[] = [];
+  const all = Array.from({ length: 20 }, (_, index) => images.current('topics')!.then(() => answered.push(index)));
+  await cluster.awaited(Promise.all(all), 1);
+  expect(answered).toEqual(Array.from({ length: 20 }, (_, index) => index));
+  expect(requests(cluster) - before).toBe(2);
+});
+
+const requests = ({ meter }: Cluster): number => meter.totals().metadataRequests;

@@ -51,6 +51,8 @@ export interface ClusterWorldOptions {
   readonly runtime?: Runtime;
   /** Each broker knows the topics that it made or had to look for; nobody is told of others'. */
   readonly untold?: boolean;
+  /** What a broker is told when it asks whether it missed a topic. */
+  readonly topicsCurrent?: (brokerId: number, topics: TopicRegistry) => Promise<void> | null;
 }
 
 /** Those who are alive. */
@@ -88,6 +90,7 @@ const NEVER = new AbortController().signal;
 /** Brokers are numbered from 1; nobody leads until `lead` says so. */
 export async function openClusterWorld(options: ClusterWorldOptions = {}) {
   const { brokers: count = 2, journals = 2, runtime = testRuntime() as Runtime, untold = false } = options;
+  const { topicsCurrent = () => null } = options;
   const config = parseConfig({ 'group.initial.rebalance.delay.ms': '0', ...options.config });
   const [metadata, objects] = [new MemoryMetadataStore(), new MemoryObjectStore()];
   const clusterId = config.cluster;
@@ -135,6 +138,7 @@ export async function openClusterWorld(options: ClusterWorldOptions = {}) {
       placements,
       groupConfigs: configs.groups,
       cluster,
+      topicsCurrent: () => topicsCurrent(brokerId, topics),
     });
     const broker: Broker = {
       ...{ runtime, config, log, topics, coordinators, configs, clusterId, brokerId, leaders },
@@ -156,6 +160,7 @@ export async function openClusterWorld(options: ClusterWorldOptions = {}) {
     members,
     runtime,
     of,
+    registryOf: topicsOf,
     /** It leads the journal from now on: the one before lets go, unless it cannot be asked. */
     async lead(brokerId: number, journal: number): Promise<void> {
       const before = leaders.of(journal)?.brokerId;

@@ -23,6 +23,7 @@ export class RecordedEvents implements PeerEvents {
   readonly up: Hello[] = [];
   readonly down: { readonly brokerId: number; readonly why: DownReason; readonly sentence: string }[] = [];
   readonly pings: { readonly from: PeerIdentity; readonly payload: string }[] = [];
+  readonly pongs: { readonly from: PeerIdentity; readonly payload: string; readonly sentAt: number }[] = [];
   readonly superseded: number[] = [];
   /** What is told in pings. */
   payload = '';
@@ -38,6 +39,10 @@ export class RecordedEvents implements PeerEvents {
 
   onPing(from: PeerIdentity, payload: Buffer): void {
     this.pings.push({ from, payload: payload.toString() });
+  }
+
+  onPong(from: PeerIdentity, payload: Buffer, sentAt: number): void {
+    this.pongs.push({ from, payload: payload.toString(), sentAt });
   }
 
   pingPayload(brokerId: number, fresh: boolean): readonly Uint8Array[] {

@@ -60,18 +60,21 @@ let runtime: SteppedRuntime;
 let channel: HeldChannel;
 let closed: string[];
 let pings: string[];
+let pongs: string[];
 
 beforeEach(() => {
   runtime = steppedRuntime();
   channel = new HeldChannel();
   closed = [];
   pings = [];
+  pongs = [];
 });
 
 const calling = () =>
   new CallingConnection(channel, OTHER, {
     runtime,
     metrics: new RpcMetrics(runtime.metrics),
+    onPong: (sentAt, payload) => pongs.push(`sent at ${sentAt}: ${payload}`),
     onClosed: (why, inOrder) => closed.push(inOrder ? `${why} (in order)` : why),
   });
 
@@ -82,6 +85,7 @@ function serving<Request, Response>(method: RpcMethod<Request, Response>, handle
     metrics: new RpcMetrics(runtime.metrics),
     handlers,
     onPing: ({ brokerId, brokerEpoch }, payload) => pings.push(`${brokerId}.${brokerEpoch}: ${payload}`),
+    pongPayload: ({ brokerId, brokerEpoch }) => [Buffer.from(`answer to ${brokerId}.${brokerEpoch}`)],
     onClosed: (why) => closed.push(why),
   });
 }
@@ -203,11 +207,13 @@ describe('a caller', () => {
 
   test('measures the round trip of pings', async () => {
     const connection = calling();
+    const sentAt = runtime.clock.monotonic();
     connection.ping([Buffer.from('news')]);
     expect(channel.sent).toEqual([Buffer.concat([numbered(KIND.ping, 1), Buffer.from('news')])]);
     await runtime.advance(30);
-    channel.onFrame(numbered(KIND.pong, 1));
+    channel.onFrame(Buffer.concat([numbered(KIND.pong, 1), Buffer.from('news there')]));
     expect(connection.roundTripMs).toBe(30);
+    expect(pongs).toEqual([`sent at ${sentAt}: news there`]);
     channel.onFrame(worded(KIND.goodbye, 'it stops'));
     expect(closed).toEqual(['it stops (in order)']);
   });
@@ -272,7 +278,7 @@ describe('a server', () => {
   test('answers pings and hands on what they carry', () => {
     serving(METHOD, (text) => text);
     channel.onFrame(Buffer.concat([numbered(KIND.ping, 9), Buffer.from('news')]));
-    expect(channel.sent).toEqual([numbered(KIND.pong, 9)]);
+    expect(channel.sent).toEqual([Buffer.concat([numbered(KIND.pong, 9), Buffer.from('answer to 2.5')])]);
     expect(pings).toEqual(['2.5: news']);
   });
 

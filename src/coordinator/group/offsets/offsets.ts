@@ -50,6 +50,8 @@ export interface OffsetsOptions {
   readonly groups: GroupDirectory & { place(groupId: string, client: string): Promise<Journal> };
   readonly placements: Placements;
   readonly topics: Pick<Topics, 'byId' | 'lookUp'>;
+  /** Null when `topics` shows every change that was answered; else resolves when it does. */
+  readonly topicsCurrent: () => Promise<void> | null;
   readonly runtime: Runtime;
   readonly entriesCostMoney: boolean;
   readonly metadataBytesMax: number;
@@ -153,11 +155,25 @@ export class Offsets {
   }
 
   /**
+   * To be called before names of topics are looked up to commit offsets, or to delete them: what another broker made anew under a name
+   * has another id, and a commit under the old one would be answered and never found. Null: they are as they should be. Commits
+   * that wait go on in the order in which they came. Rejects with COORDINATOR_NOT_AVAILABLE when the store does not answer.
+   */
+  learnNames(): Promise<void> | null {
+    const learning = this.#options.topicsCurrent();
+    if (learning === null) return null;
+    return learning.catch((cause) => {
+      throw toCoordinatorError(cause);
+    });
+  }
+
+  /**
    * To be called before names of topics are looked up to fetch offsets: another broker may have created a topic, or made it
    * anew, and this one not have heard of it. Nothing would be found under what the name means here, and consumers would be sent
    * back. Throws COORDINATOR_NOT_AVAILABLE when the store does not answer.
    */
   async learnTopics(groupId: string): Promise<void> {
+    await this.learnNames();
     const { groups, topics } = this.#options;
     const records = groups.find(groupId)?.journal.state.records(groupOwner(groupId));
     const unknown = new Set<string>();

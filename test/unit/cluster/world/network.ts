@@ -58,6 +58,7 @@ export class NetworkNode implements Links, RpcRegistry {
   #up: (peer: PeerIdentity) => void = () => {};
   #down: (brokerId: number, reason: DownReason) => void = () => {};
   #ping: (peer: PeerIdentity, payload: Buffer) => void = () => {};
+  #pong: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void = () => {};
   #payload: () => Uint8Array = () => Buffer.alloc(0);
   #thawed: (() => void)[] = [];
   calls = 0;
@@ -99,6 +100,9 @@ export class NetworkNode implements Links, RpcRegistry {
   }
   onPing(listener: (peer: PeerIdentity, payload: Buffer) => void): void {
     this.#ping = listener;
+  }
+  onPong(listener: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void): void {
+    this.#pong = listener;
   }
   setPingPayload(provider: () => Uint8Array): void {
     this.#payload = provider;
@@ -194,7 +198,13 @@ export class NetworkNode implements Links, RpcRegistry {
       const other = this.#network.nodes.get(id);
       if (link.state === 'up' && other?.alive && this.#network.passes(this.id, id)) {
         const payload = Buffer.from(this.#payload());
-        other.#whenRunning(() => other.#hear(this, payload));
+        const sentAt = this.#now();
+        other.#whenRunning(() => {
+          other.#hear(this, payload);
+          const answer = Buffer.from(other.#payload());
+          if (!this.#network.passes(id, this.id)) return;
+          this.#whenRunning(() => this.#pong(other.identity, answer, sentAt));
+        });
       }
       if (link.state !== 'refused' && link.state !== 'silent' && this.#now() - link.heardAt > SILENCE_MS) {
         this.#is(link, 'silent');

@@ -98,6 +98,7 @@ export async function openOffsets(options: OffsetsWorldOptions = {}): Promise<Of
     groups,
     placements,
     topics: { byId: () => undefined, lookUp: async () => undefined },
+    topicsCurrent: () => null,
     runtime,
     entriesCostMoney,
     retentionMs,
