@@ -124,11 +124,12 @@ export class Groups implements GroupDirectory {
   /** Why a group cannot be found: nobody knows its members, or another broker may. */
   async absence(groupId: string): Promise<ErrorName> {
     if (this.#closed) return 'NOT_COORDINATOR';
-    if (Array.from(this.#options.journals).every(({ role }) => role === 'leading')) return 'UNKNOWN_MEMBER_ID';
     try {
-      requireLeading((await this.#options.placements.locate(groupOwner(groupId))).journal);
+      // Clients take a denial for the end: a successor of which this broker has not heard may have made the group.
+      const { journal } = await this.#options.placements.locate(groupOwner(groupId));
+      const leads = await requireLeading(journal).confirmLeadership();
       // It came while this was asked: this broker has begun to lead its journal.
-      return this.#groups.has(groupId) ? 'NOT_COORDINATOR' : 'UNKNOWN_MEMBER_ID';
+      return leads && !this.#groups.has(groupId) && !this.#closed ? 'UNKNOWN_MEMBER_ID' : 'NOT_COORDINATOR';
     } catch (cause) {
       return toCoordinatorError(cause).error;
     }
