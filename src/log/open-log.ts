@@ -203,6 +203,10 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     return journal.subscribe((applied) => onApplied(journal, applied));
   });
   const stopLeading = journals.whileLeading(() => () => purgatory.allChanged());
+  // One that was succeeded and has not noticed waits for records that will never come.
+  const stopHearing = leaders.onChanged((id) => {
+    if (journals.get(id)?.role === 'leading') purgatory.allChanged();
+  });
   if (cluster !== undefined) {
     transactions.answerTo(cluster.registry);
     answerLocate(cluster.registry, here);
@@ -230,6 +234,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       departures.close();
       stopFollowing();
       stopLeading();
+      stopHearing();
       abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
       calls.close();
       tail.clear();

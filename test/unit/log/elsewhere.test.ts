@@ -204,6 +204,20 @@ describe('a fetch', () => {
     }
   });
 
+  test('goes on at the next leader when the one that it waits at is told of it', async () => {
+    const { brokers, topics, usurp } = await open();
+    const topic = await topics.create({ name: 'orders', config: {} });
+    const waiting = brokers.map(({ log }) => fetch(log, [fetchPartition(topic, 0, 0)], { maxWaitMs: 30_000 }));
+    await sleep(brokers[0]!.runtime.timers, 10);
+    await usurp(brokers[1]!);
+    expect(brokers[0]!.seats.get(0)!.role).toBe('leading');
+    await produce(brokers[1]!.log, topic, 0, ['a']);
+    for (const answer of await Promise.all(waiting)) {
+      expect(answer.partitions[0]).toMatchObject({ error: 'NONE', highWatermark: 1 });
+      answer.release();
+    }
+  });
+
   test('of a partition that nobody leads waits for its time and fails retriably', async () => {
     const { brokers, topics, world, runtime } = await open({ runtime: virtualRuntime() });
     const topic = await topics.create({ name: 'orders', config: {} });
