@@ -149,13 +149,22 @@ export class ClassicGroup implements LiveGroup, ClassicMembership {
     const { reply } = step;
     if (reply.type === 'now') {
       this.#apply(step);
-      return reply.answer;
+      return reply.answer.type === 'refused' ? reply.answer : this.#confirmed(reply.answer);
     }
     return new Promise((resolve) => {
       this.#syncs.get(request.memberId)?.(refused('REBALANCE_IN_PROGRESS'));
       this.#syncs.set(request.memberId, resolve);
       this.#apply(step);
     });
+  }
+
+  /** What was not written just now may be over: a successor may have given the partitions to others. */
+  async #confirmed(answer: SyncAnswer): Promise<SyncAnswer> {
+    try {
+      return (await this.journal.confirmLeadership()) ? answer : refused('NOT_COORDINATOR');
+    } catch (cause) {
+      return refused(toCoordinatorError(cause).error);
+    }
   }
 
   heartbeat(name: MemberName, generationId: number): ErrorName {
