@@ -19,6 +19,16 @@ export function toCoordinatorError(cause: unknown): KafkaError {
   return new KafkaError(spelling, error.message, { cause, noSideEffects: error.noSideEffects });
 }
 
+/** For answers that no entry stands behind. Throws NOT_COORDINATOR when this broker did not lead after the call. */
+export async function confirmLeading(journal: Journal): Promise<void> {
+  try {
+    if (await journal.confirmLeadership()) return;
+  } catch (cause) {
+    throw toCoordinatorError(cause);
+  }
+  throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${journal.id}`);
+}
+
 /** Throws NOT_COORDINATOR when this broker does not lead the journal. */
 export function requireLeading(journal: Journal): Journal {
   if (journal.role === 'leading') return journal;

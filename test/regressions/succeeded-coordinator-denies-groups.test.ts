@@ -34,6 +34,28 @@ const KINDS = [
   { name: 'ShareGroupHeartbeat', heartbeat: sharer },
 ] as const;
 
+const offsets = (groupId: string) => ({
+  groupId,
+  generationIdOrMemberEpoch: -1,
+  memberId: '',
+  groupInstanceId: null,
+  topics: [{ name: 'orders', partitions: [{ index: 0, committedOffset: 0, committedMetadata: null }] }],
+});
+
+test('a broker that does not know of its successor does not deny that a group changed its kind', async () => {
+  const world = await openCoordinatorWorld(steppedRuntime());
+  await createTopic(world, 'orders');
+  expect(await world.ask('OffsetCommit', 8, offsets('consumers'))).toMatchObject({
+    topics: [{ partitions: [{ errorCode: 0 }] }],
+  });
+  const before = await world.takeOver();
+  const { errorCode, memberEpoch } = await world.ask('ConsumerGroupHeartbeat', 1, consumer('m1', 0));
+  expect(errorName(errorCode)).toBe('NONE');
+  const denied = await ask(before, 'ConsumerGroupHeartbeat', 1, consumer('m1', memberEpoch));
+  expect(errorName(denied.errorCode)).toBe('NOT_COORDINATOR');
+  await world.close();
+});
+
 test.each(KINDS)('$name: a broker that does not know of its successor does not deny its groups', async (kind) => {
   const { name, heartbeat } = kind;
   const world = await openCoordinatorWorld(steppedRuntime());

@@ -6,7 +6,7 @@ import type { Journal, Records } from '../../../journal/journal.ts';
 import { CLIENT_ID_CHARS_KEPT } from '../../../limits.ts';
 import { randomUuid } from '../../../runtime/random.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { requireLeading } from '../../coordinator-error.ts';
+import { confirmLeading, requireLeading } from '../../coordinator-error.ts';
 import type { Assignment } from '../assignor/assignor.ts';
 import { ClassicGroup } from '../classic/classic-group.ts';
 import type { GroupKind, Groups } from '../groups.ts';
@@ -94,7 +94,13 @@ export class ConsumerGroups implements GroupKind {
       requireLeading(group.journal);
       return group;
     }
-    if (group !== undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a consumer group.`);
+    if (group !== undefined) {
+      // A successor may have made it one since.
+      await confirmLeading(group.journal);
+      const confirmed = this.find(groupId);
+      if (confirmed !== undefined) return confirmed;
+      throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a consumer group.`);
+    }
     const absence = await this.#options.groups.absence(groupId);
     if (absence !== 'UNKNOWN_MEMBER_ID') throw new KafkaError(absence, `group ${groupId} is not coordinated here`);
     throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found.`);
@@ -107,6 +113,7 @@ export class ConsumerGroups implements GroupKind {
     const found = groups.find(groupId);
     if (found instanceof LiveConsumerGroup) return found;
     if (found !== undefined && !this.#mayReplace(found)) {
+      await confirmLeading(found.journal);
       throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a consumer group.`);
     }
     const generationId = found instanceof ClassicGroup ? found.snapshot.generationId : 0;

@@ -7,7 +7,7 @@ import { type ErrorName, KafkaError } from '../../../errors.ts';
 import type { DecisionView, Journal, RecordChange, Records, RecordsView } from '../../../journal/journal.ts';
 import { RECORDS_CHANGED_BYTES_MAX } from '../../../limits.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { requireLeading, toCoordinatorError } from '../../coordinator-error.ts';
+import { confirmLeading, requireLeading, toCoordinatorError } from '../../coordinator-error.ts';
 import { groupOwner } from '../../owner.ts';
 import type { AssignorName } from '../assignor/assignors.ts';
 import type { ClassicMembership } from '../classic/classic-membership.ts';
@@ -93,7 +93,7 @@ export class LiveConsumerGroup implements LiveGroup {
         if (this.isOver) options.onOver(this);
         return this.#requireForClassic(requireLeading(this.journal).state.records(this.#owner));
       },
-      confirm: () => this.#confirm(),
+      confirm: () => confirmLeading(this.journal),
       context: (timestamp) => this.#context(timestamp, true),
       coordinate: (decide) => this.#coordinate(decide, (records) => existing(this.#requireForClassic(records))),
     });
@@ -182,17 +182,8 @@ export class LiveConsumerGroup implements LiveGroup {
   async #told(heartbeat: Heartbeat): Promise<HeartbeatAnswer | null> {
     const answer = this.#unchanged(heartbeat);
     if (answer === null || answer.assignment === null) return answer;
-    await this.#confirm();
+    await confirmLeading(this.journal);
     return this.#unchanged(heartbeat);
-  }
-
-  async #confirm(): Promise<void> {
-    try {
-      if (await this.journal.confirmLeadership()) return;
-    } catch (cause) {
-      throw toCoordinatorError(cause);
-    }
-    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${this.journal.id}`);
   }
 
   /** The answer to a heartbeat that has nothing to write, from what is durable. */

@@ -9,7 +9,7 @@ import { KafkaError } from '../../../errors.ts';
 import type { Decided, Decision, DecisionView, Journal } from '../../../journal/journal.ts';
 import { assert } from '../../../runtime/assert.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { toCoordinatorError } from '../../coordinator-error.ts';
+import { confirmLeading, toCoordinatorError } from '../../coordinator-error.ts';
 import type { GroupDirectory } from '../live-group.ts';
 import { CommitCadence } from './commit-cadence.ts';
 import { type CommitsDecided, decideCommits, type OffsetCommit, refusalOf, requireCreator } from './commit-offsets.ts';
@@ -129,14 +129,8 @@ export class CommitQueue {
   }
 
   /** For answers that no entry stands behind. Throws NOT_COORDINATOR when this broker did not lead after the call. */
-  async confirm(): Promise<void> {
-    const { journal } = this.#options;
-    try {
-      if (await journal.confirmLeadership()) return;
-    } catch (cause) {
-      throw toCoordinatorError(cause);
-    }
-    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${journal.id}`);
+  confirm(): Promise<void> {
+    return confirmLeading(this.#options.journal);
   }
 
   async #holding<T>(bytes: number, act: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import type { Topics } from '../../../cluster/topics.ts';
 import { KafkaError } from '../../../errors.ts';
 import type { Journal, Records } from '../../../journal/journal.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { toCoordinatorError } from '../../coordinator-error.ts';
+import { confirmLeading, toCoordinatorError } from '../../coordinator-error.ts';
 import type { Assignment } from '../assignor/assignor.ts';
 import type { GroupKind, Groups } from '../groups.ts';
 import { decideOnNewGroup, noShareGroup, ShareGroup } from './share-group.ts';
@@ -79,7 +79,7 @@ export class ShareGroups implements GroupKind {
 
   /** As `require`; throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE where another broker may know the group. */
   async locate(groupId: string): Promise<ShareGroup> {
-    const found = this.find(groupId);
+    const found = await this.#ofThisKind(groupId);
     if (found !== undefined) return found;
     await this.#options.groups.locate(groupId);
     return this.require(groupId);
@@ -91,7 +91,7 @@ export class ShareGroups implements GroupKind {
    */
   async heartbeat(request: ShareHeartbeatRequest): Promise<ShareHeartbeatAnswer> {
     const { groupId, memberId } = request;
-    const found = request.memberEpoch === 0 ? this.find(groupId) : await this.locate(groupId);
+    const found = request.memberEpoch === 0 ? await this.#ofThisKind(groupId) : await this.locate(groupId);
     const still = found && this.#unchanged(found, request);
     const beat = still ?? (await this.#decide(found, request));
     this.find(groupId)?.touch(memberId);
@@ -125,6 +125,13 @@ export class ShareGroups implements GroupKind {
     const group = await this.locate(groupId);
     const { epoch, members } = group.current;
     return { state: group.state, epoch, members: [...members.values()] };
+  }
+
+  /** As `find`; throws NOT_COORDINATOR where a successor may have made it a share group since. */
+  async #ofThisKind(groupId: string): Promise<ShareGroup | undefined> {
+    const found = this.#options.groups.find(groupId);
+    if (found !== undefined && !(found instanceof ShareGroup)) await confirmLeading(found.journal);
+    return this.find(groupId);
   }
 
   /** Makes an empty group, unless there is one. Throws GROUP_ID_NOT_FOUND when the id belongs to a group of another kind. */
