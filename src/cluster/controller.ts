@@ -91,9 +91,12 @@ export class Controller {
   look(): void {
     if (this.#lookPending || this.#stopped) return;
     this.#lookPending = true;
-    void this.#inTurn(async () => {
+    this.#inTurn(async () => {
       this.#lookPending = false;
       await this.#lookNow();
+    }).catch((cause) => {
+      this.#options.runtime.logger.error({ cause }, 'a bug: the controller could not decide; it tries again');
+      this.#lookIn(FAILURE_MS_MAX);
     });
   }
 
@@ -237,8 +240,14 @@ export class Controller {
       );
       this.#failures = 0;
       if (outcome.ok || outcome.existing?.attributes['nonce'] === nonce) {
-        if (!this.#stopped) this.#take(next, true);
-        return 'written';
+        if (this.#stopped) return 'written';
+        // Who succeeded us since may have been heard of before our answer.
+        if ((this.#item?.version ?? 0) < next.version) {
+          this.#take(next, true);
+          return 'written';
+        }
+        this.look();
+        return 'raced';
       }
       // Gone, or put back to an earlier state, with the table perhaps: the next heartbeat says so.
       const known = outcome.existing === null || !this.adopt(decodeController(outcome.existing));
@@ -261,6 +270,7 @@ export class Controller {
   #take(item: ControllerItem, own: boolean): void {
     const before = this.#item;
     this.#item = item;
+    if (!this.#isOurs(item)) this.#waiting.clear();
     if (before !== null && this.#isOurs(before) && !this.#isOurs(item)) {
       this.#options.runtime.logger.info({ controller: item.brokerId }, 'another broker is the controller now');
     }

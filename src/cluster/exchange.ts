@@ -63,7 +63,7 @@ export class StateExchange {
     }
     const underWay: UnderWay = { again: false, done: Promise.resolve() };
     this.#underWay.set(brokerId, underWay);
-    underWay.done = this.#exchange(brokerId, underWay).finally(() => this.#underWay.delete(brokerId));
+    underWay.done = this.#exchange(brokerId, underWay);
     return underWay.done;
   }
 
@@ -77,6 +77,9 @@ export class StateExchange {
     } catch (cause) {
       // The next ping of that broker shows that we missed something.
       runtime.logger.debug({ broker: brokerId, reason: String(cause) }, 'states could not be exchanged');
+    } finally {
+      // In this turn: whoever comes later begins another one.
+      this.#underWay.delete(brokerId);
     }
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The slow heartbeat: in intervals a broker writes its own item with a counter that grew, and reads all items of the cluster with
  * one query. It is the second opinion about who is there, and what everything else that is told by calls falls back on. A table that does
- * not answer, refuses or throttles is survived: the broker goes on with what it knows, and says so.
+ * not answer, refuses, throttles, or has what cannot be read is survived: the broker goes on with what it knows, and says so.
  */
-import { StorageRefusedError, StorageThrottledError, StorageUnavailableError } from '../errors.ts';
+import { StorageCorruptError, StorageRefusedError, StorageThrottledError, StorageUnavailableError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
@@ -103,7 +103,10 @@ export class Heartbeats {
     const written = await this.#bounded((signal) => this.#write(signal));
     this.#options.onBeat(written ? 'ok' : 'failed');
     this.#judgeFitness();
-    if (!this.#stop.signal.aborted) await this.refresh();
+    if (this.#stop.signal.aborted) return;
+    if (!(await this.refresh()) || !written || this.#failures === 0) return;
+    this.#options.runtime.logger.info({ failures: this.#failures }, 'the table answers heartbeats again');
+    this.#failures = 0;
   }
 
   async #write(signal: AbortSignal): Promise<boolean> {
@@ -129,8 +132,6 @@ export class Heartbeats {
     const { clusterId, metadata, runtime, onItems } = this.#options;
     const askedAt = runtime.clock.monotonic();
     const items = await readClusterItems(metadata, clusterId, { cause: 'membership', signal });
-    if (this.#failures > 0) runtime.logger.info({ failures: this.#failures }, 'the table answers heartbeats again');
-    this.#failures = 0;
     if (!this.#stop.signal.aborted) onItems(items, askedAt);
     return true;
   }
@@ -155,6 +156,10 @@ export class Heartbeats {
       return await within(runtime.timers, act, { signal: this.#stop.signal });
     } catch (cause) {
       if (this.#stop.signal.aborted) return false;
+      if (cause instanceof StorageCorruptError) {
+        runtime.logger.error({ reason: cause.message }, 'the table has what nobody can read; going on with what is known');
+        return false;
+      }
       if (!(cause instanceof StorageUnavailableError)) throw cause;
       this.#failures++;
       runtime.logger.warn({ reason: cause.message, failures: this.#failures }, adviceFor(cause));

@@ -393,7 +393,7 @@ export class MembershipService implements Members {
 
   #onUp(peer: PeerIdentity): void {
     if (this.#stopped) return;
-    if (!this.#table.linkUp(peer)) void this.heartbeats.refresh().then(() => this.#table.linkUp(peer));
+    if (!this.#table.linkUp(peer)) void this.heartbeats.refresh();
     void this.#exchange.with(peer.brokerId);
     this.#changed();
   }

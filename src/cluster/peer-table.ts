@@ -26,6 +26,8 @@ export class PeerTable {
   readonly #self: number;
   readonly #now: () => number;
   readonly #peers = new Map<number, Peer>();
+  /** Connections that stand, also of instances whose registration was not read yet. */
+  readonly #up = new Map<number, Extract<LinkState, { readonly type: 'up' }>>();
 
   constructor(self: number, now: () => number) {
     this.#self = self;
@@ -62,10 +64,10 @@ export class PeerTable {
     const known = this.#peers.get(description.brokerId);
     const now = this.#now();
     if (known === undefined || description.brokerEpoch > known.description.brokerEpoch) {
-      const up = known?.link.type === 'up' && known.link.brokerEpoch >= description.brokerEpoch;
+      const up = this.#up.get(description.brokerId);
       const peer: Peer = {
         description,
-        link: up ? known.link : { type: 'connecting', since: now },
+        link: up && up.brokerEpoch >= description.brokerEpoch ? up : { type: 'connecting', since: now },
         stateVersion: -1,
         fit: true,
         counter: -1,
@@ -93,12 +95,14 @@ export class PeerTable {
     return true;
   }
 
-  /** False when the broker is not known yet: its registration has to be read first. */
+  /** False when the broker is not known yet: once its registration was read, its connection counts. */
   linkUp({ brokerId, brokerEpoch }: PeerIdentity): boolean {
     const peer = this.#peers.get(brokerId);
+    if (peer !== undefined && brokerEpoch < peer.description.brokerEpoch) return true;
+    const link = { type: 'up', brokerEpoch, since: this.#now() } as const;
+    this.#up.set(brokerId, link);
     if (peer === undefined) return false;
-    if (brokerEpoch < peer.description.brokerEpoch) return true;
-    peer.link = { type: 'up', brokerEpoch, since: this.#now() };
+    peer.link = link;
     peer.proofs = 0;
     return peer.description.brokerEpoch === brokerEpoch;
   }
@@ -110,6 +114,7 @@ export class PeerTable {
   }
 
   linkDown(brokerId: number, reason: DownReason): void {
+    this.#up.delete(brokerId);
     const peer = this.#peers.get(brokerId);
     if (peer === undefined) return;
     const { link } = peer;

@@ -119,7 +119,10 @@ export class Reconciler {
     const waitMs = course.notBefore - this.#now();
     if (waitMs > 0) {
       course.timer?.cancel();
-      course.timer = this.#options.runtime.timers.after(waitMs, () => this.#step(journal));
+      course.timer = this.#options.runtime.timers.after(waitMs, () => {
+        course.timer = null;
+        this.#step(journal);
+      });
       return;
     }
     void this.#attempt(journal, course);

@@ -4,12 +4,16 @@ import { sleep, type Timers } from '../runtime/clock.ts';
 /** Requests to the table take no longer; then they are given up, done or not. */
 export const TABLE_MS_MAX = 8_000;
 
-/** Aborts the request and rejects with StorageUnavailableError when it is not answered in time. Nothing waits for ever. */
+/**
+ * Aborts the request and rejects with StorageUnavailableError when it is not answered in time; with the signal's reason, and
+ * asks nothing, when that is aborted already. Nothing waits for ever.
+ */
 export async function within<T>(
   timers: Timers,
   act: (signal: AbortSignal) => Promise<T>,
   { ms = TABLE_MS_MAX, signal }: { readonly ms?: number; readonly signal?: AbortSignal } = {},
 ): Promise<T> {
+  signal?.throwIfAborted();
   const limit = new AbortController();
   const stop = () => limit.abort(signal?.reason);
   signal?.addEventListener('abort', stop, { once: true });

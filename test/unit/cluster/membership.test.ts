@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { EXCHANGE_STATES } from '../../../src/cluster/membership-methods.ts';
 import { StartupError, StorageThrottledError } from '../../../src/errors.ts';
-import { controllerKey, formatKey } from '../../../src/storage/keys.ts';
+import { brokerKey, controllerKey, formatKey } from '../../../src/storage/keys.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { ALWAYS } from '../../../src/storage/metadata-store.ts';
 import { Cluster, rightsLost } from './world/cluster.ts';
@@ -387,4 +387,18 @@ test('an idle cluster of three costs two requests a broker each ten seconds, and
   expect(after.writeUnits - before.writeUnits).toBeLessThanOrEqual(3 * 360 * 1.06);
   expect(perMonth).toBeLessThan(0.65);
   console.log(`an idle cluster of three: ${requests} requests an hour, $${perMonth.toFixed(2)} a month`);
+});
+
+test('an item of the table that nobody can read is said, and survived', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  const item = { ...brokerKey('c', 9), body: Buffer.from('no JSON'), attributes: { epoch: 1, session: 's', counter: 1 } };
+  await cluster.table.put(item, ALWAYS, OPTIONS);
+  await cluster.time.advance(30_000);
+  for (const { failure, logged, membership } of cluster.brokers.values()) {
+    expect(failure).toBeNull();
+    expect(membership.readiness()).toEqual({ ready: true });
+    expect(logged.filter((line) => line.startsWith('error')).join()).toContain('is not JSON');
+  }
+  expect(cluster.counts()).toEqual({ 1: 3, 2: 3 });
 });
