@@ -90,7 +90,14 @@ export class MembershipOperations implements ClusterOperations {
     }
     const after = await agreeOnJournals(metadata, config.cluster, wanted, runtime);
     if (seats.count < after) seats.grow(after);
-    await membership.ask({ type: 'grow', journals: after });
+    try {
+      await membership.ask({ type: 'grow', journals: after });
+    } catch (cause) {
+      if (!(cause instanceof KafkaError)) throw cause;
+      // Who takes this for nothing would add as many again.
+      const message = `there are ${after} journals now, and new ones may be led later: ${cause.message}`;
+      throw new KafkaError(cause.error, message, { cause, noSideEffects: false });
+    }
     const led = () => this.journals().every(({ journal, leaderId }) => journal < before || leaderId !== null);
     await this.#until(led, MOVE_MS_MAX, 'the new journals are not led yet; it goes on');
     return { before, count: after };

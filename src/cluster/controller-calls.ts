@@ -35,12 +35,14 @@ export class ControllerCalls {
   async ask(request: ControllerRequest): Promise<void> {
     const { clock, timers } = this.#options.runtime;
     const until = clock.monotonic() + PATIENCE_MS;
+    let maybeDone = false;
     for (;;) {
       try {
         return await this.#askNow(request);
       } catch (cause) {
         if (!isBeingSucceeded(cause)) throw cause;
-        if (clock.monotonic() > until) throw nobody();
+        maybeDone ||= cause instanceof PeerUnavailableError && cause.sent;
+        if (clock.monotonic() > until) throw nobody({ noSideEffects: !maybeDone });
         await sleep(timers, PAUSE_MS);
       }
     }
@@ -66,4 +68,5 @@ export class ControllerCalls {
 const isBeingSucceeded = (cause: unknown): boolean =>
   cause instanceof PeerUnavailableError || (cause instanceof KafkaError && cause.error === 'NOT_CONTROLLER');
 
-const nobody = () => new KafkaError('NOT_CONTROLLER', 'no controller of the cluster can be asked now; try again');
+const nobody = (options = {}) =>
+  new KafkaError('NOT_CONTROLLER', 'no controller of the cluster can be asked now; try again', options);

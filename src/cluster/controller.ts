@@ -119,7 +119,9 @@ export class Controller {
         };
         const written = await this.#write({ ...amended, ...decideAssignments(facts, amended) });
         if (written === 'written') return this.#item;
-        if (written === 'unavailable') throw new KafkaError('KAFKA_STORAGE_ERROR', 'assignments cannot be written now');
+        if (written === 'unavailable') {
+          throw new KafkaError('KAFKA_STORAGE_ERROR', 'assignments cannot be written now', { noSideEffects: false });
+        }
       }
     });
   }

@@ -157,7 +157,10 @@ export class Heartbeats {
     } catch (cause) {
       if (this.#stop.signal.aborted) return false;
       if (cause instanceof StorageCorruptError) {
-        runtime.logger.error({ reason: cause.message }, 'the table has what nobody can read; going on with what is known');
+        runtime.logger.error(
+          { reason: cause.message },
+          'the table has what nobody can read; going on with what is known',
+        );
         return false;
       }
       if (!(cause instanceof StorageUnavailableError)) throw cause;

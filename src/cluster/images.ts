@@ -72,6 +72,8 @@ interface Kept {
   askingNext: Promise<void> | null;
   /** Changes that no version was written for yet. */
   readonly untold: Set<string>;
+  /** When they are told of again. */
+  retry: TimerHandle | null;
   timer: TimerHandle | null;
   failures: number;
 }
@@ -92,6 +94,7 @@ export class Images {
       asking: null,
       askingNext: null,
       untold: new Set(),
+      retry: null,
       timer: null,
       failures: 0,
     });
@@ -156,14 +159,16 @@ export class Images {
 
   /** After items were changed. Never rejects: whoever is not told sees the version. */
   async announce(kind: ImageKind, names: readonly string[]): Promise<void> {
-    const { untold } = this.#kinds[kind];
+    const kept = this.#kinds[kind];
+    const { untold } = kept;
     for (const name of names) untold.add(name);
     const told = [...untold];
     const version = await this.#grow(kind);
     if (this.#stopped) return;
     const { runtime } = this.#options;
     if (version === null) {
-      runtime.timers.after(UNTOLD_MS, () => {
+      kept.retry ??= runtime.timers.after(UNTOLD_MS, () => {
+        kept.retry = null;
         if (untold.size > 0 && !this.#stopped) void this.announce(kind, []);
       });
       return;
@@ -200,7 +205,10 @@ export class Images {
 
   stop(): void {
     this.#stopped = true;
-    for (const kind of IMAGE_KINDS) this.#kinds[kind].timer?.cancel();
+    for (const kind of IMAGE_KINDS) {
+      this.#kinds[kind].timer?.cancel();
+      this.#kinds[kind].retry?.cancel();
+    }
   }
 
   /** Writes the next version; null when the table does not answer. */

@@ -181,6 +181,7 @@ export class JournalSeat implements Journal {
     const { timers } = this.#context.runtime;
     const led = this.#led;
     this.#closing.abort(new Error('the broker stops'));
+    this.#attempt?.abort.abort(this.#notLeading());
     // Alone, nobody waits to lead on: a put under way is given up.
     if (this.#context.remote !== null) {
       const timeout = new AbortController();

@@ -9,6 +9,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { topicIdKey } from '../storage/keys.ts';
 import { type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { patiently } from './patience.ts';
 import { decodeTopic, encodeTopic, type TopicItem } from './topic-item.ts';
 
 const OPTIONS = { cause: 'topics' } as const;
@@ -119,18 +120,11 @@ export class TopicPhases {
   }
 
   /** Again while the journal is between two leaders. */
-  async #patiently<T>(propose: () => Promise<T>): Promise<T> {
+  #patiently<T>(attempt: () => Promise<T>): Promise<T> {
     const { runtime, shared = false } = this.#options;
-    const until = runtime.clock.monotonic() + (shared ? LEADER_MS_MAX : 0);
-    for (;;) {
-      try {
-        return await propose();
-      } catch (cause) {
-        const away = cause instanceof KafkaError && cause.error === 'NOT_LEADER_OR_FOLLOWER';
-        if (!away || runtime.clock.monotonic() >= until) throw cause;
-      }
-      await sleep(runtime.timers, LEADER_PAUSE_MS);
-    }
+    const { clock, timers } = runtime;
+    const pause = () => sleep(timers, LEADER_PAUSE_MS).then(() => true);
+    return patiently({ clock, patienceMs: shared ? LEADER_MS_MAX : 0, attempt, pause });
   }
 }
 

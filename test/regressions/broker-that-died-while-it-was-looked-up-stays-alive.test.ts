@@ -54,6 +54,7 @@ test('a broker that goes away while the table is asked for it is gone', async ()
         down = listener;
       },
       onPing() {},
+      onPong() {},
       setPingPayload() {},
     },
   });

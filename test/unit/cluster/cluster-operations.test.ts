@@ -151,3 +151,23 @@ test('a controller that cannot write refuses what it is asked for', async () => 
   const moved = cluster.awaited(cluster.get(3).operations.move(0, 3));
   await expect(moved).rejects.toMatchObject({ error: 'KAFKA_STORAGE_ERROR' });
 });
+
+test('journals that were added although no controller could be asked are not added again by who repeats what did nothing', async () => {
+  const cluster = await opened([1, 2]);
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(2_000);
+  const without = [1, 2].find((id) => cluster.get(id).membership.controllerId !== id)!;
+  const { operations, seats } = cluster.get(without);
+  await expect(cluster.awaited(operations.addJournals(3))).rejects.toMatchObject({
+    error: 'NOT_CONTROLLER',
+    noSideEffects: false,
+  });
+  expect(seats.count).toBe(9);
+});
+
+test('an operation whose answer was lost is not said to have done nothing', async () => {
+  const cluster = await opened([1, 2]);
+  const asked = cluster.get(2).operations.move(cluster.leaders().indexOf(1), 2);
+  cluster.network.cutOneWay(1, 2);
+  await expect(cluster.awaited(asked)).rejects.toMatchObject({ noSideEffects: false });
+});

@@ -75,3 +75,23 @@ test('a broker that cannot be told is no failure', async () => {
   await exchange.with(2);
   await exchange.with(2);
 });
+
+test('what changes in the very moment in which an exchange ends is told, too', async () => {
+  let asked = 0;
+  const exchange: StateExchange = new StateExchange({
+    peers: {
+      call: async () => {
+        asked++;
+        return stateOf(2, asked) as never;
+      },
+    },
+    runtime: systemRuntime(silentLogger),
+    own: () => stateOf(1, 1),
+    onState: ({ stateVersion }) => {
+      if (stateVersion === 1) queueMicrotask(() => void exchange.with(2));
+    },
+  });
+  await exchange.with(2);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(asked).toBe(2);
+});

@@ -220,3 +220,16 @@ test('questions at the same time share one request, and are answered in order', 
 });
 
 const requests = ({ meter }: Cluster): number => meter.totals().metadataRequests;
+
+test('changes that nobody could be told of are told together, with one attempt at a time', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  const { table, logged } = cluster.get(1);
+  table.refusal = new StorageThrottledError('slow down');
+  for (let name = 0; name < 10; name++) await cluster.awaited(shown.change(cluster.get(1), `topic ${name}`, 1), 1);
+  logged.length = 0;
+  await cluster.time.advance(5_500);
+  expect(logged.filter((line) => line.includes('could not be told'))).toHaveLength(1);
+  table.refusal = null;
+  await cluster.time.advance(6_000);
+  for (let name = 0; name < 10; name++) expect(shown.of(cluster.get(2), `topic ${name}`)).toBe(1);
+});

@@ -1,9 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JournalSeat } from '../../../src/cluster/journal-seat.ts';
+import { JournalSeats } from '../../../src/cluster/journal-seats.ts';
 import { StorageCorruptError } from '../../../src/errors.ts';
 import type { Applied } from '../../../src/journal/journal.ts';
+import { Faults, faultyMetadataStore } from '../../../src/storage/faulty.ts';
+import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
+import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import { ALWAYS } from '../../../src/storage/metadata-store.ts';
-import { brief, createTopic, inlineAppend, lane, TOPIC } from '../journal/harness.ts';
+import { brief, createTopic, inlineAppend, lane, TOPIC, testRuntime } from '../journal/harness.ts';
 import { NEVER, type SeatedBroker, SeatsWorld } from './seats-world.ts';
 
 let world: SeatsWorld;
@@ -323,5 +327,25 @@ describe('a takeover', () => {
     await Promise.all([one.seats.close(), expect(leading).rejects.toThrow()]);
     expect(seat(one).role).toBe('stopped');
     await expect(one.seats.lead(0, { signal: NEVER })).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
+  });
+
+  test('ends with the seats of a broker that is alone, too', async () => {
+    const runtime = testRuntime();
+    const faults = new Faults(runtime);
+    const metadata = faultyMetadataStore(new MemoryMetadataStore(), faults);
+    const identity = {
+      clusterId: 'c',
+      brokerId: 1,
+      brokerEpoch: 1,
+      metadata,
+      objects: new MemoryObjectStore(),
+      runtime,
+    };
+    const seats = new JournalSeats({ ...identity, remote: null, count: 1 });
+    faults.script({ operation: 'query', fault: 'hang' });
+    const leading = seats.lead(0, { signal: NEVER });
+    await turn();
+    await Promise.all([seats.close(), expect(leading).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' })]);
+    expect(seats.get(0)!.role).toBe('stopped');
   });
 });

@@ -392,7 +392,11 @@ test('an idle cluster of three costs two requests a broker each ten seconds, and
 test('an item of the table that nobody can read is said, and survived', async () => {
   const cluster = new Cluster();
   await cluster.startAll([1, 2]);
-  const item = { ...brokerKey('c', 9), body: Buffer.from('no JSON'), attributes: { epoch: 1, session: 's', counter: 1 } };
+  const item = {
+    ...brokerKey('c', 9),
+    body: Buffer.from('no JSON'),
+    attributes: { epoch: 1, session: 's', counter: 1 },
+  };
   await cluster.table.put(item, ALWAYS, OPTIONS);
   await cluster.time.advance(30_000);
   for (const { failure, logged, membership } of cluster.brokers.values()) {
