@@ -81,13 +81,13 @@ export class Locator {
     if (journalId === undefined) return unknownPartition(id);
     const journal = this.#journals.get(journalId);
     if (journal === undefined) return notLed(journalId);
-    if (journal.role !== 'leading' || this.#isSucceeded(journal)) return { type: 'elsewhere', journal };
+    if (journal.role !== 'leading' || this.isSucceeded(journal)) return { type: 'elsewhere', journal };
     const state = journal.state.partition(topicId, partition);
     return state === undefined ? unknownPartition(id) : { journal, state, told: null };
   }
 
   /** A leader that was told of its successor, and will find out at its next entry, is known to be old. */
-  #isSucceeded(journal: Journal): boolean {
+  isSucceeded(journal: Journal): boolean {
     const leader = this.#leaders?.of(journal.id);
     return leader != null && leader.epoch > journal.epoch;
   }

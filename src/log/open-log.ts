@@ -205,7 +205,8 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const stopLeading = journals.whileLeading(() => () => purgatory.allChanged());
   // One that was succeeded and has not noticed waits for records that will never come.
   const stopHearing = leaders.onChanged((id) => {
-    if (journals.get(id)?.role === 'leading') purgatory.allChanged();
+    const journal = journals.get(id);
+    if (journal?.role === 'leading' && locator.isSucceeded(journal)) purgatory.allChanged();
   });
   if (cluster !== undefined) {
     transactions.answerTo(cluster.registry);
