@@ -73,6 +73,14 @@ const CLUSTER: Hunt = {
 const PARTED: Hunt = { ...CLUSTER, more: { nemesis: { partitionEveryMs: 3_000, killEveryMs: 6_000 } } };
 const MANY_DEATHS: Hunt = { ...ONE, seeds: 20, more: { nemesis: { killEveryMs: 3_000 } } };
 
+/** Where partitions join transactions by their first batch. */
+const ENLISTING: Hunt = { ...CLUSTER, more: { nemesis: { killEveryMs: 6_000 }, load: { enlistingWriters: 4 } } };
+/** Where journals are added and brokers start again. */
+const GROWING: Hunt = {
+  ...{ ...ONE, seeds: 12 },
+  more: { nemesis: { addJournalsEveryMs: 2_000, killEveryMs: 4_000 }, load: { topicChangeMs: 1_000, topicsMax: 5 } },
+};
+
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'ignore-the-fence',
@@ -236,6 +244,32 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['transactions'],
     hunt: FOUR,
+  },
+  {
+    name: 'believe-the-number',
+    says: 'a batch that names its transaction is appended, since its guard is said to be ahead of it',
+    edits: [
+      {
+        file: 'journal/transactions.ts',
+        from: 'if (open === null || known?.producerEpoch !== producerEpoch) return false;',
+        to: 'if (transaction !== undefined) return true;\n  if (open === null || known?.producerEpoch !== producerEpoch) return false;',
+      },
+    ],
+    checkers: ['transactions'],
+    hunt: ENLISTING,
+  },
+  {
+    name: 'hold-batches-of-others',
+    says: 'batches that wait for their partitions to join are not copied, and their buffers are used again',
+    edits: [
+      {
+        file: 'broker/transactional-batches.ts',
+        from: '({ ...batch, records: Buffer.from(batch.records) })',
+        to: 'batch',
+      },
+    ],
+    checkers: ['liveness'],
+    hunt: ENLISTING,
   },
   {
     name: 'show-aborted-records',
@@ -497,6 +531,19 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['leadership', 'liveness', 'journal epochs'],
     hunt: CLUSTER,
+  },
+  {
+    name: 'forget-added-journals',
+    says: 'a broker that starts again has as many journals as its configuration says',
+    edits: [
+      {
+        file: 'cluster/registration.ts',
+        from: "keeping them');\n      return count;",
+        to: "keeping them');\n      return wanted;",
+      },
+    ],
+    checkers: ['leadership', 'acknowledged records', 'topics at rest', 'liveness'],
+    hunt: GROWING,
   },
   {
     name: 'two-controllers',

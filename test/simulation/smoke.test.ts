@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { SEED_OF_ALL } from './scenario.ts';
 import { type SimulationReport, simulate } from './simulation.ts';
 
 /** Of real time, in all: as many of the seeds as fit. What is new is for `npm run simulate`: these were all run before. */
@@ -35,6 +36,21 @@ test(
     );
     expect(acknowledged).toBeGreaterThan(20 * reports.length);
     expect(processes).toBeGreaterThan(reports.length);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'brokers keep their promises while journals are added, and partitions join transactions by their first batch',
+  async () => {
+    const more = { nemesis: { addJournalsEveryMs: 2_000 }, load: { enlistingWriters: 2, topicChangeMs: 2_000 } };
+    let added = 0;
+    for (const [index, brokers] of [3, 1, 5].entries()) {
+      const seed = SEED_OF_ALL + index;
+      const { strikes } = await simulate({ seed, minutes: MINUTES, brokers, journals: 1, more });
+      added += strikes['add journals'] ?? 0;
+    }
+    expect(added).toBeGreaterThan(0);
   },
   TIMEOUT_MS,
 );
