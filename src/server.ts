@@ -12,6 +12,7 @@ import type { ImageKind } from './cluster/cluster-items.ts';
 import { JournalReport } from './cluster/journal-report.ts';
 import { type Cluster, openClusterOfOne, openSharedCluster, type Sharing } from './cluster/open-cluster.ts';
 import { Placements } from './cluster/placements.ts';
+import { RightClock } from './cluster/right-clock.ts';
 import { StoreClock } from './cluster/store-clock.ts';
 import { TopicRegistry } from './cluster/topic-registry.ts';
 import { type Address, type Config, isLoopback, parseAddress, parseZones } from './config.ts';
@@ -33,6 +34,8 @@ export const VERSION: string = JSON.parse(readFileSync(new URL('../package.json'
 
 /** Everything of a broker but its doors. */
 export interface Core {
+  /** As it was given, but for a clock that goes by the store's when the machine's is wrong. */
+  readonly runtime: Runtime;
   readonly brokerId: number;
   readonly brokerEpoch: number;
   readonly cluster: Cluster;
@@ -61,9 +64,14 @@ export interface CoreOptions {
 }
 
 export async function openCore(options: CoreOptions): Promise<Core> {
-  const { config, runtime, stores, signal, journalLimits, poison = false, sharing = null } = options;
+  const { config, stores, signal, journalLimits, poison = false, sharing = null } = options;
   const { objects, metadata } = stores;
   const clusterId = config.cluster;
+  const storeClock = new StoreClock(objects, clusterId, options.runtime);
+  // What others judge the age of is not stamped by a clock that is wrong.
+  const rightClock = sharing && new RightClock(storeClock, options.runtime);
+  const runtime = rightClock ? { ...options.runtime, clock: rightClock } : options.runtime;
+  await rightClock?.compare();
   const given = { config, runtime, metadata, objects, version: VERSION, ...(journalLimits && { journalLimits }) };
   const cluster = await (sharing ? openSharedCluster({ ...given, ...sharing }) : openClusterOfOne(given));
   const opened: { stop(): Promise<void> | void }[] = [{ stop: () => cluster.close() }];
@@ -98,7 +106,11 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const log = openLog({ ...shared, brokerId, brokerEpoch, metadataPricing, poison, ...(sharing && { cluster }) });
     opened.push({ stop: () => log.close() });
     const { remote, registry } = cluster;
-    const lifecycle = new Lifecycle({ ...shared, ...(remote && { remote: { journals: remote, registry } }) });
+    const lifecycle = new Lifecycle({
+      ...shared,
+      storeClock,
+      ...(remote && { remote: { journals: remote, registry } }),
+    });
     opened.push({ stop: () => lifecycle.stop() });
     const coordinators = openCoordinators({
       ...shared,
@@ -108,12 +120,13 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       placements: new Placements({ clusterId, metadata, journals, runtime }),
       groupConfigs: configs.groups,
       entriesCostMoney: metadataPricing.writeUnit > 0,
-      storeClock: new StoreClock(objects, clusterId, runtime),
+      storeClock,
       topicsCurrent: () => images.current('topics'),
     });
     opened.push({ stop: () => coordinators.close() });
     if (sharing !== null) await cluster.join(signal);
     return {
+      runtime,
       brokerId,
       brokerEpoch,
       cluster,
@@ -169,7 +182,7 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     core = await openCore({ config, runtime, stores, ...(sharing && { sharing }), ...(signal && { signal }) });
     const { log, topics, coordinators, configs, cluster } = core;
     const { brokerId, members, leaders } = cluster;
-    const shared = { runtime, config, log, topics, coordinators };
+    const shared = { runtime: core.runtime, config, log, topics, coordinators };
     const report = new JournalReport({ brokerId, journals: cluster.seats, leaders, ...(sharing && { cluster }) });
     const identity = { clusterId: config.cluster, brokerId, members, leaders };
     kafka = await listenKafka({ ...shared, ...identity, configs, report, address: kafkaAt!, advertised, zones });

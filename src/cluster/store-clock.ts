@@ -2,10 +2,10 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 /** A broker whose clock is off by more than this from the store's must not judge the age of anything that it removes. */
-const DIFFERENCE_MS_MAX = 5 * 60_000;
+export const DIFFERENCE_MS_MAX = 5 * 60_000;
 
 /** A clock that was set, since the two of a broker last agreed. */
-const JUMP_MS = 60_000;
+export const JUMP_MS = 60_000;
 
 /**
  * Compares the broker's clock with the store's, before something is removed because it is old. Costs one listing. Throws an
@@ -30,13 +30,19 @@ export class StoreClock {
   }
 
   async check(signal?: AbortSignal): Promise<void> {
-    const options = { cause: 'retention', ...(signal && { signal }) } as const;
-    const { now } = await this.#objects.list(this.#prefix, '', 1, options);
+    const now = await this.ask(signal);
     const differenceMs = Math.abs(now - this.#runtime.clock.now());
     if (differenceMs > DIFFERENCE_MS_MAX) {
       throw new Error(`the clocks of broker and store differ by ${differenceMs} ms: nothing expires until they agree`);
     }
     this.#rightMs = this.#offsetMs();
+  }
+
+  /** What the store's clock says. */
+  async ask(signal?: AbortSignal): Promise<number> {
+    const options = { cause: 'retention', ...(signal && { signal }) } as const;
+    const { now } = await this.#objects.list(this.#prefix, '', 1, options);
+    return now;
   }
 
   #offsetMs(): number {

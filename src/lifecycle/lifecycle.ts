@@ -36,6 +36,8 @@ export interface LifecycleOptions {
   readonly objects: ObjectStore;
   readonly topics: Topics;
   readonly segmentIds: SegmentIds;
+  /** Compares the clock of the machine with the store's: for who goes by another one. */
+  readonly storeClock?: StoreClock;
   /** Other brokers that may lead journals; none for a broker alone. */
   readonly remote?: { readonly journals: RemoteJournals; readonly registry: RpcRegistry };
 }
@@ -62,9 +64,9 @@ export class Lifecycle {
   readonly #loops: Promise<void>[] = [];
 
   constructor(options: LifecycleOptions) {
-    const { config, runtime, clusterId, journals, objects, topics, segmentIds, remote } = options;
+    const { config, runtime, clusterId, journals, objects, topics, segmentIds, remote, storeClock } = options;
     this.#options = options;
-    this.#storeClock = new StoreClock(objects, clusterId, runtime);
+    this.#storeClock = storeClock ?? new StoreClock(objects, clusterId, runtime);
     const wantedBytes = config['merge.segment.bytes'];
     const segmentBytesMax = objects.pricing.create > 0 ? wantedBytes : Math.min(wantedBytes, FREE_SEGMENT_BYTES_MAX);
     this.#merger = new Merger({

@@ -137,9 +137,9 @@ describe('three brokers', () => {
   });
 
   test.for([
-    ['ahead', '+365d', /clock/],
-    ['behind', '-365d', null], // Nothing seems to be old to it, so it has nothing to say.
-  ] as const)('one whose clock is a year %s takes part, and removes nothing', async ([_, offset, says], context) => {
+    ['ahead', '+365d'],
+    ['behind', '-365d'],
+  ] as const)('one whose clock is a year %s takes part, and removes nothing', async ([_, offset], context) => {
     if (FAKE_TIME === undefined) {
       if (mustHaveEverything) throw new Error(FAKE_TIME_MISSING);
       context.skip(FAKE_TIME_MISSING);
@@ -169,6 +169,6 @@ describe('three brokers', () => {
     await account.send(odd, 200_000);
     await pause(3_000);
     await account.expectAll(odd);
-    if (says !== null) expect(odd.broker.log).toMatch(says);
+    expect(odd.broker.log).toMatch(/clock of this broker is wrong/);
   });
 });
