@@ -12,6 +12,8 @@ import { blockOf, type Memory, type ReadPlan } from './read-plan.ts';
 
 /** Readers remembered per partition. */
 const READERS_MAX = 4;
+/** Beyond this all is forgotten: nobody tells when a partition that is led elsewhere is gone. */
+const PARTITIONS_MAX = 100_000;
 
 export interface ReadAheadOptions {
   readonly memory: Memory;
@@ -23,7 +25,8 @@ export interface ReadAheadOptions {
 
 export class ReadAhead {
   readonly #options: ReadAheadOptions;
-  readonly #ends = new PartitionMap<number[]>();
+  #ends = new PartitionMap<number[]>();
+  #count = 0;
 
   constructor(options: ReadAheadOptions) {
     this.#options = options;
@@ -31,13 +34,29 @@ export class ReadAhead {
 
   /** Remembers that a fetch which needed more than the tail ended at `offset`. */
   ended({ topicId, partition }: PartitionId, offset: number): void {
-    const ends = this.#ends.getOrAdd(topicId, partition, () => []);
+    const ends = this.#ends.get(topicId, partition) ?? this.#remember(topicId, partition);
     ends.push(offset);
     if (ends.length > READERS_MAX) ends.shift();
   }
 
   forget(topicId: string, partition: number): void {
+    if (this.#ends.get(topicId, partition) === undefined) return;
     this.#ends.delete(topicId, partition);
+    this.#count--;
+  }
+
+  /** Partitions whose readers are known. */
+  get partitionCount(): number {
+    return this.#count;
+  }
+
+  #remember(topicId: string, partition: number): number[] {
+    if (this.#count >= PARTITIONS_MAX) {
+      this.#ends = new PartitionMap();
+      this.#count = 0;
+    }
+    this.#count++;
+    return this.#ends.getOrAdd(topicId, partition, () => []);
   }
 
   /** Adds to `wanted` what the reader of this target, one of `targetCount`, is likely to ask for next. */

@@ -3,6 +3,7 @@ import { BlockCache } from '../../../src/log/block-cache.ts';
 import { type Chunk, ChunkPool } from '../../../src/log/chunk-pool.ts';
 import { Leases } from '../../../src/log/lease.ts';
 import { PendingBatch, ProduceCall } from '../../../src/log/pending.ts';
+import { ReadAhead, type ReadAheadOptions } from '../../../src/log/read-ahead.ts';
 import { TailCache } from '../../../src/log/tail-cache.ts';
 import { placeBatch, readBatchHeader } from '../../../src/record/batch.ts';
 import { systemClock, systemTimers } from '../../../src/runtime/clock.ts';
@@ -167,4 +168,13 @@ test('a lease holds a chunk once, keeps what is asked for, and gives all back at
   expect(chunks.liveCount).toBe(1);
   lease.end();
   expect(chunks.liveCount).toBe(0);
+});
+
+test('readers of partitions that are gone are not remembered for ever', () => {
+  const readAhead = new ReadAhead({} as ReadAheadOptions);
+  for (let at = 0; at < 250_000; at++) readAhead.ended({ topicId: `t${at % 50_000}`, partition: at % 7 }, at);
+  expect(readAhead.partitionCount).toBeLessThanOrEqual(100_000);
+  const before = readAhead.partitionCount;
+  readAhead.forget('nobody read it', 0);
+  expect(readAhead.partitionCount).toBe(before);
 });
