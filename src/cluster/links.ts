@@ -1,12 +1,8 @@
 import type { Address } from '../config.ts';
 import type { PeerIdentity } from '../rpc/method.ts';
+import type { DownReason } from '../rpc/peer-events.ts';
 
-/**
- * Why a broker cannot be reached. `refused`: its host answered that nobody listens there, so the process is gone. `silent`:
- * nothing came for longer than pings take, or nobody answers. `closed`: the connection ended, and a new one is being tried:
- * another call tells how that went.
- */
-export type DownReason = 'refused' | 'silent' | 'closed';
+export type { DownReason };
 
 export interface WantedPeer extends PeerIdentity {
   readonly address: Address;
@@ -16,7 +12,7 @@ export interface WantedPeer extends PeerIdentity {
 export interface Links {
   /** These brokers, no others; replaces what was wanted before. One that is wanted already keeps its connection. */
   want(peers: readonly WantedPeer[]): void;
-  /** A connection stands in both directions. Called again when the same broker comes back with another epoch. */
+  /** A connection that this broker opened stands. Called again when it was made anew, to a newer instance perhaps. */
   onUp(listener: (peer: PeerIdentity) => void): void;
   /** Called for each change of the reason, and for a broker that could not be reached from the beginning. */
   onDown(listener: (brokerId: number, reason: DownReason) => void): void;

@@ -14,6 +14,15 @@ import type { ConfigAlteration } from './topics.ts';
 
 const NO_EFFECT = 'Kept and reported, without effect';
 
+const THROTTLED_REPLICAS = {
+  type: 'LIST',
+  default: '',
+  values: ['*'],
+  pattern: /^\d+:\d+$/,
+  form: '[partitionId]:[brokerId],...',
+  doc: `${NO_EFFECT}; the store replicates.`,
+} as const;
+
 export const TOPIC_CONFIGS = {
   'cleanup.policy': {
     type: 'LIST',
@@ -81,14 +90,7 @@ export const TOPIC_CONFIGS = {
     synonym: 'log.flush.interval.ms',
     doc: `${NO_EFFECT}; every record is durable before it is acknowledged.`,
   },
-  'follower.replication.throttled.replicas': {
-    type: 'LIST',
-    default: '',
-    values: ['*'],
-    pattern: /^\d+:\d+$/,
-    form: '[partitionId]:[brokerId],...',
-    doc: `${NO_EFFECT}; the store replicates.`,
-  },
+  'follower.replication.throttled.replicas': THROTTLED_REPLICAS,
   'index.interval.bytes': {
     type: 'INT',
     default: '4096',
@@ -96,14 +98,7 @@ export const TOPIC_CONFIGS = {
     synonym: 'log.index.interval.bytes',
     doc: `${NO_EFFECT}; footers index every batch.`,
   },
-  'leader.replication.throttled.replicas': {
-    type: 'LIST',
-    default: '',
-    values: ['*'],
-    pattern: /^\d+:\d+$/,
-    form: '[partitionId]:[brokerId],...',
-    doc: `${NO_EFFECT}; the store replicates.`,
-  },
+  'leader.replication.throttled.replicas': THROTTLED_REPLICAS,
   'local.retention.bytes': {
     type: 'LONG',
     default: '-2',

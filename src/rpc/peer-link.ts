@@ -70,10 +70,6 @@ export class PeerLink {
     return Math.max(this.#brokerEpoch, this.#connection?.other.brokerEpoch ?? 0);
   }
 
-  get roundTripMs(): number | null {
-    return this.#connection?.roundTripMs ?? null;
-  }
-
   /** The broker is there, since it connected to this one: no pause any more. */
   hurry(): void {
     if (this.#retryTimer === null) return;

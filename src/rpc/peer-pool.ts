@@ -139,18 +139,9 @@ export class PeerPool implements Peers, RpcRegistry {
     return Promise.reject(new PeerUnavailableError(message, false));
   }
 
-  /** Tells all brokers at once what the next ping would: something changed that they should know. */
-  announce(): void {
-    for (const link of this.#links.values()) link.ping();
-  }
-
   /** Who is at the other end of the connection to a broker; null without one. */
   connected(brokerId: number): Hello | null {
     return this.#links.get(brokerId)?.other ?? null;
-  }
-
-  roundTripMs(brokerId: number): number | null {
-    return this.#links.get(brokerId)?.roundTripMs ?? null;
   }
 
   /** Learns who answers at an address, without being anybody there. Possible before `listen` and `start`. */
