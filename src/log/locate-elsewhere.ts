@@ -79,8 +79,9 @@ export class LocateElsewhere {
       const leftMs = Math.max(0, endMs - clock.monotonic());
       const isAlone = asked.size === 1 && asked.values().next().value!.length === result.length;
       await this.#askEach(question, result, asked, isAlone ? leftMs : 0, signal);
+      result = await this.#lookHere(question, result);
       if (this.#isDone(question, result, endMs)) return result.map(failedIfElsewhere);
-      await this.#waitForAny(question, result, endMs, signal);
+      if (!(await this.#waitForAny(question, result, endMs, signal))) return result.map(failedIfElsewhere);
       const again = await here.locate(question.partitions);
       result = result.map((found, index) =>
         isKnown(found) && again[index]!.type === 'elsewhere' ? found : again[index]!,
@@ -96,6 +97,13 @@ export class LocateElsewhere {
     const endMs = this.#options.clock.monotonic();
     const [found] = await this.locate(question, [{ type: 'elsewhere', journal }], endMs, never);
     return found!;
+  }
+
+  /** Records may have come here while others were asked. */
+  async #lookHere({ partitions }: LocateQuestion, result: Located[]): Promise<Located[]> {
+    if (!result.some(isHere)) return result;
+    const again = await this.#options.here.locate(partitions);
+    return result.map((found, index) => (isHere(found) ? again[index]! : found));
   }
 
   #isDone(question: LocateQuestion, result: readonly Located[], endMs: number): boolean {
@@ -174,8 +182,11 @@ export class LocateElsewhere {
     }
   }
 
-  /** Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. */
-  async #waitForAny(question: LocateQuestion, result: Located[], endMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. False when this broker
+   * has no room to wait.
+   */
+  async #waitForAny(question: LocateQuestion, result: Located[], endMs: number, signal: AbortSignal): Promise<boolean> {
     const { here, waits: leaderWaits, clock } = this.#options;
     const { partitions, isolation, minBytes } = question;
     const leftMs = Math.max(0, endMs - clock.monotonic());
@@ -189,8 +200,10 @@ export class LocateElsewhere {
       const enough = Math.max(1, minBytes - (total - own));
       waits.push(this.#ask(question, result, brokerId, indexes, enough, leftMs, either));
     }
-    if (result.some((found) => found.type === 'found' && !isTold(found))) {
-      waits.push(here.wait(question, result, leftMs, either));
+    let hasRoom = true;
+    if (result.some(isHere)) {
+      const waiting = here.wait(question, result, leftMs, either);
+      waits.push(waiting.then((hasWaited) => (hasRoom = hasWaited)));
     }
     const away = result.flatMap((found) => (found.type === 'elsewhere' ? [found.journal.id] : []));
     if (away.length > 0) waits.push(leaderWaits.leaderChange(away, Math.min(AGAIN_MS, leftMs), either));
@@ -203,9 +216,11 @@ export class LocateElsewhere {
       unlink();
     }
     signal.throwIfAborted();
+    return hasRoom;
   }
 }
 
+const isHere = (found: Located): boolean => found.type === 'found' && found.told === null;
 const isTold = (found: Located): boolean => found.type === 'found' && found.told !== null;
 
 /** There is more than was told, and less was told than the fetch may take. */

@@ -45,9 +45,9 @@ export class LocateHere {
 
   /**
    * Until there is enough in the partitions that are found here, or one of them is not any more, for `waitMs` at most. What
-   * others told counts as it is.
+   * others told counts as it is. False where it could not wait: see `Purgatory.wait`.
    */
-  wait(question: LocateQuestion, located: readonly Located[], waitMs: number, signal: AbortSignal): Promise<void> {
+  wait(question: LocateQuestion, located: readonly Located[], waitMs: number, signal: AbortSignal): Promise<boolean> {
     const { partitions, isolation, minBytes } = question;
     const bytes = located.map((found, index) => availableIn(partitions[index]!, found, isolation));
     let total = bytes.reduce((sum, each) => sum + each, 0);

@@ -56,11 +56,15 @@ export class Purgatory {
     return this.#hookCount;
   }
 
-  /** Resolves when satisfied, after `maxWaitMs`, when aborted or closed, or at once when there is no room to wait. */
-  wait(wait: Wait): Promise<void> {
+  /**
+   * Resolves when satisfied, after `maxWaitMs`, when aborted or closed, or at once when there is no room to wait. False where
+   * it could not wait, as it is closed or full: who asks again at once would do so for ever.
+   */
+  wait(wait: Wait): Promise<boolean> {
     const { waitersMax, hooksMax, timers } = this.#options;
     const full = this.#waiters.size >= waitersMax || this.#hookCount + wait.partitions.length > hooksMax;
-    if (this.#closed || full || wait.signal.aborted) return Promise.resolve();
+    if (wait.signal.aborted) return Promise.resolve(true);
+    if (this.#closed || full) return Promise.resolve(false);
     return new Promise((resolve) => {
       const hooks: Hook[] = [];
       let timer: TimerHandle | null = null;
@@ -69,7 +73,7 @@ export class Purgatory {
         wait.signal.removeEventListener('abort', end);
         this.#unhook(wait.partitions, hooks);
         this.#waiters.delete(waiter);
-        resolve();
+        resolve(!this.#closed);
       };
       const waiter: Waiter = { wait, end, changed: [] };
       this.#waiters.add(waiter);
