@@ -342,11 +342,11 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'assign-without-confirmation',
-    says: 'a coordinator that was deposed tells members of a consumer group what to own',
+    says: 'a coordinator that was deposed tells members of a group what to own',
     edits: [
       {
-        file: 'coordinator/group/consumer/live-consumer-group.ts',
-        from: 'if (await this.journal.confirmLeadership()) return;',
+        file: 'coordinator/coordinator-error.ts',
+        from: 'if (await journal.confirmLeadership()) return;',
         to: 'return;',
       },
     ],

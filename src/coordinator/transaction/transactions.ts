@@ -18,7 +18,7 @@ import type { DecisionView, Journal } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
+import { confirmLeading, requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import { transactionOwner } from '../owner.ts';
 import { PATIENCE_MS, type Patience, patiently } from '../patience.ts';
 import { Completions } from './completions.ts';
@@ -379,8 +379,8 @@ export class Transactions {
   async #refuse(journal: Journal, cause: unknown): Promise<never> {
     const error = toCoordinatorError(cause);
     if (error.error === 'NOT_COORDINATOR' || error.error === 'COORDINATOR_NOT_AVAILABLE') throw error;
-    if (await journal.confirmLeadership().catch(throwCoordinatorError)) throw error;
-    throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${journal.id}`, { cause });
+    await confirmLeading(journal);
+    throw error;
   }
 
   async #untilComplete(transactionalId: string, leftMs: number): Promise<void> {

@@ -8,7 +8,7 @@ import { type ErrorName, KafkaError } from '../../../errors.ts';
 import type { Journal, Records } from '../../../journal/journal.ts';
 import type { TimerHandle } from '../../../runtime/clock.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { toCoordinatorError } from '../../coordinator-error.ts';
+import { confirmLeading, toCoordinatorError } from '../../coordinator-error.ts';
 import { groupOwner } from '../../owner.ts';
 import type { Committer, GroupStateName, LiveGroup } from '../live-group.ts';
 import type { ClassicMembership } from './classic-membership.ts';
@@ -161,7 +161,8 @@ export class ClassicGroup implements LiveGroup, ClassicMembership {
   /** What was not written just now may be over: a successor may have given the partitions to others. */
   async #confirmed(answer: SyncAnswer): Promise<SyncAnswer> {
     try {
-      return (await this.journal.confirmLeadership()) ? answer : refused('NOT_COORDINATOR');
+      await confirmLeading(this.journal);
+      return answer;
     } catch (cause) {
       return refused(toCoordinatorError(cause).error);
     }
