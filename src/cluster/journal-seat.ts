@@ -180,7 +180,7 @@ export class JournalSeat implements Journal {
   async close(): Promise<void> {
     const { timers } = this.#context.runtime;
     const led = this.#led;
-    this.#closing.abort(new Error('the broker stops'));
+    this.#closing.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker stops'));
     this.#attempt?.abort.abort(this.#notLeading());
     // Alone, nobody waits to lead on: a put under way is given up.
     if (this.#context.remote !== null) {
