@@ -94,9 +94,11 @@ export class ClusterView {
     }));
   }
 
-  /** Brokers that can be called. */
+  /** Brokers that can be called. The connection to one that said goodbye was closed here, and nothing tells of that. */
   connected(): number[] {
-    return [...this.#table.all()].filter(({ link }) => link.type === 'up').map((peer) => peer.description.brokerId);
+    return [...this.#table.all()]
+      .filter(({ link, description }) => link.type === 'up' && description.state !== 'stopped')
+      .map(({ description }) => description.brokerId);
   }
 
   /** Whether some cannot be called that may be at work. */
