@@ -2,6 +2,7 @@
  * Brokers tell each other of themselves: everything, when a connection comes up and whenever something changed, with an answer of
  * the same kind. Pings carry versions only; who learns from one that it missed something asks.
  */
+import { KafkaError } from '../errors.ts';
 import type { Peers } from '../rpc/peers.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { EXCHANGE_STATES, type PeerState } from './membership-methods.ts';
@@ -76,7 +77,9 @@ export class StateExchange {
       } while (underWay.again);
     } catch (cause) {
       // The next ping of that broker shows that we missed something.
-      runtime.logger.debug({ broker: brokerId, reason: String(cause) }, 'states could not be exchanged');
+      const fields = { broker: brokerId, reason: String(cause) };
+      if (cause instanceof KafkaError) runtime.logger.debug(fields, 'states could not be exchanged');
+      else runtime.logger.error({ broker: brokerId, cause }, 'a bug: what a broker tells of itself was not taken in');
     } finally {
       // In this turn: whoever comes later begins another one.
       this.#underWay.delete(brokerId);
