@@ -180,6 +180,7 @@ export class ClusterView {
       leaderOf: (journal) => leaders.claimedBy(journal)?.brokerId ?? null,
       epochOf: (brokerId) => this.#epochOf(brokerId),
       stableSince: this.#stableSince,
+      longGone: this.#table.longGone(),
     };
   }
 

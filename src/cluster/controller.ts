@@ -3,7 +3,7 @@
  * is and what it decided. All writes of it are conditional on the write before, so a controller that was succeeded finds out at
  * its next one, and changed nothing.
  */
-import { KafkaError, StorageUnavailableError } from '../errors.ts';
+import { KafkaError, StorageUnavailableError, toKafkaError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -11,6 +11,7 @@ import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-stor
 import { type ControllerItem, decodeController, encodeController } from './cluster-items.ts';
 import { type AssignableBroker, type Assignments, decideAssignments, NOBODY } from './decide-assignments.ts';
 import { type ControllerFacts, decideController, mayReassignAt } from './decide-controller.ts';
+import { type Registered, retireBroker } from './retirement.ts';
 import { within } from './within.ts';
 
 const OPTIONS = { cause: 'membership' } as const;
@@ -22,6 +23,8 @@ export const BALANCE_INTERVAL_MS = 1_000;
 /** A broker that was given a journal and does not lead it by then: another one is tried. Doubles with each time. */
 export const STUCK_MS = 15_000;
 const STUCK_MS_MAX = 5 * 60_000;
+/** Registrations are dropped one in so long. */
+const RETIRE_INTERVAL_MS = 10_000;
 const FAILURE_MS = 200;
 const FAILURE_MS_MAX = 5_000;
 
@@ -34,6 +37,8 @@ export interface Surroundings extends ControllerFacts {
   readonly epochOf: (brokerId: number) => number | undefined;
   /** Since when the same brokers have been there. */
   readonly stableSince: number;
+  /** A broker whose registration is of no use any more. */
+  readonly longGone: Registered | null;
 }
 
 export interface ControllerOptions {
@@ -62,6 +67,7 @@ export class Controller {
   #timer: TimerHandle | null = null;
   #balancedAt = Number.NEGATIVE_INFINITY;
   #failures = 0;
+  #retiredAt = Number.NEGATIVE_INFINITY;
   /** Since when a journal has waited for the broker it was given to, and how often another one was tried. */
   readonly #waiting = new Map<
     number,
@@ -143,6 +149,7 @@ export class Controller {
       case 'wait':
         return this.#lookIn(decision.until - now);
       case 'lead': {
+        void this.#retire(surroundings.longGone, now);
         const next = this.#next(this.#item!, surroundings, now);
         if (next === null || (await this.#write({ ...this.#item!, ...next })) === 'written') this.#lookIn(LOOK_MS);
         return;
@@ -177,6 +184,29 @@ export class Controller {
     const fields = { controllerEpoch: mine.controllerEpoch, before: before?.brokerId ?? null };
     runtime.logger.info(fields, 'this broker is the controller of the cluster');
     this.look();
+  }
+
+  /** Whoever is the controller may drop it: the conditions of the writes guard against a broker that lives, and other controllers. */
+  async #retire(broker: Registered | null, now: number): Promise<void> {
+    if (broker === null || now - this.#retiredAt < RETIRE_INTERVAL_MS) return;
+    this.#retiredAt = now;
+    const { clusterId, metadata, runtime, refresh } = this.#options;
+    const { brokerId, brokerEpoch } = broker;
+    try {
+      const retired = await within(runtime.timers, (signal) =>
+        retireBroker(metadata, clusterId, broker, { ...OPTIONS, signal }),
+      );
+      if (retired)
+        runtime.logger.info({ broker: brokerId, epoch: brokerEpoch }, 'a broker that is long gone is forgotten');
+      await refresh();
+      await this.amend(({ drained: { [brokerId]: drainedEpoch, ...drained } }) =>
+        retired && drainedEpoch === brokerEpoch ? { drained } : null,
+      );
+    } catch (cause) {
+      const reason = toKafkaError(cause)?.message;
+      if (reason === undefined) throw cause;
+      runtime.logger.warn({ broker: brokerId, reason }, 'a broker that is long gone could not be forgotten');
+    }
   }
 
   /** What shall hold from now on; null when it does already. */

@@ -121,7 +121,10 @@ export class Heartbeats {
       return true;
     }
     const { existing } = outcome;
-    if (existing === null) this.#lost('the table does not know this broker any more: it was deleted, or made anew');
+    if (existing === null)
+      this.#lost(
+        'the table does not know this broker any more: it was deleted or made anew, or this broker was away for too long',
+      );
     else if (Number(existing.attributes['epoch']) > item.brokerEpoch) {
       this.#lost(`broker id ${item.brokerId} was registered anew by another process`);
     } else this.#lost('the table has an earlier registration of this broker: it was put back to an earlier state');

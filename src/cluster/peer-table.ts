@@ -4,6 +4,7 @@ import type { BrokerDescription, BrokerItem } from './cluster-items.ts';
 import type { DownReason } from './links.ts';
 import type { PeerState } from './membership-methods.ts';
 import { type LinkState, type Presence, presenceChangesAt, presenceOf } from './presence.ts';
+import type { Registered } from './retirement.ts';
 
 export interface Peer {
   description: BrokerDescription;
@@ -21,6 +22,12 @@ export interface Peer {
   proofs: number;
   provenAt: number;
 }
+
+/** The table has not shown its item yet. */
+const UNSEEN = -1;
+/** The item of a broker that said goodbye, or did not, is of no use after this, as observed by the controller. */
+export const STOPPED_KEPT_MS = 3_600_000;
+export const DEAD_KEPT_MS = 24 * 3_600_000;
 
 export class PeerTable {
   readonly #self: number;
@@ -57,6 +64,11 @@ export class PeerTable {
       }
       peer.counterTo = at;
     }
+    // Dropped from the table, which had it before.
+    for (const [brokerId, peer] of this.#peers) {
+      const isGone = peer.counter !== UNSEEN && peer.counterTo < at && !isConnected(peer) && !brokers.has(brokerId);
+      if (isGone) this.#peers.delete(brokerId);
+    }
   }
 
   /** Takes a description in unless a later one is known. */
@@ -70,7 +82,7 @@ export class PeerTable {
         link: up && up.brokerEpoch >= description.brokerEpoch ? up : { type: 'connecting', since: now },
         stateVersion: -1,
         fit: true,
-        counter: -1,
+        counter: UNSEEN,
         counterFrom: now,
         counterTo: now,
         heardAt: Number.NEGATIVE_INFINITY,
@@ -138,6 +150,17 @@ export class PeerTable {
     return presenceOf({ state: description.state, brokerEpoch: description.brokerEpoch, link, stillMs }, this.#now());
   }
 
+  /** A registration that shows no life for so long that it may be dropped; null when there is none. */
+  longGone(): Registered | null {
+    for (const peer of this.#peers.values()) {
+      const { description, counter, counterFrom, counterTo } = peer;
+      const keptMs = description.state === 'stopped' ? STOPPED_KEPT_MS : DEAD_KEPT_MS;
+      const isGone = counter !== UNSEEN && !isConnected(peer) && counterTo - counterFrom > keptMs;
+      if (isGone) return { ...description, counter };
+    }
+    return null;
+  }
+
   /** When a presence changes next although nothing happens; null when none does. */
   nextChangeAt(): number | null {
     let next: number | null = null;
@@ -154,3 +177,6 @@ export class PeerTable {
     peer.provenAt = this.#now();
   }
 }
+
+/** A connection that is not wanted any more does not tell that it ended. */
+const isConnected = ({ description, link }: Peer): boolean => description.state !== 'stopped' && link.type === 'up';

@@ -1,6 +1,6 @@
 /**
  * What a broker writes about itself at start: a new broker epoch, so that sessions of its earlier life are refused, and
- * where it can be reached. The item is never deleted: an epoch that is forgotten could be given twice.
+ * where it can be reached. No epoch of an id is ever given twice, also when its item was dropped meanwhile (retirement.ts).
  */
 import { KafkaError, StartupError } from '../errors.ts';
 import { randomHex } from '../runtime/random.ts';
@@ -15,6 +15,7 @@ import {
   encodeBroker,
 } from './cluster-items.ts';
 import type { Probe } from './links.ts';
+import { readRetired } from './retirement.ts';
 
 const OPTIONS = { cause: 'startup' } as const;
 const ATTEMPTS_MAX = 16;
@@ -44,17 +45,20 @@ export async function registerBroker(options: RegisterOptions): Promise<BrokerIt
     const known = standing && decodeBroker(standing);
     if (known?.session === session) return known;
     if (known && probe) await refuseDuplicate(known, probe);
+    const retired = known ? null : await readRetired(metadata, clusterId, OPTIONS);
     const fresh: BrokerItem = {
       ...broker,
-      brokerEpoch: known ? known.brokerEpoch + 1 : 1,
+      brokerEpoch: known ? known.brokerEpoch + 1 : retired!.epoch + 1,
       session,
       state: 'starting',
       revision: 1,
       startedAt: runtime.clock.now(),
       counter: 0,
     };
-    const condition = known ? whenEquals({ epoch: known.brokerEpoch, session: known.session }) : ABSENT;
-    const outcome = await metadata.put(encodeBroker(clusterId, fresh), condition, OPTIONS);
+    const item = encodeBroker(clusterId, fresh);
+    const outcome = known
+      ? await metadata.put(item, whenEquals({ epoch: known.brokerEpoch, session: known.session }), OPTIONS)
+      : await metadata.transact([{ type: 'put', item, condition: ABSENT }, retired!.become()], OPTIONS);
     if (outcome.ok || outcome.existing?.attributes['session'] === session) return fresh;
   }
   throw new KafkaError(

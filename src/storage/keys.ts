@@ -14,6 +14,7 @@
  * | image version    | `<cluster>/cluster`     | `image/<kind>`         | cluster |
  * | incarnation      | `<cluster>/cluster`     | `incarnation`          | storage |
  * | journals         | `<cluster>/cluster`     | `journals`             | cluster |
+ * | retired brokers  | `<cluster>/cluster`     | `retired`              | cluster |
  * | placement        | `<cluster>/owners`      | `o/<owner>`            | cluster |
  * | group's configs  | `<cluster>/configs`     | `g/<group id>`         | cluster |
  * | broker's configs | `<cluster>/configs`     | `b/<id>`, all: `b/`    | cluster |
@@ -98,6 +99,12 @@ export const controllerKey = (clusterId: string): ItemKey => ({
 export const formatKey = (clusterId: string): ItemKey => ({
   partitionKey: clusterPartitionKey(clusterId),
   sortKey: 'format',
+});
+
+/** The highest epoch of brokers whose registrations were dropped. */
+export const retiredKey = (clusterId: string): ItemKey => ({
+  partitionKey: clusterPartitionKey(clusterId),
+  sortKey: 'retired',
 });
 
 /** Grows when items of a kind have changed, which every broker has in memory. */

@@ -47,6 +47,7 @@ function controllerOf(brokerId: number, table: MemoryMetadataStore, given: Runti
     leaderOf: () => brokerId,
     epochOf: () => 1,
     stableSince: 0,
+    longGone: null,
   });
   const options = { clusterId: 'c', brokerId, brokerEpoch: 1, metadata, runtime, surroundings };
   const controller: Controller = new Controller({ ...options, onItem: () => {}, refresh: async () => {} });

@@ -282,7 +282,7 @@ test('a table that was made anew under a running cluster: brokers lead nothing a
   await cluster.time.advance(15_000);
   for (const { failure, seats } of cluster.brokers.values()) {
     expect(failure?.message).toBe(
-      'the table does not know this broker any more: it was deleted, or made anew; this broker stops',
+      'the table does not know this broker any more: it was deleted or made anew, or this broker was away for too long; this broker stops',
     );
     expect(seats.led).toEqual([]);
   }

@@ -41,11 +41,11 @@ test('two that register at once get different epochs', async () => {
 
 test('a registration whose answer was lost is not given another epoch', async () => {
   const metadata = new MemoryMetadataStore();
-  const put = metadata.put.bind(metadata);
-  metadata.put = async (...given) => {
-    await put(...given);
-    metadata.put = put;
-    return put(...given);
+  const transact = metadata.transact.bind(metadata);
+  metadata.transact = async (...given) => {
+    await transact(...given);
+    metadata.transact = transact;
+    return transact(...given);
   };
   expect((await register(metadata)).brokerEpoch).toBe(1);
 });
