@@ -3,8 +3,11 @@
  * among equals; then the event loop gets a real turn, in which every promise that can settle does, before the next one.
  * Whatever waits for something else than this queue (a thread, a file, a real timer) would break that, and shows in the
  * test that watches for it (`asynchrony.test.ts`).
+ *
+ * Who looks at the clock again and again in one event would do so for ever: no timer ends it. The clock throws then.
  */
 import type { Clock, TimerHandle, Timers } from '../../src/runtime/clock.ts';
+import { Violation } from './history.ts';
 
 interface Event {
   readonly at: number;
@@ -15,6 +18,9 @@ interface Event {
 /** Where the simulated wall clock starts, milliseconds since 1970. */
 export const WALL_START_MS = 1_763_683_200_000;
 
+/** Far above what is done at one moment, and reached within seconds by who does it without an end. */
+const LOOKS_MAX = 3_000_000;
+
 export class SimulatedTime implements Clock, Timers {
   #elapsedMs = 0;
   #order = 0;
@@ -22,14 +28,19 @@ export class SimulatedTime implements Clock, Timers {
   #soon: (() => void)[] = [];
   #soonAt = 0;
   #eventCount = 0;
+  /** Looks at the clock, and events, since time passed last. */
+  #looks = 0;
+  #violation: Violation | null = null;
 
   /** Milliseconds since the start. */
   monotonic(): number {
+    this.#look();
     return this.#elapsedMs;
   }
 
   /** The true wall clock, which never jumps: that of the stores. */
   now(): number {
+    this.#look();
     return WALL_START_MS + Math.floor(this.#elapsedMs);
   }
 
@@ -61,11 +72,13 @@ export class SimulatedTime implements Clock, Timers {
     return new Promise((resolve, reject) => {
       const step = () => {
         try {
+          if (this.#violation) throw this.#violation;
           if (isDone() || !this.#runNext()) {
             resolve();
             return;
           }
         } catch (cause) {
+          this.#looks = 0; // Whoever reports it tells when.
           reject(cause);
           return;
         }
@@ -79,8 +92,19 @@ export class SimulatedTime implements Clock, Timers {
     const next = this.#soonAt < this.#soon.length ? this.#takeSoon() : this.#takeTimer();
     if (next === null) return false;
     this.#eventCount++;
+    this.#look();
     next();
     return true;
+  }
+
+  #look(): void {
+    if (++this.#looks <= LOOKS_MAX) return;
+    // Who does not end by this is noticed all the same.
+    this.#violation ??= new Violation(
+      'liveness',
+      `no time passes at ${this.#elapsedMs} ms, and somebody waits for that`,
+    );
+    throw this.#violation;
   }
 
   #takeSoon(): () => void {
@@ -97,7 +121,10 @@ export class SimulatedTime implements Clock, Timers {
       const event = pop(this.#heap);
       if (event === undefined) return null;
       if (event.callback === null) continue;
-      this.#elapsedMs = Math.max(this.#elapsedMs, event.at);
+      if (event.at > this.#elapsedMs) {
+        this.#elapsedMs = event.at;
+        this.#looks = 0;
+      }
       return event.callback;
     }
   }
