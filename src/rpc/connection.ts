@@ -9,6 +9,8 @@ export abstract class Connection {
   readonly other: Hello;
   /** By the monotonic clock; may lag until `silentMs` is asked. */
   heardAt: number;
+  /** When the two met. */
+  readonly since: number;
   protected readonly channel: Channel;
   protected readonly runtime: Runtime;
   #seenBytes = 0;
@@ -17,7 +19,8 @@ export abstract class Connection {
     this.other = other;
     this.channel = channel;
     this.runtime = runtime;
-    this.heardAt = runtime.clock.monotonic();
+    this.since = runtime.clock.monotonic();
+    this.heardAt = this.since;
     channel.onFrame = (frame) => this.#take(frame);
     channel.onClose = (why) => this.ended(why);
   }

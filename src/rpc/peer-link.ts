@@ -1,7 +1,7 @@
 /**
  * The connection to one wanted broker, kept for as long as it is wanted:
  *
- *   connecting ──met──► up ──ended──► connecting, at once the first time, then with growing pauses
+ *   connecting ──met──► up ──ended──► connecting, at once unless the last ones were brief, then with growing pauses
  *
  * `onDown` comes once it is known that the broker is gone (its address refuses connections), or says so, or when there was
  * no word for `SILENCE_MS`; not for a connection that merely was cut.
@@ -48,6 +48,8 @@ export class PeerLink {
   #meeting: Channel | null = null;
   #retryTimer: TimerHandle | null = null;
   #retries = 0;
+  /** Connections in a row that ended as soon as they stood. */
+  #brief = 0;
   #heardAt: number;
   #down: DownReason | null = null;
   #closed = false;
@@ -229,9 +231,12 @@ export class PeerLink {
     if (inOrder) {
       this.#report('closed', why);
       this.#retryLater();
-    } else {
-      this.#connect();
+      return;
     }
+    this.#brief = this.#now() - connection.since < RETRY_MS_MAX ? this.#brief + 1 : 0;
+    // Whoever ends each connection at once would keep both brokers busy.
+    if (this.#brief > 1) this.#retryLater();
+    else this.#connect();
   }
 
   #failed(ending: Ending, why: string): void {

@@ -338,6 +338,17 @@ describe('connections', () => {
     await a.pool.close();
   });
 
+  test('is made anew with pauses when the other end ends each at once', async () => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2)];
+    b.events.onPing = () => {
+      throw new RangeError('a ping that this version does not understand');
+    };
+    a.pool.want([b]);
+    await cluster.runtime.advance(2_000);
+    expect(a.events.up.length).toBeGreaterThan(5);
+    expect(a.events.up.length).toBeLessThan(100);
+  });
+
   test('is tried at once when the other end makes one', async () => {
     const a = await cluster.broker(1);
     a.pool.want([{ brokerId: 2, address: { host: 'b', port: 77 } }]);
