@@ -80,7 +80,9 @@ export class Ingest {
         call.settle(index, this.#refusal(cause));
       }
     }
-    for (const [journal, asking] of checks.transactional) checks.promises.push(this.#askTransactions(journal, asking));
+    for (const [journal, asking] of checks.transactional) {
+      checks.promises.push(this.#askTransactions(journal, asking, options.clientWaitsMs));
+    }
     if (checks.promises.length > 0) this.#joinAfter(joining, checks.promises);
     else if (joining.length > 0) flusher.join(joining);
     return call.promise;
@@ -171,13 +173,13 @@ export class Ingest {
   }
 
   /** Ends the batches itself when their leader cannot be asked; never rejects. */
-  async #askTransactions(journal: number, asking: readonly Joining[]): Promise<void> {
+  async #askTransactions(journal: number, asking: readonly Joining[], clientWaitsMs?: number): Promise<void> {
     const places = asking.map(({ line, batch }) => {
       const { topicId, partition } = line;
       return { topicId, partition, journal, producerId: batch.header.producerId };
     });
     try {
-      const numbers = await this.#options.transactions.anywhere(journal, places);
+      const numbers = await this.#options.transactions.anywhere(journal, places, clientWaitsMs);
       for (const [index, { batch }] of asking.entries()) batch.transaction = numbers[index] ?? -1;
     } catch (cause) {
       const refusal = this.#refusal(cause);

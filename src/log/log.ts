@@ -68,6 +68,8 @@ export interface ProduceOptions {
   readonly idempotency?: { readonly key: string; readonly fingerprint: number };
   /** Transactional batches come from Kafka's clients only, control batches from nobody. */
   readonly origin: 'kafka' | 'http';
+  /** How long whoever sent it waits for the answer; then it may do something else. */
+  readonly clientWaitsMs?: number;
 }
 
 export type ProduceOutcome =

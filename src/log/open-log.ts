@@ -142,7 +142,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const flusher = new Flusher({ runtime, cadence, departures, pressure, segmentBytesMax, uploadsMax });
   const calls = new LeaderCalls({ brokerId, peers, leaders: () => leaders });
   const waits = new LeaderWaits({ journals, leaders, runtime, signal });
-  const transactions = new OpenTransactions(journals, calls, waits);
+  const transactions = new OpenTransactions(journals, calls, waits, runtime.clock);
   const intake = { pool, pressure, flusher, transactions, metrics: ingestMetrics };
   const ingest = new Ingest({ config, runtime, journals, topics, ...intake });
 

@@ -32,7 +32,6 @@ const ENLISTS_SINCE = 12;
 /** Where records go to an object store, less would make every request time out. */
 const TIMEOUT_MS_MIN = 1_000;
 const NO_RECORDS = Buffer.alloc(0);
-const FROM_KAFKA = { origin: 'kafka' } as const;
 
 type PartitionResponse = ProduceResponse['topics'][number]['partitions'][number];
 /** Per partition of the request in order: why it did not reach the log, or null. */
@@ -67,10 +66,10 @@ async function append(
   failure: Promise<KafkaError | null> | null = null,
 ): Promise<ProduceResponse | null> {
   if (batches.length === 0) return answer(request, call, refusals, []);
-  const produced = call.broker.log.produce(batches, FROM_KAFKA);
+  const timeoutMs = Math.max(request.timeoutMs, TIMEOUT_MS_MIN);
+  const produced = call.broker.log.produce(batches, { origin: 'kafka', clientWaitsMs: timeoutMs });
   const settled = failure === null ? produced : explained(produced, failure);
   const { timers } = call.broker.runtime;
-  const timeoutMs = Math.max(request.timeoutMs, TIMEOUT_MS_MIN);
   const outcomes = request.acks === 0 ? await settled : await within(timers, timeoutMs, settled);
   if (outcomes !== null && !(outcomes instanceof KafkaError)) {
     const { transactionalId } = request;

@@ -1,5 +1,6 @@
 /** A broker that does not lead: what comes to it is ordered by the leader, and read wherever it is asked for. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { OPEN_TRANSACTIONS } from '../../../src/log/log-methods.ts';
 import { buildBatch } from '../../../src/record/records.ts';
 import { sleep } from '../../../src/runtime/clock.ts';
 import { virtualRuntime } from '../storage/virtual-runtime.ts';
@@ -284,6 +285,44 @@ describe('transactions', () => {
       expect(await shown(answer)).toContain('(0:a)');
       answer.release();
     }
+  });
+
+  test('records whose transaction the leader tells too late are in no other', async () => {
+    let asked: (() => void) | null = null;
+    const { brokers, topics } = await open({
+      wrapPeers: (peers) => ({
+        async call(brokerId, method, request, options) {
+          if (method.id === OPEN_TRANSACTIONS.id) await new Promise<void>((resolve) => (asked = resolve));
+          return peers.call(brokerId, method, request, options);
+        },
+      }),
+    });
+    const topic = await topics.create({ name: 'orders', config: {} });
+    const leading = brokers[0]!.seats.get(0)!;
+    const producer = new Producer(brokers[1]!.log, leading, topic, 7);
+    await producer.begin();
+    const batch = {
+      timestamp: 1_763_683_200_000,
+      producerId: 7,
+      producerEpoch: 0,
+      baseSequence: 0,
+      transactional: true,
+    };
+    const records = buildBatch([{ key: null, value: 'of the first' }], batch);
+    const sending = brokers[1]!.log.produce([{ topicId: topic.topicId, partition: 0, records }], {
+      origin: 'kafka',
+      clientWaitsMs: 100,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 110));
+    // The client has given the request up, aborted, and begun anew under the same epoch.
+    await producer.end(false);
+    await producer.begin();
+    asked!();
+    expect(await sending).toMatchObject([{ error: 'REQUEST_TIMED_OUT' }]);
+    await producer.end(true);
+    const answer = await fetch(brokers[0]!.log, [fetchPartition(topic, 0, 0)], { isolation: 'read_committed' });
+    expect(await shown(answer)).not.toContain('of the first');
+    answer.release();
   });
 
   test('records with and without a transaction stay in order although the leader is asked for some', async () => {
