@@ -208,7 +208,8 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
 }
 
 function sharingOf(config: Config, runtime: Runtime, { incarnation }: Stores): Sharing {
-  const transport = new TlsTransport({ secret: config['cluster.secret'], clusterId: config.cluster, runtime });
+  const [secret, previousSecret] = [config['cluster.secret'], config['cluster.secret.previous']];
+  const transport = new TlsTransport({ secret, previousSecret, clusterId: config.cluster, runtime });
   return { transport, incarnation, host: ownHost() };
 }
 

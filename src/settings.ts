@@ -86,6 +86,14 @@ export const SETTINGS = {
     form: 'at least 16 characters, for example what `openssl rand -base64 32` prints',
     doc: 'What brokers of a cluster prove to each other that they know; needed when `--internal` is beyond loopback.',
   },
+  'cluster.secret.previous': {
+    type: 'string',
+    default: '',
+    secret: true,
+    pattern: /^(?:.{16,})?$/s,
+    form: 'at least 16 characters, for example what `openssl rand -base64 32` prints',
+    doc: 'A second secret that other brokers may know instead, while the secret is changed from broker to broker.',
+  },
   zone: {
     type: 'string',
     default: '',

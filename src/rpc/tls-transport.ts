@@ -6,6 +6,9 @@
  *
  * The key is chosen by the cluster id that a client names. So a broker of another cluster with the same secret gets through
  * the handshake, and is told in words what is wrong (`hello.ts`).
+ *
+ * While the secret is changed from broker to broker, each has a previous one, too: a listener takes both, told apart by the name of
+ * the key, and a client that is refused with the new one tries the previous one.
  */
 import type { AddressInfo, OnReadOpts, Socket } from 'node:net';
 import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
@@ -14,7 +17,7 @@ import { StartupError } from '../errors.ts';
 import { LogLimiter } from '../runtime/log-limiter.ts';
 import type { Counter } from '../runtime/metrics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { clusterKey } from './secret.ts';
+import { clusterKey, keyName } from './secret.ts';
 import { DirectReads, TlsChannel } from './tls-channel.ts';
 import { type Channel, ConnectError, type Transport, type TransportListener } from './transport.ts';
 
@@ -33,21 +36,24 @@ const SUITE = {
 
 export interface TlsTransportOptions {
   readonly secret: string;
+  /** What others may know instead; empty: nothing. */
+  readonly previousSecret?: string;
   readonly clusterId: string;
   readonly runtime: Runtime;
   readonly handshakeMs?: number;
 }
 
 export class TlsTransport implements Transport {
-  readonly #secret: string;
+  /** The first is offered first. */
+  readonly #secrets: readonly string[];
   readonly #clusterId: string;
   readonly #runtime: Runtime;
   readonly #limited: LogLimiter;
   readonly #handshakeMs: number;
   readonly #handshakes: Counter;
 
-  constructor({ secret, clusterId, runtime, handshakeMs = HANDSHAKE_MS }: TlsTransportOptions) {
-    this.#secret = secret;
+  constructor({ secret, previousSecret = '', clusterId, runtime, handshakeMs = HANDSHAKE_MS }: TlsTransportOptions) {
+    this.#secrets = previousSecret === '' ? [secret] : [secret, previousSecret];
     this.#clusterId = clusterId;
     this.#runtime = runtime;
     this.#handshakeMs = handshakeMs;
@@ -120,11 +126,23 @@ export class TlsTransport implements Transport {
     };
   }
 
-  connect({ host, port }: Address, signal: AbortSignal): Promise<Channel> {
+  async connect(address: Address, signal: AbortSignal): Promise<Channel> {
+    const [secret, previous] = this.#secrets;
+    try {
+      return await this.#connect(address, secret!, signal);
+    } catch (cause) {
+      const isOther = cause instanceof ConnectError && cause.problem === 'secret';
+      if (!isOther || previous === undefined) throw cause;
+      // It may not have been given the new one yet.
+      return this.#connect(address, previous, signal);
+    }
+  }
+
+  #connect({ host, port }: Address, secret: string, signal: AbortSignal): Promise<Channel> {
     return new Promise((resolve, reject) => {
       const where = `${host}:${port}`;
-      const identity = IDENTITY_PREFIX + this.#clusterId;
-      const psk = clusterKey(this.#secret, this.#clusterId);
+      const identity = `${IDENTITY_PREFIX}${this.#clusterId}/${keyName(secret, this.#clusterId)}`;
+      const psk = clusterKey(secret, this.#clusterId);
       const reads = new DirectReads();
       const options: ConnectionOptions & { readonly onread: OnReadOpts } = {
         ...SUITE,
@@ -165,8 +183,11 @@ export class TlsTransport implements Transport {
   }
 
   #keyOf(identity: string): Buffer | null {
-    const clusterId = identity.startsWith(IDENTITY_PREFIX) ? identity.slice(IDENTITY_PREFIX.length) : '';
-    return CLUSTER_ID.test(clusterId) ? clusterKey(this.#secret, clusterId) : null;
+    if (!identity.startsWith(IDENTITY_PREFIX)) return null;
+    const [clusterId, name, more] = identity.slice(IDENTITY_PREFIX.length).split('/');
+    if (clusterId === undefined || !CLUSTER_ID.test(clusterId) || more !== undefined) return null;
+    const named = this.#secrets.find((secret) => keyName(secret, clusterId) === name);
+    return clusterKey(named ?? this.#secrets[0]!, clusterId);
   }
 }
 

@@ -199,6 +199,32 @@ describe('the secret', () => {
     expect(accepted).toHaveLength(1);
   });
 
+  test('is changed from broker to broker, and at each step all of them reach each other', async () => {
+    const [old, fresh] = [SECRET, 'another sixteen!!'];
+    const rotating = (secret: string, previousSecret = '') =>
+      new TlsTransport({ secret, previousSecret, clusterId: 'test', runtime });
+    const brokers = [rotating(old), rotating(old), rotating(old)];
+    const expectAllConnected = async () => {
+      for (const listening of brokers) {
+        const { address } = await echo(listening);
+        for (const connecting of brokers) await expectEcho(await connected(address, connecting));
+      }
+    };
+    await expectAllConnected();
+    for (const next of [() => rotating(fresh, old), () => rotating(fresh)]) {
+      for (const index of brokers.keys()) {
+        brokers[index] = next();
+        await expectAllConnected();
+      }
+    }
+    const { address } = await echo(brokers[0]);
+    await expect(rotating(old).connect(address, AbortSignal.timeout(5_000))).rejects.toMatchObject({
+      problem: 'secret',
+    });
+    const stranger = rotating('a third one of 16', 'a fourth one of 16');
+    await expect(stranger.connect(address, AbortSignal.timeout(5_000))).rejects.toMatchObject({ problem: 'secret' });
+  });
+
   test('is counted: who proved it, and who was refused', async () => {
     const counted = async (outcome: string) => {
       const text = await runtime.metrics.expose();
