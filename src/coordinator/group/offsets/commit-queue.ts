@@ -113,7 +113,7 @@ export class CommitQueue {
       const propose = () => {
         const refusal = check ? refusalOf(check) : null;
         if (refusal !== null) reject(refusal);
-        else this.#options.journal.coordinate(decide).then(resolve, reject);
+        else this.#options.journal.coordinate((view) => this.#requireOpen() ?? decide(view)).then(resolve, reject);
       };
       this.#join({ groupId, client, propose, fail: reject });
       return promise.catch((cause) => {
@@ -133,8 +133,13 @@ export class CommitQueue {
     return confirmLeading(this.#options.journal);
   }
 
-  async #holding<T>(bytes: number, act: () => Promise<T>): Promise<T> {
+  /** A broker that stops knows no groups any more: it cannot tell whose commits count. Throws NOT_COORDINATOR. */
+  #requireOpen(): undefined {
     if (this.#closed) throw new KafkaError('NOT_COORDINATOR', 'the broker stops');
+  }
+
+  async #holding<T>(bytes: number, act: () => Promise<T>): Promise<T> {
+    this.#requireOpen();
     if (this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
       throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', 'too many commits wait for the journal');
     }
@@ -195,6 +200,7 @@ export class CommitQueue {
 
   #decide(view: DecisionView, groupId: string, batch: Batch): Decided<CommitsDecided> {
     this.#seal(groupId, batch);
+    this.#requireOpen();
     const { groups, freshMs } = this.#options;
     const commits = batch.waiting.map(({ commit }) => commit);
     return decideCommits(view, groupId, commits, { group: groups.find(groupId), freshMs });
