@@ -24,6 +24,7 @@ test.each([0, 2])('a batch is not refused for good by what an old leader says (b
   const producer = new Producer(brokers[index]!.log, second!.seats.get(0)!, topic, 7);
   await producer.begin();
   const sending = producer.send('a');
+  await new Promise((resolve) => setImmediate(resolve)); // The old leader has answered.
   world.leaders.set(0, { brokerId: second!.brokerId, epoch: second!.seats.get(0)!.epoch });
   expect(await sending).toBe('NOT_LEADER_OR_FOLLOWER');
   expect(await producer.send('a')).toBe(0);
