@@ -75,9 +75,13 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const given = { config, runtime, metadata, objects, version: VERSION, ...(journalLimits && { journalLimits }) };
   const cluster = await (sharing ? openSharedCluster({ ...given, ...sharing }) : openClusterOfOne(given));
   const opened: { stop(): Promise<void> | void }[] = [{ stop: () => cluster.close() }];
-  const close = async () => {
-    for (const each of opened.splice(0).reverse()) await each.stop();
-  };
+  const close = () =>
+    inTurn(
+      opened
+        .splice(0)
+        .reverse()
+        .map((each) => () => each.stop()),
+    );
   try {
     const { brokerId, brokerEpoch, seats: journals, images } = cluster;
     const tellOf = (kind: ImageKind) => (name: string) => images.announce(kind, [name]);
@@ -171,10 +175,12 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   let stopping = false;
   const stop = async () => {
     stopping = true;
-    await core?.cluster.leave(async () => kafka?.drain());
-    await Promise.all([core?.coordinators.close(), kafka?.close(), http?.close()]);
-    await core?.close();
-    await stores.close();
+    await inTurn([
+      () => core?.cluster.leave(async () => kafka?.drain()),
+      async () => void (await Promise.all([core?.coordinators.close(), kafka?.close(), http?.close()])),
+      () => core?.close(),
+      () => stores.close(),
+    ]);
   };
   try {
     const { signal } = options;
@@ -205,6 +211,19 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     await stop();
     throw cause;
   }
+}
+
+/** A step that fails leaves none of those after it undone. Rejects with the first failure. */
+export async function inTurn(steps: readonly (() => Promise<void> | void | undefined)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (cause) {
+      failures.push(cause);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 function sharingOf(config: Config, runtime: Runtime, { incarnation }: Stores): Sharing {
