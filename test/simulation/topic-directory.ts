@@ -11,6 +11,8 @@ export interface KnownTopic {
 
 export class TopicDirectory {
   readonly #topics = new Map<string, KnownTopic>();
+  /** Their deletion was asked for: it may come at any time, and who was succeeded may list them for ever. */
+  readonly #forgotten = new Set<string>();
 
   get size(): number {
     return this.#topics.size;
@@ -20,13 +22,19 @@ export class TopicDirectory {
     return [...this.#topics.values()];
   }
 
+  isForgotten(topicId: string): boolean {
+    return this.#forgotten.has(topicId);
+  }
+
   learn({ name, topicId, partitions }: Topic): void {
+    if (this.isForgotten(topicId)) return;
     const known = this.#topics.get(name);
     if (known?.topicId === topicId) known.partitions = Math.max(known.partitions, partitions.length);
     else this.#topics.set(name, { name, topicId, partitions: partitions.length });
   }
 
   forget(topicId: string): void {
+    this.#forgotten.add(topicId);
     for (const [name, known] of this.#topics) if (known.topicId === topicId) this.#topics.delete(name);
   }
 

@@ -137,7 +137,7 @@ class Producer {
     if (error === 'NONE' || error === 'DUPLICATE_SEQUENCE_NUMBER') {
       this.#settle(window, pending);
     } else if (error === 'UNKNOWN_TOPIC_OR_PARTITION' && !this.#world.topics.knows(batch.topicId)) {
-      // Its deletion may fail, and clients hear of it again.
+      // Its deletion may not have been done yet, and the next batch may wait for room already.
       window.hasGap = true;
       for (const each of [...window.pending]) this.#settle(window, each);
     } else if (FATAL.has(error)) {

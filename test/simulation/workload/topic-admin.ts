@@ -63,8 +63,12 @@ class Admin {
         onAnswer: (topic) => topic && this.#tellRetention(topic),
       });
       if (reply.type === 'answered' && reply.value) {
-        topics.learn(reply.value);
-        return;
+        const { topicId, partitions: made } = reply.value;
+        if (!topics.isForgotten(topicId)) {
+          topics.learn(reply.value);
+          return;
+        }
+        await this.delete({ name, topicId, partitions: made.length });
       }
       await this.#world.time.sleep(this.#random.between(50, 500));
     }
