@@ -166,6 +166,8 @@ export interface LeadershipSeen {
   readonly assigned: readonly number[];
   /** Journals that an administrator moved. */
   readonly pinned: readonly number[];
+  /** Brokers that an administrator drained, and nobody since gave their share again: what asked for it was lost. */
+  readonly drained: readonly number[];
   /** How many journals the cluster has. */
   readonly journals: number;
   /** Brokers that run, with the journals that each says to lead. */

@@ -349,8 +349,11 @@ class Simulation {
       return { process: name, brokerId, leads, knows: core?.cluster.seats.count ?? 0 };
     });
     const pinned = Object.keys(item?.pinned ?? {}).map(Number);
+    const isDrained = ({ brokerId, core }: (typeof processes)[number]) =>
+      core !== null && item?.drained[brokerId] === core.brokerEpoch;
+    const drained = processes.filter(isDrained).map(({ brokerId }) => brokerId);
     const assigned = scenario.isAlone ? Array<number>(journals).fill(brokers[0]?.brokerId ?? -1) : item?.assigned;
-    return { assigned: assigned ?? [], pinned, journals, brokers };
+    return { assigned: assigned ?? [], pinned, drained, journals, brokers };
   }
 
   /** All clients released what they were answered. */

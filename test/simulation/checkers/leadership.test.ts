@@ -11,10 +11,11 @@ const broker = (brokerId: number, leads: readonly number[], knows = 0) => ({
 const atRest = (
   assigned: readonly number[],
   brokers: LeadershipSeen['brokers'],
-  { pinned = [], journals = assigned.length }: Partial<Pick<LeadershipSeen, 'pinned' | 'journals'>> = {},
+  { pinned = [], drained = [], journals = assigned.length }: Partial<Omit<LeadershipSeen, 'assigned' | 'brokers'>> = {},
 ) => {
   const all = brokers.map((each) => ({ ...each, knows: each.knows || journals }));
-  return see(leadership(), { type: 'leadershipAtRest', waitedMs: 1_000, assigned, pinned, journals, brokers: all });
+  const seen = { assigned, pinned, drained, journals, brokers: all };
+  return see(leadership(), { type: 'leadershipAtRest', waitedMs: 1_000, ...seen });
 };
 
 test('journals that are led where they are assigned, evenly, pass', () => {
@@ -44,4 +45,11 @@ test('journals that are spread unevenly are a violation, unless somebody wanted 
   const brokers = [broker(1, [0, 1]), broker(2, [])];
   expect(atRest([1, 1], brokers)).toMatch(/2 to b1\.1, 0 to b2\.1/);
   expect(atRest([1, 1], brokers, { pinned: [1] })).toBeNull();
+});
+
+test('who was drained has no share, all others have', () => {
+  const brokers = [broker(1, [0, 2]), broker(2, [1, 3]), broker(3, [])];
+  expect(atRest([1, 2, 1, 2], brokers)).toMatch(/spread as/);
+  expect(atRest([1, 2, 1, 2], brokers, { drained: [3] })).toBeNull();
+  expect(atRest([1, 2, 1, 2], [...brokers, broker(4, [])], { drained: [3] })).toMatch(/0 to b4\.1/);
 });

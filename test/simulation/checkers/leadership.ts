@@ -16,7 +16,7 @@ export function leadership(): Checker {
 }
 
 /** Null when all is as it should be at rest. */
-export function findDisorder({ assigned, pinned, journals, brokers }: LeadershipSeen): string | null {
+export function findDisorder({ assigned, pinned, drained, journals, brokers }: LeadershipSeen): string | null {
   if (assigned.length !== journals) return `${assigned.length} of ${journals} journals are assigned`;
   for (const [journal, brokerId] of assigned.entries()) {
     const leaders = brokers.filter(({ leads }) => leads.includes(journal));
@@ -33,16 +33,20 @@ export function findDisorder({ assigned, pinned, journals, brokers }: Leadership
     const stranger = leads.find((journal) => journal >= assigned.length);
     if (stranger !== undefined) return `${process} leads journal ${stranger}, which nobody assigned`;
   }
-  return findUnevenness(assigned, pinned, brokers);
+  return findUnevenness(
+    assigned,
+    pinned,
+    brokers.filter(({ brokerId }) => !drained.includes(brokerId)),
+  );
 }
 
-/** Those that an administrator moved stay where they are. */
+/** Those that an administrator moved stay where they are, and who was drained has no share. */
 function findUnevenness(
   assigned: readonly number[],
   pinned: readonly number[],
   brokers: LeadershipSeen['brokers'],
 ): string | null {
-  if (pinned.length > 0) return null;
+  if (pinned.length > 0 || brokers.length === 0) return null;
   const counts = brokers.map(({ brokerId }) => assigned.filter((to) => to === brokerId).length);
   if (Math.max(...counts) - Math.min(...counts) <= 1) return null;
   return `journals are spread as ${brokers.map(({ process }, index) => `${counts[index]} to ${process}`).join(', ')}`;
