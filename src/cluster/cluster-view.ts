@@ -174,6 +174,7 @@ export class ClusterView {
       settled: seen.length === brokers.length,
       seen: seen.length,
       expected: seen.length + doubtful,
+      vouched: item !== null && this.#live().some(({ sees }) => sees.includes(item.brokerId)),
       since: this.#standing.since,
       journals,
       brokers,

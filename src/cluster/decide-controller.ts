@@ -1,7 +1,8 @@
 /**
  * Whether a broker may become the controller. Pure. Any number of brokers may think so at once: the conditional put of the
  * controller's item lets one of them, and the one who was succeeded can write nothing any more. What is decided here is
- * only how soon, so that they do not collide, and that two halves of a cut cluster do not take it from each other in turns.
+ * only how soon, so that they do not collide, and that two halves of a cut cluster, or two brokers that do not see each
+ * other, do not take it from each other in turns.
  */
 import type { DownReason } from './links.ts';
 
@@ -40,6 +41,8 @@ export interface ControllerFacts {
   /** Of the brokers that are not known to be gone, how many we see, ourselves included. */
   readonly seen: number;
   readonly expected: number;
+  /** Another broker that we see says that it sees the controller. */
+  readonly vouched: boolean;
   /** When the standing became what it is. */
   readonly since: number;
 }
@@ -64,8 +67,10 @@ export function decideController(facts: ControllerFacts, now: number): Controlle
 
 function readyAt(facts: ControllerFacts, gone: Extract<ControllerStanding, { type: 'gone' }>): number {
   const refused = gone.reason === 'refused';
-  // Whoever sees most of the cluster goes on without those whom it does not see.
-  if (facts.seen * 2 > facts.expected) return gone.since;
+  // Whoever sees most of the cluster goes on without those whom it does not see. Where a third broker sees both of two that
+  // do not see each other, both see most: the one that writes is left in peace.
+  const isHalf = facts.vouched && gone.proofs > 0;
+  if (facts.seen * 2 > facts.expected && !isHalf) return gone.since;
   if (gone.proofs > 0) {
     const firstMs = refused ? PROVEN_REFUSED_MS : PROVEN_SILENT_MS;
     return gone.provenAt + Math.min(PROVEN_MS_MAX, firstMs * 2 ** Math.min(gone.proofs - 1, 10));

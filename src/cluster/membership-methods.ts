@@ -11,6 +11,8 @@ export interface PeerState {
   readonly led: readonly (readonly [journal: number, epoch: number])[];
   /** False: it cannot write to the table, and should lead nothing. */
   readonly fit: boolean;
+  /** Brokers that it is connected to. */
+  readonly sees: readonly number[];
 }
 
 /** Each tells the other. */

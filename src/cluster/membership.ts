@@ -394,14 +394,13 @@ export class MembershipService implements Members {
   #onUp(peer: PeerIdentity): void {
     if (this.#stopped) return;
     if (!this.#table.linkUp(peer)) void this.heartbeats.refresh();
-    void this.#exchange.with(peer.brokerId);
-    this.#changed();
+    this.#changedOwn();
   }
 
   #onDown(brokerId: number, reason: DownReason): void {
     if (this.#stopped) return;
     this.#table.linkDown(brokerId, reason);
-    this.#changed();
+    this.#changedOwn();
   }
 
   #onPing({ brokerId }: PeerIdentity, payload: Buffer): boolean {
@@ -441,7 +440,8 @@ export class MembershipService implements Members {
   }
 
   #ownState(): PeerState {
-    return { description: this.#own, stateVersion: this.#stateVersion, led: this.#led(), fit: this.#fit };
+    const [description, stateVersion, fit] = [this.#own, this.#stateVersion, this.#fit];
+    return { description, stateVersion, led: this.#led(), fit, sees: this.#view.connected() };
   }
 
   #led(): (readonly [number, number])[] {

@@ -11,6 +11,7 @@ export interface Peer {
   link: LinkState;
   /** Of the last `PeerState`; -1 before. */
   stateVersion: number;
+  sees: readonly number[];
   fit: boolean;
   counter: number;
   /** When the counter was first seen as it is, and last; by the observer's monotonic clock. */
@@ -81,6 +82,7 @@ export class PeerTable {
         description,
         link: up && up.brokerEpoch >= description.brokerEpoch ? up : { type: 'connecting', since: now },
         stateVersion: -1,
+        sees: [],
         fit: true,
         counter: UNSEEN,
         counterFrom: now,
@@ -104,6 +106,7 @@ export class PeerTable {
     if (peer.description.brokerEpoch !== brokerEpoch || state.stateVersion <= peer.stateVersion) return false;
     peer.stateVersion = state.stateVersion;
     peer.fit = state.fit;
+    peer.sees = state.sees ?? [];
     return true;
   }
 

@@ -181,7 +181,15 @@ export class ControllerActions {
     const gone = { type: 'gone', reason: 'silent', since: NEVER, proofs: 0, provenAt: NEVER } as const;
     const standing: ControllerFacts['standing'] =
       item.broker === at ? { type: 'self' } : seen.includes(item.broker) ? { type: 'live' } : gone;
-    const facts = { standing, rank: 0, seen: seen.length, expected: seen.length, since: NEVER, settled: true };
+    const facts = {
+      standing,
+      rank: 0,
+      seen: seen.length,
+      expected: seen.length,
+      vouched: false,
+      since: NEVER,
+      settled: true,
+    };
     const { type } = decideController(facts, 0);
     if (type === 'follow' || type === 'wait') return null;
     const brokers = seen.map((brokerId) => ({ brokerId, eligible: true }));

@@ -41,6 +41,7 @@ function controllerOf(brokerId: number, table: MemoryMetadataStore, given: Runti
     settled: true,
     seen: 1,
     expected: 1,
+    vouched: false,
     since: 0,
     journals: 2,
     brokers: [{ brokerId, eligible: true }],

@@ -25,6 +25,7 @@ const facts = (standing: ControllerStanding, change: Partial<ControllerFacts> = 
   settled: true,
   seen: 2,
   expected: 2,
+  vouched: false,
   since: 1_000,
   ...change,
 });
@@ -78,6 +79,9 @@ describe('who may become the controller, and when', () => {
       expect(takesAt(given)).toBe(at);
       expect(takesAt({ ...given, rank: 2 })).toBe(at === null ? null : at + 2 * STAGGER_MS);
       expect(takesAt({ ...given, rank: null })).toBeNull();
+      const wrote = standing.type === 'gone' && standing.proofs > 0;
+      // Somebody sees it: one that writes is left in peace, and one that does not is not.
+      expect(takesAt({ ...given, vouched: true })).toBe(wrote ? truth[name]!['half'] : at);
       expect(takesAt({ ...given, settled: false })).toBeNull();
     });
   }

@@ -33,7 +33,7 @@ test.each([
 });
 
 const stateOf = (brokerId: number, stateVersion: number) =>
-  ({ description: { brokerId }, stateVersion, led: [], fit: true }) as unknown as PeerState;
+  ({ description: { brokerId }, stateVersion, led: [], fit: true, sees: [] }) as unknown as PeerState;
 
 test('one exchange with a broker is under way at a time, and what changed meanwhile goes with the next', async () => {
   const network = new LocalNetwork();
