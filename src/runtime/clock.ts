@@ -9,7 +9,7 @@ export interface Clock {
 export type TimerHandle = { readonly cancel: () => void };
 
 export interface Timers {
-  /** Runs `callback` once after `delayMs`. A pending timer does not keep the process alive unless `keepAlive`. */
+  /** Runs `callback` once after `delayMs`, soon when that is past already. A pending timer does not keep the process alive unless `keepAlive`. */
   after(delayMs: number, callback: () => void, options?: { readonly keepAlive?: boolean }): TimerHandle;
   /** Runs `callback` once all work that is already queued had its turn (setImmediate). */
   soon(callback: () => void): void;
@@ -22,7 +22,8 @@ export const systemClock: Clock = {
 
 export const systemTimers: Timers = {
   after(delayMs, callback, options) {
-    const timer = setTimeout(callback, delayMs);
+    // Node warns of moments that are past.
+    const timer = setTimeout(callback, Math.max(0, delayMs));
     if (options?.keepAlive !== true) timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },
