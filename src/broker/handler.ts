@@ -66,7 +66,8 @@ export interface Call {
 export interface Handler<N extends ApiName> {
   /**
    * - `produce`: held back while the log is full.
-   * - `fetch`: one of a connection at a time, held back while too many answers wait for their clients.
+   * - `fetch`: reads, or asks where reading ends: one of a connection at a time, held back while too many answers wait for
+   *   their clients.
    * - `alone`: changes something that later requests of the connection may count on; they are read when it is answered.
    */
   readonly turn?: Turn;

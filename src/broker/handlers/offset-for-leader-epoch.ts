@@ -3,6 +3,10 @@
  *
  * Consumers ask it after a change of leader, to see whether what they have read was truncated. Here nothing ever is: the
  * answer is the end of the newest epoch that is not newer than the one asked for. -1, -1 for one that is newer than ours.
+ *
+ * It is asked after the fetches before it on the connection are answered, as by Kafka, which has one request of a connection in
+ * work. librdkafka compares the end with where those fetches have brought it, goes back there when it is less, and drops
+ * what it has fetched and not given out: records would be skipped.
  */
 import type {
   OffsetForLeaderEpochRequest,
@@ -16,6 +20,7 @@ type RequestedPartition = OffsetForLeaderEpochRequest['topics'][number]['partiti
 type PartitionResponse = OffsetForLeaderEpochResponse['topics'][number]['partitions'][number];
 
 export const offsetForLeaderEpoch: Handler<'OffsetForLeaderEpoch'> = {
+  turn: 'fetch',
   async handle(request, call) {
     const topics = request.topics.map(async ({ name, partitions }) => ({
       name,
