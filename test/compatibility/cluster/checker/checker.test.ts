@@ -65,18 +65,6 @@ class Script {
     return this.#push({ at: ++this.#at, client: 9, f: 'processed', inputs });
   }
 
-  truncated(epoch: number, end: number): this {
-    return this.#push({
-      at: ++this.#at,
-      client: 9,
-      f: 'truncated',
-      partition: P,
-      epoch,
-      end,
-      what: 'it was truncated',
-    });
-  }
-
   trouble(what: string): this {
     return this.#push({ at: ++this.#at, client: 9, f: 'trouble', what });
   }
@@ -589,28 +577,6 @@ test('what may not happen to a client is told with its name', () => {
   const verdict = script().trouble('it was told that its offset does not exist').check();
   expectOnly(verdict, 'trouble');
   expect(verdict.anomalies.toString()).toContain('reader 9: it was told');
-});
-
-test('what a client takes for a truncated log is one, unless it was told the truth', () => {
-  const log = () =>
-    script()
-      .send(A0, 0)
-      .send(A1, 1)
-      .poll(9, [
-        [0, A0, 3],
-        [1, A1, 5],
-      ]);
-  expectOnly(log().truncated(3, 1).check());
-  expectOnly(log().truncated(5, 2).check());
-  for (const [epoch, end] of [
-    [3, 0],
-    [3, 2],
-    [4, 1],
-    [5, 1],
-    [-1, -1],
-  ] as const) {
-    expectOnly(log().truncated(epoch, end).check(), 'trouble');
-  }
 });
 
 test('of each kind some are told and all are counted', () => {

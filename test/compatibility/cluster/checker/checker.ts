@@ -17,7 +17,6 @@ import {
   type PollEvent,
   type ProcessedEvent,
   type SendEvent,
-  type TruncatedEvent,
 } from './history.ts';
 import { type Gap, Positions } from './positions.ts';
 import { Transactions } from './transactions.ts';
@@ -55,7 +54,6 @@ export class Checker {
   readonly #anomalies = new Anomalies();
   readonly #numbers = new Map<PartitionName, number>();
   readonly #logs: PartitionLog[] = [];
-  readonly #truncated: TruncatedEvent[] = [];
   #polled = 0;
   #repeated = 0;
   /** Whether there were chains. */
@@ -68,7 +66,6 @@ export class Checker {
     else if (event.f === 'end') this.#transactions.end(event);
     else if (event.f === 'processed') this.#process(event);
     else if (event.f === 'trouble') this.#anomalies.add('trouble', `${this.#nameOf(event.client)}: ${event.what}`);
-    else if (event.f === 'truncated') this.#truncated.push(event);
     else if (event.f === 'assign') {
       this.#positions.reset(event.client, event.partitions?.map((name) => this.#number(name)) ?? null);
     } else this.#groups.add(event);
@@ -91,7 +88,6 @@ export class Checker {
       this.#checkRealtime(log);
       this.#checkEpochs(log);
     }
-    for (const event of this.#truncated) this.#checkTruncated(event);
     this.#transactions.check(this.#anomalies);
     this.#groups.check(this.#anomalies, (client) => this.#nameOf(client));
     const { all } = this.#transactions;
@@ -189,21 +185,6 @@ export class Checker {
       }
       if (epoch > before) before = epoch;
     }
-  }
-
-  /** Whether the epoch that was told has records, and ends where it was said to. */
-  #checkTruncated({ client, partition, epoch, end, what }: TruncatedEvent): void {
-    const { epochAt } = this.#logs[this.#number(partition)]!;
-    let isTrue = false;
-    for (let offset = 0; offset < epochAt.length; offset++) {
-      const known = epochAt.get(offset);
-      if (known === epoch) isTrue = true;
-      if (offset < end ? known > epoch : known <= epoch) {
-        isTrue = false;
-        break;
-      }
-    }
-    if (!isTrue) this.#anomalies.add('trouble', `${this.#nameOf(client)}: ${what}`);
   }
 
   #process({ inputs }: ProcessedEvent): void {

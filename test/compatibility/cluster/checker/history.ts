@@ -95,19 +95,6 @@ export interface TroubleEvent extends Stamped {
   readonly what: string;
 }
 
-/**
- * What a client took for a truncated log: it was told that the last epoch up to the one that it asked about was `epoch`, and ended
- * at `end`. librdkafka compares a late answer with the position that it has by then, which may be in a later epoch, so an
- * answer that is true of the log is no fault of a broker.
- */
-export interface TruncatedEvent extends Stamped {
-  readonly f: 'truncated';
-  readonly partition: PartitionName;
-  readonly epoch: number;
-  readonly end: number;
-  readonly what: string;
-}
-
 export type HistoryEvent =
   | ClientEvent
   | SendEvent
@@ -116,8 +103,7 @@ export type HistoryEvent =
   | EndEvent
   | OffsetsEvent
   | ProcessedEvent
-  | TroubleEvent
-  | TruncatedEvent;
+  | TroubleEvent;
 
 /** Microseconds of CLOCK_MONOTONIC. */
 export const monotonicMicros = (): number => Number(process.hrtime.bigint() / 1_000n);

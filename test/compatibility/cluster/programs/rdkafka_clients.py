@@ -8,7 +8,6 @@ import faulthandler
 import json
 import os
 import random
-import re
 import signal
 import sys
 import threading
@@ -26,7 +25,6 @@ VALUES_PER_CLIENT = 2**24
 # A chain ends when it has been given nothing for so long, or has not caught up so long after the others stopped.
 QUIET_SECONDS = 8
 CATCH_UP_SECONDS = 75
-TRUNCATION = re.compile(r"truncation detected.* end offset is (-?\d+) \(offset leader epoch (-?\d+)\)")
 PAUSE = CONFIG.get("pauseMs", 40) / 1000
 
 stopping = threading.Event()
@@ -96,13 +94,7 @@ class Client:
                     pair.append(message.leader_epoch())
                 records.setdefault(f"{message.topic()}/{message.partition()}", []).append(pair)
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-                partition, what = f"{message.topic()}/{message.partition()}", error.str()
-                told = TRUNCATION.search(what)
-                if told is None:
-                    trouble(self.number, f"{partition}: {what}")
-                else:
-                    end, epoch = map(int, told.groups())
-                    self.tell("truncated", partition=partition, epoch=epoch, end=end, what=f"{partition}: {what}")
+                trouble(self.number, f"{message.topic()}/{message.partition()}: {error.str()}")
         if records:
             self.tell("poll", records=records, **({} if txn is None else {"txn": txn}))
         return good
