@@ -507,19 +507,6 @@ export const MUTATIONS: readonly Mutation[] = [
     hunt: { ...ONE, more: { load: { consumerGroups: [4, 4] } } },
   },
   {
-    name: 'keep-no-lane-answers',
-    says: 'an append that is sent again is not known any more',
-    edits: [
-      {
-        file: 'journal/lanes.ts',
-        from: 'const kept = known?.brokerEpoch === brokerEpoch ? known.answers : NO_ANSWERS;',
-        to: 'const kept = brokerEpoch < 0 ? known!.answers : NO_ANSWERS;',
-      },
-    ],
-    checkers: ['liveness', 'idempotence', 'share deliveries'],
-    hunt: CLUSTER,
-  },
-  {
     name: 'go-on-after-letting-go',
     says: 'a leader that was asked to let go answers what waits before its last put has ended',
     edits: [
