@@ -177,7 +177,10 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     stopping = true;
     await inTurn([
       () => core?.cluster.leave(async () => kafka?.drain()),
-      async () => void (await Promise.all([core?.coordinators.close(), kafka?.close(), http?.close()])),
+      async () => {
+        const ends = await Promise.allSettled([core?.coordinators.close(), kafka?.close(), http?.close()]);
+        for (const end of ends) if (end.status === 'rejected') throw end.reason;
+      },
       () => core?.close(),
       () => stores.close(),
     ]);

@@ -131,8 +131,8 @@ export class Worker {
   }
 
   /**
-   * KafkaJS 2.2.4 now and then goes round without an end after it joined a group, on one core and without a turn for anything else in
-   * its process. It waits for nobody then; a program that waits is a failure.
+   * A program with KafkaJS 2.2.4 was seen to stand still as a whole, all its clients in the moment after a member had joined. One
+   * that tells nothing and uses the CPU all the same is ended with a word; one that waits for a broker is a failure.
    */
   async #endIt(): Promise<void> {
     if (this.#program === 'librdkafka') this.#child.kill('SIGUSR1');
@@ -142,7 +142,7 @@ export class Worker {
     const isSilent = performance.now() - this.#toldAt > SILENT_MS;
     const spins = this.#program === 'KafkaJS' && isSilent && ticks > TICKS_OF_A_LOOP;
     if (spins)
-      this.#spun = `KafkaJS workers went round without an end (${ticks} ticks of CPU in a second) and were ended`;
+      this.#spun = `KafkaJS workers stood still and were ended (${ticks} ticks of CPU in a second) and were ended`;
     this.#killNow();
   }
 
