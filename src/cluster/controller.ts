@@ -281,9 +281,11 @@ export class Controller {
         this.look();
         return 'raced';
       }
+      if (outcome.existing !== null) this.adopt(decodeController(outcome.existing));
       // Gone, or put back to an earlier state, with the table perhaps: the next heartbeat says so.
-      const known = outcome.existing === null || !this.adopt(decodeController(outcome.existing));
-      if (known) return this.#unavailable('the item of the controller is not the one that was written last');
+      if (this.#item === before) {
+        return this.#unavailable('the item of the controller is not the one that was written last');
+      }
       this.look();
       return 'raced';
     } catch (cause) {

@@ -33,8 +33,8 @@ function controllerOf(brokerId: number, table: MemoryMetadataStore, given: Runti
     transact: (...asked) => table.transact(...asked),
     close: () => table.close(),
   };
-  const error = (_: unknown, message: string) => void world.logged.push(message);
-  const runtime = { ...given, logger: { ...given.logger, error, child: () => given.logger } };
+  const log = (_: unknown, message: string) => void world.logged.push(message);
+  const runtime = { ...given, logger: { ...given.logger, warn: log, error: log, child: () => given.logger } };
   const surroundings = (): Surroundings => ({
     standing: controller.leads ? { type: 'self' } : world.standing,
     rank: 0,
@@ -77,6 +77,25 @@ test('a controller that was succeeded before its write was answered goes on with
   await time.settle();
   expect(one.controller.leads).toBe(false);
   expect(one.controller.item).toEqual(two.controller.item);
+});
+
+test('a broker that hears of the controller before the table refuses its own claim complains of nothing', async () => {
+  const time = steppedRuntime();
+  const table = new MemoryMetadataStore();
+  const before = controllerOf(1, table, time);
+  before.controller.look();
+  await time.settle();
+
+  const started = controllerOf(2, table, time);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  started.world.held = promise;
+  started.controller.look();
+  await time.settle();
+  started.controller.adopt(before.controller.item!);
+  resolve();
+  await time.settle();
+  expect(started.world.logged).toEqual([]);
+  expect(started.controller.leads).toBe(true);
 });
 
 test('a controller that cannot read what stands in the table says so, and looks again', async () => {
