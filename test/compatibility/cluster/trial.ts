@@ -89,7 +89,7 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
     await options.meanwhile(cluster, note, history);
     cluster.heal();
     await recovered(history, note);
-    for (const what of await workers.stop()) say(what);
+    await workers.stop();
     for (const program of programs.filter((each) => each !== 'KafkaJS')) {
       await workers.start(program, cluster.reachable, { roles: ['final'], ...shared }).ended;
     }

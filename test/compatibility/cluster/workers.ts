@@ -1,10 +1,8 @@
 /** Programs in `programs/` that play clients of a cluster and write a history. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { missingClient, pythonOf } from '../../stand-ins/clients.ts';
 import { CLIENTS_MAX } from './checker/history.ts';
 import type { HistoryLog } from './history-log.ts';
@@ -39,17 +37,6 @@ export interface WorkerOptions {
 const CLIENTS_EACH = 2_048;
 const KILL_AFTER_MS = 120_000;
 const TELL_MS = 1_000;
-const SILENT_MS = 60_000;
-/** Of 100 in a second: also where others want the core. */
-const TICKS_OF_A_LOOP = 20;
-
-/** What a process has used, in hundredths of a second: proc(5). NaN where the system does not say. */
-function cpuTicks(pid: number): number {
-  if (process.platform !== 'linux') return Number.NaN;
-  const [, rest] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
-  const fields = rest!.split(' ');
-  return Number(fields[11]) + Number(fields[12]);
-}
 
 /** Hands out client numbers and keeps the processes of one history. */
 export class Workers {
@@ -70,10 +57,9 @@ export class Workers {
     return worker;
   }
 
-  /** Asks all to finish what they are at. Answers what has to be known of those that could not. */
-  async stop(): Promise<string[]> {
-    const told = await Promise.all([...this.#running].map((worker) => worker.stop()));
-    return told.filter((what) => what !== null);
+  /** Asks all to finish what they are at. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#running].map((worker) => worker.stop()));
   }
 
   kill(): void {
@@ -86,9 +72,6 @@ export class Worker {
   readonly ended: Promise<void>;
   readonly #child: ChildProcess;
   readonly #program: Program;
-  /** What it did instead of ending: then that it was ended is no failure. */
-  #spun: string | null = null;
-  #toldAt = performance.now();
 
   constructor(program: Program, config: object, history: HistoryLog) {
     const [command, ...rest] = COMMANDS[program]();
@@ -101,14 +84,11 @@ export class Worker {
     });
     child.stdin.on('error', () => {}); // It may be gone already.
     const lines = createInterface({ input: child.stdout });
-    lines.on('line', (line) => {
-      this.#toldAt = performance.now();
-      history.addLine(line);
-    });
+    lines.on('line', (line) => history.addLine(line));
     process.once('exit', this.#killNow);
     this.ended = Promise.all([once(child, 'close'), once(lines, 'close')]).then(() => {
       process.removeListener('exit', this.#killNow);
-      if (child.exitCode !== 0 && this.#spun === null) {
+      if (child.exitCode !== 0) {
         throw new Error(`${program} workers ended with ${child.signalCode ?? `status ${child.exitCode}`}: ${stderr}`);
       }
     });
@@ -119,31 +99,17 @@ export class Worker {
     return this.#child.pid!;
   }
 
-  async stop(): Promise<string | null> {
+  async stop(): Promise<void> {
     this.#child.stdin!.end();
-    const timer = setTimeout(() => void this.#endIt(), KILL_AFTER_MS);
+    const timer = setTimeout(() => {
+      if (this.#program === 'librdkafka') this.#child.kill('SIGUSR1');
+      setTimeout(this.#killNow, TELL_MS);
+    }, KILL_AFTER_MS);
     try {
       await this.ended;
-      return this.#spun;
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  /**
-   * A program with KafkaJS 2.2.4 was seen to stand still as a whole, all its clients in the moment after a member had joined. One
-   * that tells nothing and uses the CPU all the same is ended with a word; one that waits for a broker is a failure.
-   */
-  async #endIt(): Promise<void> {
-    if (this.#program === 'librdkafka') this.#child.kill('SIGUSR1');
-    const before = cpuTicks(this.pid);
-    await pause(TELL_MS);
-    const ticks = cpuTicks(this.pid) - before;
-    const isSilent = performance.now() - this.#toldAt > SILENT_MS;
-    const spins = this.#program === 'KafkaJS' && isSilent && ticks > TICKS_OF_A_LOOP;
-    if (spins)
-      this.#spun = `KafkaJS workers stood still and were ended (${ticks} ticks of CPU in a second) and were ended`;
-    this.#killNow();
   }
 
   kill(): void {

@@ -1,11 +1,12 @@
 /** KafkaJS as workers of a history: `node kafkajs-clients.ts CONFIG`, events on its output, ends when its input does. */
+import { createRequire } from 'node:module';
 import kafkajs, { type Consumer } from 'kafkajs';
 import { chance } from '../../../stand-ins/chance.ts';
 import { config, pause, recordOf, runRoles, stopping, valueIn, WorkerClient } from './worker.ts';
 
 process.env['KAFKAJS_NO_PARTITIONER_WARNING'] = '1';
 
-const { Kafka, logLevel } = kafkajs;
+const { Kafka, KafkaJSError, logLevel } = kafkajs;
 const { topics, seed, pauseMs } = config;
 
 const kafka = new Kafka({
@@ -16,6 +17,26 @@ const kafka = new Kafka({
   requestTimeout: 30_000,
   retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 40 },
 });
+
+interface Runner {
+  readonly running: boolean;
+  fetch(nodeId: number): Promise<readonly unknown[]>;
+}
+
+/**
+ * A consumer of KafkaJS 2.2.4 that is stopped while it waits for its fetchers to end, because its partitions are now at other
+ * brokers, starts new ones afterwards (`fetchManager.start`). Those ask a runner that does not run, which answers with nothing,
+ * at once, for ever: the process never comes to anything else again. An error ends them.
+ */
+function endFetchersOfStoppedConsumers(): void {
+  const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/runner') as { readonly prototype: Runner };
+  const { fetch } = prototype;
+  prototype.fetch = function (this: Runner, nodeId) {
+    return this.running ? fetch.call(this, nodeId) : Promise.reject(new KafkaJSError('the consumer was stopped'));
+  };
+}
+
+endFetchersOfStoppedConsumers();
 
 /** After an error KafkaJS no longer knows its sequence numbers, so each error ends a producer. */
 async function idempotent(index: number): Promise<void> {
