@@ -242,6 +242,8 @@ function* batchesIn(records: unknown): Generator<readonly [offset: number, next:
   }
 }
 
+const NOT_LEADER_OR_FOLLOWER = 6;
+
 /** Sends single small records to one partition all the time, each again until it is acknowledged. */
 export class Probe {
   /** Of each record, from its first attempt to its acknowledgement, milliseconds. */
@@ -250,6 +252,8 @@ export class Probe {
   readonly #partition: number;
   readonly #addresses: () => readonly string[];
   #client: KafkaClient | null = null;
+  #moves = 0;
+  #waitingSince = Infinity;
   #isClosed = false;
 
   constructor(topic: string, partition: number, addresses: () => readonly string[]) {
@@ -262,8 +266,10 @@ export class Probe {
   async #run(): Promise<void> {
     while (!this.#isClosed) {
       const at = performance.now();
+      this.#waitingSince = at;
       while (!this.#isClosed && !(await this.#attempt())) await new Promise((resolve) => setTimeout(resolve, 5));
       if (!this.#isClosed) this.took.push({ at, ms: performance.now() - at });
+      this.#waitingSince = Infinity;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -271,17 +277,26 @@ export class Probe {
   async #attempt(): Promise<boolean> {
     try {
       const addresses = this.#addresses();
-      this.#client ??= await KafkaClient.connect(hostPort(addresses[this.#partition % addresses.length]!));
+      const address = addresses[(this.#partition + this.#moves) % addresses.length]!;
+      this.#client ??= await KafkaClient.connect(hostPort(address));
       const records = buildBatch([{ key: null, value: Buffer.from('probe'), headers: [] }], { timestamp: Date.now() });
       const topics = [{ name: this.#topic, partitions: [{ index: this.#partition, records: [records] }] }];
       const body = { transactionalId: null, acks: -1, timeoutMs: 30_000, topics };
       const answer = await this.#client.call('Produce', PRODUCE_VERSION, body as never);
-      return answer.topics[0]!.partitions[0]!.errorCode === 0;
+      const { errorCode } = answer.topics[0]!.partitions[0]!;
+      if (errorCode === NOT_LEADER_OR_FOLLOWER) this.#moveOn();
+      return errorCode === 0;
     } catch {
-      this.#client?.socket.destroy();
-      this.#client = null;
+      this.#moveOn();
       return false;
     }
+  }
+
+  /** As a client does that asks for metadata again: a broker that stops is not named any more. */
+  #moveOn(): void {
+    this.#client?.socket.destroy();
+    this.#client = null;
+    this.#moves++;
   }
 
   /** The first record whose sending began after `at` was acknowledged so much later; Infinity while there is none. */
@@ -290,8 +305,10 @@ export class Probe {
     return first ? first.at + first.ms - at : Infinity;
   }
 
+  /** The one that waits yet included. */
   longestSince(at: number): number {
-    return Math.max(0, ...this.took.filter((each) => each.at + each.ms >= at).map(({ ms }) => ms));
+    const took = this.took.filter((each) => each.at + each.ms >= at).map(({ ms }) => ms);
+    return Math.max(0, performance.now() - this.#waitingSince, ...took);
   }
 
   close(): void {

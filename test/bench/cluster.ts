@@ -8,6 +8,7 @@
  * broker writes a heartbeat and reads the cluster's items every 10 seconds: 3 × 259,200 × ($0.625 + $0.125) / 10^6 a month, $0.58.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { settled } from '../compatibility/cluster/administration.ts';
 import { Cluster, type Member, USUAL_LATENCY } from '../compatibility/cluster/cluster.ts';
 import { DYNOXIDE_MISSING, dynoxideBinary } from '../stand-ins/dynoxide.ts';
 import { type Latencies, Probe, runClusterLoad, summary } from './cluster-load.ts';
@@ -26,6 +27,11 @@ const SETTLE_MS = 15_000;
 /** Retention and reclaim look for the first time after 30 and 60 seconds: a listing each, which is not asked for again. */
 const FIRST_LOOKS_MS = 75_000;
 const GIVE_UP_MS = 30_000;
+const GROWN_BROKERS = 5;
+/** What a rolling restart or a change of size may keep a producer waiting. */
+const STALL_MS_MAX = 1_000;
+/** To see how long producers wait while nothing happens, and after the last change. */
+const CALM_MS = 5_000;
 
 /** `share` of the time and of the repetitions is 1 for figures that mean something. */
 export async function measureCluster(share: number): Promise<void> {
@@ -63,9 +69,29 @@ export async function measureCluster(share: number): Promise<void> {
         )),
         await handOvers(cluster, times(HAND_OVERS)),
         await takeovers(cluster, times(KILLS)),
+        await rollingRestart(cluster, times(BROKERS)),
       ],
       share,
     );
+  } finally {
+    await cluster.close();
+  }
+  await measureSizes(share);
+}
+
+/** From one broker to five and back. */
+async function measureSizes(share: number): Promise<void> {
+  const cluster = await Cluster.start({
+    brokers: 1,
+    network: 'loopback',
+    latency: USUAL_LATENCY,
+    environment: { MILLRACE_JOURNALS: String(2 * GROWN_BROKERS) },
+  });
+  try {
+    await cluster.createTopic(TOPIC, PARTITIONS);
+    await pause(2_000);
+    const most = Math.max(2, Math.round(GROWN_BROKERS * share));
+    print(`Cluster: from 1 broker to ${most} and back, the same stores`, await growAndShrink(cluster, most), share);
   } finally {
     await cluster.close();
   }
@@ -164,10 +190,14 @@ function differences({ produce, endToEnd }: Latencies): { readonly p50: number; 
 }
 
 /** One probe a partition, all at brokers other than `victim`. */
-function probesPast(cluster: Cluster, victim: Member): Probe[] {
-  const addresses = () => cluster.members.filter((member) => member !== victim).map(({ broker }) => broker.kafka);
+const probesPast = (cluster: Cluster, victim: Member): Probe[] =>
+  probesAt(() => cluster.members.filter((member) => member !== victim));
+
+/** One probe a partition; those whose broker stops go to another one. */
+const probesAt = (members: () => readonly Member[]): Probe[] => {
+  const addresses = () => members().map(({ broker }) => broker.kafka);
   return Array.from({ length: PARTITIONS }, (_, partition) => new Probe(TOPIC, partition, addresses));
-}
+};
 
 async function takeovers(cluster: Cluster, count: number): Promise<Line> {
   const took: number[] = [];
@@ -216,3 +246,69 @@ async function handOvers(cluster: Cluster, count: number): Promise<Line> {
     met: Math.max(...stalls) < 1_000,
   };
 }
+
+/** Each broker in turn stops and starts again, while a producer per partition sends to whichever is there. */
+async function rollingRestart(cluster: Cluster, count: number): Promise<Line> {
+  const probes = probesAt(() => cluster.running);
+  const longest = longestOf(probes);
+  const calm = await longest(async () => {});
+  const stalls: number[] = [];
+  for (const member of cluster.members.slice(0, count)) {
+    stalls.push(
+      await longest(async () => {
+        await cluster.stop(member);
+        await cluster.up(member);
+        await settled(cluster);
+      }),
+    );
+  }
+  for (const probe of probes) probe.close();
+  return stallLine('rolling restart, longest produce stall', stalls, calm);
+}
+
+async function growAndShrink(cluster: Cluster, most: number): Promise<Line[]> {
+  const probes = probesAt(() => cluster.running);
+  const longest = longestOf(probes);
+  const calm = await longest(async () => {});
+  const grown: number[] = [];
+  const shrunk: number[] = [];
+  while (cluster.running.length < most) {
+    grown.push(
+      await longest(async () => {
+        await cluster.up(await cluster.add());
+        await settled(cluster);
+      }),
+    );
+  }
+  while (cluster.running.length > 1) {
+    shrunk.push(
+      await longest(async () => {
+        await cluster.stop(cluster.running.at(-1)!);
+        await settled(cluster);
+      }),
+    );
+  }
+  for (const probe of probes) probe.close();
+  return [
+    stallLine('growing broker by broker, longest produce stall', grown, calm),
+    stallLine('shrinking broker by broker, longest produce stall', shrunk, calm),
+  ];
+}
+
+/** The longest that a record took while `doing` and right after it. */
+const longestOf =
+  (probes: readonly Probe[]) =>
+  async (doing: () => Promise<void>): Promise<number> => {
+    const at = performance.now();
+    await doing();
+    await pause(CALM_MS);
+    return Math.max(...probes.map((probe) => probe.longestSince(at)));
+  };
+
+const stallLine = (what: string, stalls: readonly number[], calm: number): Line => ({
+  what,
+  measured: `${stalls.map((ms) => fixed(ms)).join(', ')} ms (${fixed(calm)} ms while nothing happens)`,
+  budget: '< 1 s',
+  aim: '',
+  met: Math.max(...stalls) < STALL_MS_MAX,
+});
