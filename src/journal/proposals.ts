@@ -49,9 +49,12 @@ export interface DecisionProposal extends Waiting<unknown> {
 /** Several seconds of the fastest ingest; each holds a promise and a description. */
 export const QUEUE_COUNT_MAX = 20_000;
 export const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+/** After so many were taken from the front the rest moves up. */
+const TAKEN_MAX = 256;
 
 export class ProposalQueue {
-  #proposals: Proposal[] = [];
+  /** Null where it was taken from. */
+  #proposals: (Proposal | null)[] = [];
   #head = 0;
   #bytes = 0;
   /** How many waiting proposals name a segment. */
@@ -64,7 +67,9 @@ export class ProposalQueue {
   /** Throws when the queue is full: nothing was done, and the sender may try again. */
   push(proposal: Proposal): void {
     if (this.length >= QUEUE_COUNT_MAX || this.#bytes + proposal.bytesMax > QUEUE_BYTES_MAX) {
-      throw new KafkaError('KAFKA_STORAGE_ERROR', 'too many appends wait for the metadata store');
+      const waiting = `${this.length} changes with ${this.#bytes} bytes wait for the metadata store`;
+      const limits = `at most ${QUEUE_COUNT_MAX} and ${QUEUE_BYTES_MAX} may`;
+      throw new KafkaError('KAFKA_STORAGE_ERROR', `${waiting}, ${limits}: send it again in a moment`);
     }
     this.#proposals.push(proposal);
     this.#bytes += proposal.bytesMax;
@@ -72,16 +77,17 @@ export class ProposalQueue {
   }
 
   peek(): Proposal | undefined {
-    return this.#proposals[this.#head];
+    return this.#proposals[this.#head] ?? undefined;
   }
 
   shift(): Proposal {
     const proposal = this.#proposals[this.#head]!;
-    this.#head++;
+    // It must not stay in memory while others keep the queue from ever being empty.
+    this.#proposals[this.#head++] = null;
     this.#bytes -= proposal.bytesMax;
     this.#countNames(proposal, -1);
-    if (this.#head === this.#proposals.length) {
-      this.#proposals = [];
+    if (this.#head === this.#proposals.length || this.#head >= TAKEN_MAX) {
+      this.#proposals = this.#proposals.slice(this.#head);
       this.#head = 0;
     }
     return proposal;
@@ -89,7 +95,7 @@ export class ProposalQueue {
 
   /** Takes everything out. */
   drain(): Proposal[] {
-    const waiting = this.#proposals.slice(this.#head);
+    const waiting = this.#proposals.slice(this.#head) as Proposal[];
     this.#proposals = [];
     this.#head = 0;
     this.#bytes = 0;
