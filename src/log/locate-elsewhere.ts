@@ -155,7 +155,8 @@ export class LocateElsewhere {
     signal: AbortSignal,
   ): Promise<void> {
     const asked = indexes.map((index) => ({ ...partitions[index]!, journal: journalOf(result[index]!).id }));
-    const { timers, peers } = this.#options;
+    const { timers, peers, clock, here } = this.#options;
+    const askedAt = clock.monotonic();
     const isCrowded = waitMs > 0 && this.#polls >= POLLS_MAX;
     if (isCrowded) await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
     const request = { minBytes, maxWaitMs: isCrowded ? 0 : waitMs, isolation, partitions: asked };
@@ -167,6 +168,13 @@ export class LocateElsewhere {
         // Who was succeeded does not know it yet: others may have seen more already.
         const isOld = epochTold(told[at]!) < this.#options.leaders.newestEpoch(journal.id);
         result[index] = isOld ? { type: 'elsewhere', journal } : locatedBy(told[at]!, journal, partitions[index]!);
+      }
+      const found = indexes.map((index) => result[index]!);
+      const isEarly = !isCrowded && clock.monotonic() < askedAt + waitMs;
+      const isCut = found.some((each, at) => isCutShort(each, asked[at]!, isolation));
+      // It has no room for who waits either: asked again at once, it would do nothing else.
+      if (isEarly && !isCut && here.mustWait({ partitions: asked, isolation, minBytes }, found)) {
+        await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
       }
     } catch (cause) {
       signal.throwIfAborted();
@@ -194,9 +202,13 @@ export class LocateElsewhere {
     const { signal: either, unlink } = linkSignals(signal, ended.signal);
     const total = available(question, result);
     const waits: Promise<unknown>[] = [];
+    const polled = new Set<Located>();
     for (const [brokerId, indexes] of this.#group(result, isTold)) {
       let own = 0;
-      for (const index of indexes) own += availableIn(partitions[index]!, result[index]!, isolation);
+      for (const index of indexes) {
+        own += availableIn(partitions[index]!, result[index]!, isolation);
+        polled.add(result[index]!);
+      }
       const enough = Math.max(1, minBytes - (total - own));
       waits.push(this.#ask(question, result, brokerId, indexes, enough, leftMs, either));
     }
@@ -205,7 +217,8 @@ export class LocateElsewhere {
       const waiting = here.wait(question, result, leftMs, either);
       waits.push(waiting.then((hasWaited) => (hasRoom = hasWaited)));
     }
-    const away = result.flatMap((found) => (found.type === 'elsewhere' ? [found.journal.id] : []));
+    // Also of what was told by a leader that is none any more: there may be nothing else to wait for.
+    const away = result.flatMap((found) => (polled.has(found) || isHere(found) ? [] : [journalOf(found).id]));
     if (away.length > 0) waits.push(leaderWaits.leaderChange(away, Math.min(AGAIN_MS, leftMs), either));
     const first = Promise.race(waits);
     try {
