@@ -194,7 +194,13 @@ export class Maintenance {
     const released = this.#released;
     this.#released = [];
     const { floor } = this.#pointer;
-    await this.#delete(released.filter((seq) => mayTrim(seq, floor, state)));
+    try {
+      await this.#delete(released.filter((seq) => mayTrim(seq, floor, state)));
+    } catch (cause) {
+      // The sweep below has passed them: nothing else would delete them while this broker leads.
+      this.#released = [...released, ...this.#released].slice(0, RELEASED_MAX);
+      throw cause;
+    }
     while (this.#trimmedTo < floor) {
       const { seqs, more } = await store.listEntries(this.#trimmedTo, floor);
       await this.#delete(seqs.filter((seq) => mayTrim(seq, floor, state)));

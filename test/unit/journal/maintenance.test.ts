@@ -210,6 +210,22 @@ describe('trimming', () => {
     expect(await journal.readInline(remove[0]!)).toBeNull();
   });
 
+  test('deletes a released entry also when the store was away meanwhile', async () => {
+    const runtime = virtualRuntime();
+    const faults = new Faults(runtime);
+    await restart({ runtime }, { ...stores, metadata: faultyMetadataStore(stores.metadata, faults) });
+    const { seq } = await appendInline();
+    for (let at = 0; at < 40; at++) await append();
+    await settle();
+    expect(Number(pointer()!['floor'])).toBeGreaterThan(seq);
+    expect(seqs()).toContain(seq);
+    faults.plan = { operations: { delete: { faults: { 'error-before': 1 } } } };
+    await journal.propose({ type: 'advanceLogStart', topicId: TOPIC, partition: 1, logStartOffset: 1 });
+    await settle();
+    faults.plan = {};
+    await expect.poll(seqs).not.toContain(seq);
+  });
+
   test('sweeps what earlier lives left below the floor', async () => {
     for (let at = 0; at < 40; at++) await append();
     await settle();
