@@ -47,6 +47,11 @@ export const ENDED_TRANSACTION_MS_MIN = 15 * 60_000;
 /** Answers remembered per lane: more than the appends that a lane ever has in flight. */
 export const LANE_ANSWERS_KEPT = 64;
 export const LANE_IN_FLIGHT_MAX = 16;
+/**
+ * Answers to a lane that came so many entries ago are asked for by nobody: whoever waited has given up after half a minute, and
+ * no journal writes as many in that time. Brokers may draw new ids at each start, and would leave theirs behind for ever.
+ */
+export const LANE_ANSWER_ENTRIES_MAX = 2 ** 20;
 /** A lane that goes back for its lowest number without an answer still finds that one's answer remembered. */
 export const LANE_SPAN_MAX = LANE_ANSWERS_KEPT / 2;
 /**

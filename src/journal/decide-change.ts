@@ -88,14 +88,17 @@ function isTopicId(text: string): boolean {
   return bytes.length === 16 && bytes.toString('base64url') === text;
 }
 
-/** Looks at the oldest ones only, as the fold does. */
+/** Of producers and keys it looks at the oldest ones only, as the fold does. */
 function hasExpired(draft: StateDraft, before: number, keysBefore: number): boolean {
   for (const [, producer] of draft.producers.entries()) {
     if (isExpired(producer, before, draft.header.timestamp)) return true;
     if (producer.lastAppendAt >= before) break;
   }
-  for (const [, record] of draft.idempotencyKeys.entries()) return record.rememberedAt < keysBefore;
-  return false;
+  for (const [, record] of draft.idempotencyKeys.entries()) {
+    if (record.rememberedAt < keysBefore) return true;
+    break;
+  }
+  return draft.oldLanes().next().done !== true;
 }
 
 const hasPartition = (draft: StateDraft, topicId: string, partition: number): boolean =>

@@ -3,7 +3,7 @@
  * it, through the same methods, so that both arrive at the same state. `commit` makes the changes at once; nobody sees
  * anything of them before.
  */
-import { IDEMPOTENCY_KEYS_PER_JOURNAL_MAX } from '../limits.ts';
+import { IDEMPOTENCY_KEYS_PER_JOURNAL_MAX, LANE_ANSWER_ENTRIES_MAX } from '../limits.ts';
 import { assert } from '../runtime/assert.ts';
 import type { SegmentReference } from '../segment/footer.ts';
 import { parseSegmentId } from '../segment/segment-id.ts';
@@ -19,7 +19,7 @@ import type {
   Records,
   SegmentUse,
 } from './journal.ts';
-import { advanceLane, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
+import { advanceLane, forgetAnswers, type LaneAnswer, type LaneState, laneKey } from './lanes.ts';
 import { Overlay } from './overlay.ts';
 import type { Extent, PartitionState } from './partition-state.ts';
 import { PRODUCERS_PER_JOURNAL_MAX, type ProducerRecord, producerKey } from './producers.ts';
@@ -45,11 +45,13 @@ const NO_ENTRY: EntryHeader = { seq: 0, id: '', epoch: 0, timestamp: 0 };
 export interface StateLimits {
   readonly producersMax: number;
   readonly idempotencyKeysMax: number;
+  readonly laneAnswerEntriesMax: number;
 }
 
 const STATE_LIMITS: StateLimits = {
   producersMax: PRODUCERS_PER_JOURNAL_MAX,
   idempotencyKeysMax: IDEMPOTENCY_KEYS_PER_JOURNAL_MAX,
+  laneAnswerEntriesMax: LANE_ANSWER_ENTRIES_MAX,
 };
 
 export class StateDraft implements DecisionView {
@@ -217,6 +219,15 @@ export class StateDraft implements DecisionView {
     this.openSession(lane.brokerId, lane.brokerEpoch);
     const key = laneKey(lane.brokerId, lane.lane);
     this.lanes.set(key, advanceLane(this.lanes.get(key), lane, answer));
+  }
+
+  /** Lanes whose answers are so old that nobody asks for them any more, without them. */
+  *oldLanes(): Generator<[key: string, without: LaneState]> {
+    const seq = this.header.seq - this.#limits.laneAnswerEntriesMax;
+    for (const [key, lane] of this.lanes.entries()) {
+      const without = forgetAnswers(lane, seq);
+      if (without !== lane) yield [key, without];
+    }
   }
 
   /** A newer life of a broker begins: the lanes of older ones are over. */

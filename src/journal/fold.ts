@@ -212,4 +212,5 @@ function expire(draft: StateDraft, { before, keysBefore }: Expired): void {
     if (record.rememberedAt >= keysBefore) break;
     draft.idempotencyKeys.delete(key);
   }
+  for (const [key, lane] of draft.oldLanes()) draft.lanes.set(key, lane);
 }

@@ -254,7 +254,7 @@ export type Change =
   | { readonly type: 'condemn'; readonly segmentIds: readonly string[] }
   /** Forgets condemned segments whose objects are deleted. */
   | { readonly type: 'forget'; readonly segmentIds: readonly string[] }
-  /** Producers idle since before `before` (leader's clock), idempotency keys older than `keysBefore`. */
+  /** Producers idle since before `before` (leader's clock), idempotency keys older than `keysBefore`; old answers to lanes. */
   | { readonly type: 'expire'; readonly before: number; readonly keysBefore: number }
   /** A block of producer ids for one broker. */
   | { readonly type: 'allocateProducerIds'; readonly count: number };

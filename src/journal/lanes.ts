@@ -10,7 +10,7 @@ import { SharedList } from './shared-list.ts';
 export interface LaneState extends Lane {
   /** Number of the last append or skip. */
   readonly last: number;
-  /** The newest `LANE_ANSWERS_KEPT`, ascending by number. */
+  /** The newest `LANE_ANSWERS_KEPT`, ascending by number; fewer once they are old. */
   readonly answers: SharedList<LaneAnswer>;
 }
 
@@ -65,6 +65,15 @@ export function advanceLane(known: LaneState | undefined, lane: Lane, answer: La
   const grown = kept.append(answer);
   const answers = grown.length > LANE_ANSWERS_KEPT ? grown.dropFirst(1) : grown;
   return { brokerId, brokerEpoch, lane: laneId, last: answer.number, answers };
+}
+
+/** The lane without its answers when the newest of them was given before entry `seq`; itself otherwise. */
+export function forgetAnswers(lane: LaneState, seq: number): LaneState {
+  for (let at = lane.answers.length - 1; at >= 0; at--) {
+    const answer = lane.answers.at(at)!;
+    if (answer.type === 'appended') return answer.seq < seq ? { ...lane, answers: NO_ANSWERS } : lane;
+  }
+  return lane; // Skips alone take next to nothing.
 }
 
 /** The answer in the shape in which callers get it. */

@@ -22,7 +22,7 @@ import {
   TOPIC,
 } from './harness.ts';
 
-const LIMITS: StateLimits = { producersMax: 4, idempotencyKeysMax: 3 };
+const LIMITS: StateLimits = { producersMax: 4, idempotencyKeysMax: 3, laneAnswerEntriesMax: 8 };
 
 const batchWish = fc.record({
   count: fc.constantFrom(1, 1, 1, 2),

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { advanceLane, checkLane, type LaneState } from '../../../src/journal/lanes.ts';
+import {
+  type AppendedAnswer,
+  advanceLane,
+  checkLane,
+  forgetAnswers,
+  type LaneState,
+} from '../../../src/journal/lanes.ts';
 import { LANE_ANSWERS_KEPT } from '../../../src/limits.ts';
 import { lane } from './harness.ts';
 
@@ -46,5 +52,31 @@ describe('a number of a lane', () => {
     const state = having(5, 200);
     expect(state.answers).toHaveLength(LANE_ANSWERS_KEPT);
     expect(state.answers.at(0)?.number).toBe(201 - LANE_ANSWERS_KEPT);
+  });
+
+  test('is known to be settled when its answer was forgotten, which comes with entries and not with time', () => {
+    const answered: AppendedAnswer = {
+      type: 'appended',
+      number: 0,
+      seq: 100,
+      entryId: '0',
+      inlinePosition: 0,
+      leaderEpoch: 1,
+      batchCounts: [1],
+      logStartOffsets: [0],
+      baseOffsets: [7],
+      exceptions: [],
+    };
+    const state = advanceLane(advanceLane(undefined, lane(5), answered), lane(5), { type: 'skipped', number: 1 });
+    expect(forgetAnswers(state, 100)).toBe(state);
+    const old = forgetAnswers(state, 101);
+    expect(old.answers).toHaveLength(0);
+    expect(verdictOf(old, 5, 5, 0)).toBe('repeat of undefined');
+    expect(verdictOf(old, 5, 5, 2)).toBe('next');
+    expect(verdictOf(old, 5, 5, 3)).toBe('gap, 2 expected');
+    expect(forgetAnswers(old, 1_000)).toBe(old);
+    const later = advanceLane(old, lane(5), { ...answered, number: 2, seq: 1_000 });
+    expect(verdictOf(later, 5, 5, 2)).toBe('repeat of 2');
+    expect(verdictOf(later, 5, 5, 1)).toBe('repeat of undefined');
   });
 });
