@@ -58,9 +58,18 @@ export class EntryBuilder {
     const commands: Command[] = [];
     const taken: Proposal[] = [];
     const answers: (() => void)[] = [];
+    const fail = (cause: KafkaError) => {
+      for (const proposal of taken) proposal.reject(cause);
+    };
     for (let next = queue.peek(); next; next = queue.peek()) {
       if (encoder.commandCount > 0 && encoder.bytes + next.bytesMax > ENTRY_BYTES_MAX) break;
-      const answer = this.#decide(next, commands);
+      let answer: (() => void) | null;
+      try {
+        answer = this.#decide(next, commands);
+      } catch (cause) {
+        fail(notLeader('the entry could not be built')); // A bug, which ends the journal: nobody else answers these.
+        throw cause;
+      }
       if (answer === null) break;
       answers.push(answer);
       taken.push(queue.shift());
@@ -73,9 +82,7 @@ export class EntryBuilder {
       settle: () => {
         for (const answer of answers) answer();
       },
-      fail: (cause) => {
-        for (const proposal of taken) proposal.reject(cause);
-      },
+      fail,
     };
   }
 
@@ -136,7 +143,9 @@ export class EntryBuilder {
       if (verdict === 'opens') opening++;
     }
     if (opening === 0 || this.#draft.openTransactions + opening <= OPEN_TRANSACTIONS_PER_JOURNAL_MAX) return null;
-    return new KafkaError('CONCURRENT_TRANSACTIONS', 'too many transactions are open');
+    const open = `${this.#draft.openTransactions} transactions are open in the journal, counted once per partition`;
+    const limit = `at most ${OPEN_TRANSACTIONS_PER_JOURNAL_MAX} may be`;
+    return new KafkaError('CONCURRENT_TRANSACTIONS', `${open}, ${limit}: try again when some have ended`);
   }
 
   /** Guards and markers that are stale stay out of the entry. */

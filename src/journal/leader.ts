@@ -101,7 +101,8 @@ export class LeadingJournal implements Journal {
     const bytesMax = appendBytesMax(request);
     const batchCount = request.partitions.reduce((sum, { batches }) => sum + batches.length, 0);
     if (batchCount > APPEND_BATCHES_MAX || bytesMax > ENTRY_BYTES_MAX) {
-      const message = `an append of ${batchCount} batches and ${bytesMax} bytes does not fit an entry`;
+      const limits = `${APPEND_BATCHES_MAX} batches and ${ENTRY_BYTES_MAX} bytes do`;
+      const message = `an append of ${batchCount} batches and ${bytesMax} bytes does not fit an entry: ${limits}`;
       return Promise.reject(new KafkaError('INVALID_REQUEST', message));
     }
     const body = request.source.type === 'inline' ? Buffer.concat(request.source.parts) : NO_BODY;
@@ -119,10 +120,20 @@ export class LeadingJournal implements Journal {
   propose(change: Change): Promise<ChangeOutcome> {
     const bytesMax = changeBytesMax(change);
     if (bytesMax > ENTRY_BYTES_MAX) {
-      const message = `a change of ${bytesMax} bytes does not fit an entry`;
+      const message = `a change of ${bytesMax} bytes does not fit an entry of ${ENTRY_BYTES_MAX}`;
       return Promise.resolve({ type: 'refused', error: 'INVALID_REQUEST', message });
     }
-    return new Promise((resolve, reject) => this.#enqueue({ type: 'change', change, bytesMax, resolve, reject }));
+    const outcome = new Promise<ChangeOutcome>((resolve, reject) =>
+      this.#enqueue({ type: 'change', change, bytesMax, resolve, reject }),
+    );
+    return change.type === 'deletePartitions' ? this.#confirmed(outcome) : outcome;
+  }
+
+  /** A leader that was succeeded before the partitions came finds nothing to delete, and they would stay for ever. */
+  async #confirmed(proposed: Promise<ChangeOutcome>): Promise<ChangeOutcome> {
+    const outcome = await proposed;
+    if (await this.confirmLeadership()) return outcome;
+    throw notLeader(`journal ${this.id}: ${this.deposedBecause}`);
   }
 
   coordinate<T>(decide: Decision<T>): Promise<T> {
@@ -227,10 +238,13 @@ export class LeadingJournal implements Journal {
     }
     if (ended === 'commit') {
       metrics.written(built.bytes.length, runtime.clock.monotonic() - startedAt);
-      this.#commit(built);
-      confirming.settle(true);
+      try {
+        this.#commit(built);
+      } finally {
+        confirming.settle(true);
+      }
     } else if (ended === 'abandon') {
-      built.fail(new KafkaError('KAFKA_STORAGE_ERROR', 'the metadata store has no room left'));
+      built.fail(new KafkaError('KAFKA_STORAGE_ERROR', 'the metadata store is full: make room, then send it again'));
       confirming.again();
     } else {
       built.fail(notLeader(`journal ${this.id}: ${this.deposedBecause}`));

@@ -1,6 +1,7 @@
 /** A leader over stores that fail: nothing is acknowledged early, nothing is lost, nothing is appended twice. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StorageFullError } from '../../../src/errors.ts';
+import type { RecordsChanged } from '../../../src/journal/entry.ts';
 import type { AppendAnswer } from '../../../src/journal/journal.ts';
 import type { OpenedJournal, OpenJournalOptions } from '../../../src/journal/open-journal.ts';
 import { QUEUE_COUNT_MAX } from '../../../src/journal/proposals.ts';
@@ -319,6 +320,25 @@ describe('the end', () => {
     expect(await confirming).toBe(false);
     await expect(journal.readInline(extent)).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
     expect(await other.readInline(extent)).toHaveLength(100);
+  });
+
+  test('comes with a bug in what is decided, and leaves nobody without an answer', async () => {
+    const command = { type: 'never heard of' } as unknown as RecordsChanged;
+    const sent = append();
+    const decided = journal.coordinate(() => ({ commands: [command], answer: null }));
+    await expect(sent).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
+    await expect(decided).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER' });
+    expect(journal.role).toBe('stopped');
+  });
+
+  test('comes with a bug in what listens, after everybody was answered', async () => {
+    journal.subscribe(() => {
+      throw new Error('a bug');
+    });
+    const [sent, confirming] = [send(), journal.confirmLeadership()];
+    expect(await sent).toBe('@0');
+    expect(await confirming).toBe(true);
+    expect(journal.role).toBe('stopped');
   });
 
   test('comes when a store does what none should do, and says why', async () => {
