@@ -20,7 +20,8 @@ export class HeldRequests {
   /** Resolves when a request of `bytes` may go on. Throws NOT_ENOUGH_REPLICAS when too much waits. */
   hold(peer: object, bytes: number, looking: Promise<void> | null): Promise<void> {
     if (this.#bytes + bytes > HELD_BYTES_MAX) {
-      throw new KafkaError('NOT_ENOUGH_REPLICAS', 'too many records wait until their topics were looked for');
+      const message = `${this.#bytes} bytes of records wait until their topics were looked for, at most ${HELD_BYTES_MAX} may: send them again in a moment`;
+      throw new KafkaError('NOT_ENOUGH_REPLICAS', message);
     }
     this.#bytes += bytes;
     const before = this.#last.get(peer)?.catch(() => {});

@@ -134,7 +134,9 @@ export class Ingest {
       throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `this broker takes nothing in for journal ${journal}`);
     }
     if (pressure.overfull) {
-      throw new KafkaError('NOT_ENOUGH_REPLICAS', 'too many records wait to become durable');
+      const { bytes, bytesMax } = pressure;
+      const message = `${bytes} bytes of records wait to become durable, ingest.buffer.bytes.max is ${bytesMax}: send it again in a moment`;
+      throw new KafkaError('NOT_ENOUGH_REPLICAS', message);
     }
     const header = admitBatch(records, topic, nowMs, origin);
     let { transaction } = given;

@@ -4,7 +4,7 @@ import type { Custody } from './pending.ts';
 
 /** Records accepted and not yet answered: who waits for them to become fewer, and who for all to be answered. */
 export class IngestPressure implements Pressure, Custody {
-  readonly #bytesMax: number;
+  readonly bytesMax: number;
   readonly #timers: Timers;
   readonly #waiting: (() => void)[] = [];
   #relieving = false;
@@ -13,17 +13,17 @@ export class IngestPressure implements Pressure, Custody {
   batches = 0;
 
   constructor(bytesMax: number, timers: Timers) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
     this.#timers = timers;
   }
 
   get full(): boolean {
-    return this.bytes >= this.#bytesMax;
+    return this.bytes >= this.bytesMax;
   }
 
   /** Doors that do not look at `full` are refused from here on. */
   get overfull(): boolean {
-    return this.bytes >= 2 * this.#bytesMax;
+    return this.bytes >= 2 * this.bytesMax;
   }
 
   /** Somebody waits for `empty`. */
