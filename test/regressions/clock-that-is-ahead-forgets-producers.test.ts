@@ -3,43 +3,27 @@
  * drop and nobody compared clocks: their repeats were appended again.
  */
 import { expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
 import { buildBatch } from '../../src/record/records.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { openCore } from '../../src/server.ts';
-import { MemoryMetadataStore } from '../../src/storage/memory/metadata-store.ts';
-import { MemoryObjectStore } from '../../src/storage/memory/object-store.ts';
-import { testRuntime } from '../unit/journal/harness.ts';
+import { openWronglyTimed } from '../unit/coordinator/wrong-clock.ts';
 
 const DAY_MS = 86_400_000;
 
 test('a leader whose clock is ahead forgets no producers', async () => {
-  let aheadMs = 0;
-  const runtime = {
-    ...testRuntime(),
-    clock: { now: () => systemClock.now() + aheadMs, monotonic: () => systemClock.monotonic() },
-  };
-  const objects = new MemoryObjectStore();
-  let lists = 0;
-  const list: MemoryObjectStore['list'] = async (...range) => {
-    lists++;
-    return objects.list(...range);
-  };
-  const stores = { metadata: new MemoryMetadataStore(), objects: Object.assign(Object.create(objects), { list }) };
-  const core = await openCore({ config: parseConfig({}), runtime, stores });
+  const { core, clock } = await openWronglyTimed();
   const { topicId } = await core.topics.create({ name: 'orders', partitions: 1, config: { 'retention.ms': '-1' } });
   const producer = { producerId: 1_000, producerEpoch: 0, baseSequence: 0 };
   const records = buildBatch([{ key: null, value: 'x' }], { timestamp: systemClock.now(), ...producer });
   const produce = async () => (await core.log.produce([{ topicId, partition: 0, records }], { origin: 'kafka' }))[0];
   await produce();
-  aheadMs = 30 * DAY_MS;
+  clock.aheadMs = 30 * DAY_MS;
   await expect(core.lifecycle.retain(AbortSignal.timeout(10_000))).rejects.toThrow('clocks');
-  aheadMs = 0;
+  clock.aheadMs = 0;
   expect(await produce()).toMatchObject({ error: 'NONE', baseOffset: 0, duplicate: true });
 
   // A clock that goes on evenly is compared once.
-  lists = 0;
+  clock.lists = 0;
   for (let pass = 0; pass < 3; pass++) await core.lifecycle.retain(AbortSignal.timeout(10_000));
-  expect(lists).toBe(1);
+  expect(clock.lists).toBe(1);
   await core.close();
 });

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { openCore } from '../../src/server.ts';
 import { MemoryMetadataStore } from '../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../src/storage/memory/object-store.ts';
-import { testRuntime } from '../unit/journal/harness.ts';
+import { type WrongClock, wronglyTimed } from '../unit/coordinator/wrong-clock.ts';
 
 const DAY_MS = 86_400_000;
 const stores = { metadata: new MemoryMetadataStore(), objects: new MemoryObjectStore() };
@@ -20,11 +20,8 @@ const transport: Transport = {
   connect: () => new Promise(() => {}),
 };
 
-function open(brokerId: number, clock: { aheadMs: number }) {
-  const runtime = {
-    ...testRuntime(),
-    clock: { now: () => systemClock.now() + clock.aheadMs, monotonic: () => systemClock.monotonic() },
-  };
+function open(brokerId: number, clock: WrongClock) {
+  const runtime = wronglyTimed(clock);
   const config = parseConfig({ store: 's3://b', table: 't', 'broker.id': String(brokerId) });
   return openCore({ config, runtime, stores, sharing: { transport, incarnation: 'first', host: 'here' } });
 }
