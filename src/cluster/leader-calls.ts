@@ -28,6 +28,7 @@ export class LeaderCalls {
   /** By journal. */
   readonly #calls = new Map<number, Calls>();
   #leaders: Leaders | null = null;
+  readonly #listeners = new Set<() => void>();
   #stop = (): void => {};
   #closed = false;
 
@@ -49,6 +50,13 @@ export class LeaderCalls {
   /** As far as is known; this broker perhaps. */
   leaderOf(journal: number): JournalLeader | null {
     return this.#options === null ? null : this.#follow(this.#options).of(journal);
+  }
+
+  /** After each change of a journal's leader; never where this broker is alone. Answers the way to stop. */
+  onChanged(listener: () => void): () => void {
+    if (this.#options !== null) this.#follow(this.#options);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Throws NOT_LEADER_OR_FOLLOWER when no other broker is known to lead the journal. */
@@ -100,8 +108,10 @@ export class LeaderCalls {
 
   #onLeader(journal: number): void {
     const calls = this.#calls.get(journal);
-    if (calls === undefined || this.leaderOf(journal)?.brokerId === calls.brokerId) return;
-    this.#endCalls(journal, `journal ${journal} is led by another broker now`);
+    if (calls !== undefined && this.leaderOf(journal)?.brokerId !== calls.brokerId) {
+      this.#endCalls(journal, `journal ${journal} is led by another broker now`);
+    }
+    for (const listener of [...this.#listeners]) listener();
   }
 
   #endCalls(journal: number, why: string): void {

@@ -1,4 +1,5 @@
 import { sleep } from '../runtime/clock.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 const FIRST_MS = 20;
@@ -23,10 +24,19 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** Rejects with the signal's reason when aborted. */
-  async pause(): Promise<void> {
+  /** Rejects with the signal's reason when aborted. `woken` ends the pause early, or makes it none. */
+  async pause(woken?: AbortSignal): Promise<void> {
     const ceilingMs = Math.min(MS_MAX, FIRST_MS * 2 ** Math.min(this.#failures, 16));
     this.#failures++;
-    await sleep(this.#runtime.timers, ceilingMs * (0.5 + this.#runtime.random.float() / 2), this.#signal);
+    const pauseMs = ceilingMs * (0.5 + this.#runtime.random.float() / 2);
+    if (woken === undefined) return sleep(this.#runtime.timers, pauseMs, this.#signal);
+    const either = linkSignals(this.#signal, woken);
+    try {
+      await sleep(this.#runtime.timers, pauseMs, either.signal);
+    } catch (cause) {
+      if (this.#signal.aborted) throw cause;
+    } finally {
+      either.unlink();
+    }
   }
 }

@@ -4,6 +4,8 @@
  *
  *   Prepare* durable ─► markers to each journal, again and again with growing pauses ─► all durable ─► Complete*
  *
+ * A journal that gets another leader ends the pauses: clients wait for the end before they may begin the next transaction.
+ *
  * After a start of the broker it begins again with what is prepared: whoever was told before ignores it.
  */
 import { KafkaError, toKafkaError } from '../../errors.ts';
@@ -20,6 +22,8 @@ export interface CompletionsOptions {
   readonly runtime: Runtime;
   /** Guards that are on their way, so that none of them is told of its transaction after the end. */
   readonly guardsOf: (transactionalId: string) => Promise<unknown>;
+  /** Calls the listener after each change of a journal's leader. Answers the way to stop. */
+  readonly onLeader: (listener: () => void) => () => void;
 }
 
 /** Participants that are told by one entry: a marker takes some 150 bytes of it. */
@@ -33,6 +37,10 @@ export class Completions {
   readonly #index: () => TransactionIndex;
   readonly #running = new Map<string, Promise<void>>();
   readonly #abort = new AbortController();
+  /** Ends all pauses; another one takes its place then. */
+  #wake = new AbortController();
+  /** Followed since the first completion: whoever knows the leaders may be made after this. */
+  #unfollow: (() => void) | null = null;
 
   constructor(options: CompletionsOptions, index: () => TransactionIndex) {
     this.#options = options;
@@ -42,6 +50,10 @@ export class Completions {
   /** Starts to tell the participants, unless it is under way. */
   start({ transactionalId }: LiveTransaction): void {
     if (this.#running.has(transactionalId) || this.#abort.signal.aborted) return;
+    this.#unfollow ??= this.#options.onLeader(() => {
+      this.#wake.abort();
+      this.#wake = new AbortController();
+    });
     this.#running.set(transactionalId, this.#complete(transactionalId));
   }
 
@@ -56,6 +68,7 @@ export class Completions {
 
   /** What is under way ends with its journals. */
   close(): void {
+    this.#unfollow?.();
     this.#abort.abort(new KafkaError('NOT_COORDINATOR', 'the broker is stopping'));
   }
 
@@ -77,6 +90,7 @@ export class Completions {
   async #run(transactionalId: string): Promise<void> {
     const backoff = new Backoff(this.#options.runtime, this.#abort.signal);
     for (;;) {
+      const { signal: woken } = this.#wake; // Also by what happens during this attempt.
       const live = this.#index().find(transactionalId);
       if (!live || !isPrepared(live.transaction) || live.journal.role !== 'leading') return;
       if (await this.#tellAll(live)) {
@@ -92,7 +106,7 @@ export class Completions {
           'not every participant of a transaction can be told of its end; it is tried on',
         );
       }
-      await backoff.pause();
+      await backoff.pause(woken);
     }
   }
 

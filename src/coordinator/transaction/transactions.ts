@@ -116,7 +116,8 @@ export class Transactions {
     this.#patience = { runtime, patienceMs: calls.isAlone ? 0 : PATIENCE_MS, signal: this.#abort.signal };
     this.#guards = new GuardWriter({ participants, patience: this.#patience });
     const guardsOf = (transactionalId: string) => this.#guards.under(transactionalId);
-    this.#completions = new Completions({ participants, runtime, guardsOf }, () => this.#index);
+    const onLeader = (listener: () => void) => calls.onChanged(listener);
+    this.#completions = new Completions({ participants, runtime, guardsOf, onLeader }, () => this.#index);
     this.#enlistments = new Enlistments({
       isGuarded: (...asked) => this.#index.isGuarded(...asked),
       joinAhead: (...asked) => this.#joinAhead(...asked),

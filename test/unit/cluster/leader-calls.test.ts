@@ -47,6 +47,19 @@ test('a call ends when its caller gives up, for the reason that the caller gives
   await expect(asked).rejects.toThrow('enough');
 });
 
+test('who listens hears of each change until it stops, and of nothing where this broker is alone', () => {
+  const { leaders, calls } = silent();
+  let heard = 0;
+  const stop = calls.onChanged(() => heard++);
+  leaders.set(0, { brokerId: 2, epoch: 1 });
+  leaders.set(1, { brokerId: 1, epoch: 1 });
+  expect(heard).toBe(2);
+  stop();
+  leaders.set(0, { brokerId: 3, epoch: 2 });
+  expect(heard).toBe(2);
+  new LeaderCalls(null).onChanged(() => heard++)();
+});
+
 test('nobody is asked when this broker leads, nobody does, there is no other broker, or this one stops', async () => {
   const { asked, leaders, calls } = silent();
   const nobody = { error: 'NOT_LEADER_OR_FOLLOWER', noSideEffects: true };
