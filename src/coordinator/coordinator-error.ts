@@ -29,6 +29,40 @@ export async function confirmLeading(journal: Journal): Promise<void> {
   throw new KafkaError('NOT_COORDINATOR', `another broker took over journal ${journal.id}`);
 }
 
+/** Whoever is told one of these asks again, here or elsewhere, and has lost nothing by it. */
+const PASSING: ReadonlySet<ErrorName> = new Set([
+  'NONE',
+  'NOT_COORDINATOR',
+  'COORDINATOR_NOT_AVAILABLE',
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'MEMBER_ID_REQUIRED',
+  'REBALANCE_IN_PROGRESS',
+]);
+
+/** Whether a client takes the error for the end of something: it throws away what it has, or gives up. */
+export const isFinal = (error: ErrorName): boolean => !PASSING.has(error);
+
+/** What a client is told that is to hear `refusal`: what is final is said by who leads, or not at all. */
+export async function sureOf(journal: Journal, refusal: KafkaError): Promise<KafkaError> {
+  if (!isFinal(refusal.error)) return refusal;
+  try {
+    await confirmLeading(journal);
+    return refusal;
+  } catch (cause) {
+    return toCoordinatorError(cause);
+  }
+}
+
+/** As `sureOf`, for errors that are answered by their names. */
+export async function sureOfError(journal: Journal, error: ErrorName): Promise<ErrorName> {
+  return isFinal(error) ? (await sureOf(journal, new KafkaError(error, 'refused'))).error : error;
+}
+
+/** Throws what the client is told of a decision that was not made, as `sureOf` has it. */
+export async function refuse(journal: Journal, cause: unknown): Promise<never> {
+  throw await sureOf(journal, toCoordinatorError(cause));
+}
+
 /** Throws NOT_COORDINATOR when this broker does not lead the journal. */
 export function requireLeading(journal: Journal): Journal {
   if (journal.role === 'leading') return journal;

@@ -1,37 +1,19 @@
 import { expect, test } from 'vitest';
-import type { HeartbeatRequest } from '../../src/coordinator/group/consumer/heartbeat-request.ts';
-import { createTopic } from '../unit/coordinator/share/share-world.ts';
-import { steppedRuntime } from '../unit/coordinator/stepped-runtime.ts';
-import { openCoordinatorWorld } from '../unit/coordinator/world.ts';
-
-const everything = (memberId: string, memberEpoch: number, owned: HeartbeatRequest['topicPartitions']) => ({
-  groupId: 'g',
-  memberId,
-  memberEpoch,
-  instanceId: null,
-  rackId: null,
-  rebalanceTimeoutMs: 10_000,
-  subscribedTopicNames: ['orders'],
-  subscribedTopicRegex: null,
-  serverAssignor: null,
-  topicPartitions: owned,
-  clientId: 'client',
-  clientHost: '/127.0.0.1',
-});
+import { errorName } from '../unit/coordinator/share/share-world.ts';
+import { consumerHeartbeat, openSuccession, to } from '../unit/coordinator/succession.ts';
 
 test('a broker that does not know of its successor tells no member what to own', async () => {
-  const world = await openCoordinatorWorld(steppedRuntime());
-  const topicId = await createTopic(world, 'orders', 2);
-  const both = new Map([[topicId, [0, 1]]]);
-  const one = await world.core.coordinators.consumerGroups.heartbeat(everything('m1', 0, []), 1);
-  expect(one.assignment).toEqual(both);
-  const before = (await world.takeOver()).coordinators.consumerGroups;
-  const after = world.core.coordinators.consumerGroups;
-  const { memberEpoch } = one;
+  const { world, topicId } = await openSuccession(2);
+  const both = [{ topicId, partitions: [0, 1] }];
+  const one = await world.ask('ConsumerGroupHeartbeat', 1, consumerHeartbeat('m1', 0));
+  expect(one.assignment?.topicPartitions).toEqual(both);
+  const before = await world.takeOver();
+  const owning = consumerHeartbeat('m1', one.memberEpoch, { topicPartitions: both });
   // The successor takes a partition from it. Its answer to that is lost, and the member asks the broker that it knew.
-  await after.heartbeat(everything('m2', 0, []), 1);
-  const owned = [{ topicId, partitions: [0, 1] }];
-  expect((await after.heartbeat(everything('m1', memberEpoch, owned), 1)).assignment).not.toEqual(both);
-  await expect(before.heartbeat(everything('m1', memberEpoch, owned), 1)).rejects.toThrow(/took over|not lead/);
+  await world.ask('ConsumerGroupHeartbeat', 1, consumerHeartbeat('m2', 0));
+  const lost = await world.ask('ConsumerGroupHeartbeat', 1, owning);
+  expect(lost.assignment?.topicPartitions).not.toEqual(both);
+  const told = await to(before)('ConsumerGroupHeartbeat', 1, owning);
+  expect(errorName(told.errorCode)).toBe('NOT_COORDINATOR');
   await world.close();
 });

@@ -14,7 +14,7 @@ import type { Applied, Journal, RecordChange, Records } from '../../journal/jour
 import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX, RECORDS_CHANGED_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { requireLeading, toCoordinatorError } from '../coordinator-error.ts';
+import { confirmLeading, refuse, requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import { groupIdOf, groupOwner } from '../owner.ts';
 import { CreatorQuota } from './creator-quota.ts';
 import { GROUP_KEY, groupTypeOf } from './group-record.ts';
@@ -181,8 +181,12 @@ export class Groups implements GroupDirectory {
     const group = this.#groups.get(groupId) ?? (await this.locate(groupId));
     if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(groupId)}`);
     requireLeading(group.journal);
-    if (isInhabited(group)) throw new KafkaError('NON_EMPTY_GROUP', `group ${JSON.stringify(groupId)} has members`);
+    if (isInhabited(group)) {
+      await refuse(group.journal, new KafkaError('NON_EMPTY_GROUP', `group ${JSON.stringify(groupId)} has members`));
+    }
+    const isWritten = group.journal.state.records(groupOwner(groupId)).size > 0;
     await this.#deleteInTurn(group, () => true);
+    if (!isWritten) await confirmLeading(group.journal);
   }
 
   /**

@@ -9,7 +9,7 @@ import type { Journals } from '../../journal/journals.ts';
 import type { Log } from '../../log/log.ts';
 import type { TimerHandle } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { toCoordinatorError } from '../coordinator-error.ts';
+import { confirmLeading, refuse } from '../coordinator-error.ts';
 import { noShareGroup, type ShareGroup } from '../group/share/share-group.ts';
 import { ShareGroupReader } from '../group/share/share-group-records.ts';
 import type { ShareGroups } from '../group/share/share-groups.ts';
@@ -123,6 +123,7 @@ export class ShareOffsets {
       for (const { key } of changes) used.add(sharePlaceOf(key)!.topicId);
       return changes;
     });
+    if (used.size === 0) await confirmLeading(group.journal);
     return used;
   }
 
@@ -156,7 +157,7 @@ export class ShareOffsets {
         return next(view, done);
       });
     } catch (cause) {
-      throw toCoordinatorError(cause);
+      await refuse(journal, cause);
     }
   }
 

@@ -13,10 +13,10 @@ import {
   MEMBER_TEXT_BYTES_MAX,
 } from '../../../limits.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
+import { confirmLeading, isFinal, refuse, sureOfError, toCoordinatorError } from '../../coordinator-error.ts';
 import type { GroupKind, Groups } from '../groups.ts';
 import type { LiveGroup } from '../live-group.ts';
 import { ClassicGroup, type ClassicGroupOptions } from './classic-group.ts';
-import type { ClassicMembership } from './classic-membership.ts';
 import { deflate } from './classic-records.ts';
 import {
   emptyGroup,
@@ -73,31 +73,46 @@ export class ClassicGroups implements GroupKind {
     checkJoin(request, this.#options.settings);
     const clientId = (request.clientId ?? '').slice(0, CLIENT_ID_CHARS_KEPT);
     const named = { ...request, clientId, newMemberId: this.#newMemberId(request.groupInstanceId ?? clientId) };
+    const { memberId } = request;
     const found = this.#find(groupId);
-    const membership = found && this.#membershipToJoin(found);
-    if (membership) return membership.join(named);
-    if (request.memberId !== '')
-      return this.#absent(groupId, (error) => ({ ...refused(error), memberId: request.memberId }));
-    return this.#create(groupId, named).then((group) => group.join(named));
+    if (found && !takesClassicMembers(found)) return refuse(found.journal, isOfAnotherKind(found));
+    if (found?.classic && !isToBeReplaced(found)) return sure(found.journal, found.classic.join(named));
+    if (memberId !== '') return this.#noMember(groupId, found).then((error) => ({ ...refused(error), memberId }));
+    return this.#create(groupId, named).then(({ journal, membership }) => sure(journal, membership.join(named)));
   }
 
   sync(groupId: string, request: Sync): SyncAnswer | Promise<SyncAnswer> {
     checkGroupId(groupId);
     for (const assignment of request.assignments.values()) checkLength('an assignment', assignment);
-    const membership = this.#find(groupId)?.classic;
-    return membership ? membership.sync(request) : this.#absent(groupId, refused);
+    const found = this.#find(groupId);
+    if (found?.classic) return sure(found.journal, found.classic.sync(request));
+    return this.#noMember(groupId, found).then(refused);
   }
 
   heartbeat(groupId: string, name: MemberName, generationId: number): ErrorName | Promise<ErrorName> {
     checkGroupId(groupId);
-    const membership = this.#find(groupId)?.classic;
-    return membership ? membership.heartbeat(name, generationId) : this.#absent(groupId, (error) => error);
+    const found = this.#find(groupId);
+    if (!found?.classic) return this.#noMember(groupId, found);
+    const error = found.classic.heartbeat(name, generationId);
+    return isFinal(error) ? sureOfError(found.journal, error) : error;
   }
 
-  leave(groupId: string, names: readonly MemberName[]): readonly ErrorName[] | Promise<readonly ErrorName[]> {
+  async leave(groupId: string, names: readonly MemberName[]): Promise<readonly ErrorName[]> {
     checkGroupId(groupId);
-    const membership = this.#find(groupId)?.classic;
-    return membership ? membership.leave(names) : this.#absent(groupId, (error) => names.map(() => error));
+    const found = this.#find(groupId);
+    if (!found?.classic) {
+      const error = await this.#noMember(groupId, found);
+      return names.map(() => error);
+    }
+    const errors = await found.classic.leave(names);
+    try {
+      // Nothing is written where the group goes on in memory: a successor would keep the members.
+      await confirmLeading(found.journal);
+      return errors;
+    } catch (cause) {
+      const { error } = toCoordinatorError(cause);
+      return names.map(() => error);
+    }
   }
 
   /** Undefined, too, for a group that another broker coordinates by now. */
@@ -109,22 +124,20 @@ export class ClassicGroups implements GroupKind {
     return undefined;
   }
 
-  /** Undefined where a classic group takes the place of what is there. */
-  #membershipToJoin(group: LiveGroup): ClassicMembership | undefined {
-    if (group.type === 'consumer' && group.memberCount === 0) return undefined;
-    if (group.classic) return group.classic;
-    throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', `${JSON.stringify(group.groupId)} is a ${group.type} group`);
-  }
-
-  async #create(groupId: string, { clientId, clientHost }: Join): Promise<ClassicMembership> {
+  async #create(groupId: string, { clientId, clientHost }: Join) {
     const { groups } = this.#options;
     const journal = await groups.place(groupId, `${clientId}${clientHost}`);
     const found = groups.find(groupId); // Others may have created it meanwhile.
-    return (found && this.#membershipToJoin(found)) ?? this.adopt(groupId, journal, emptyGroup);
+    if (found && !takesClassicMembers(found)) return refuse(journal, isOfAnotherKind(found));
+    const isThere = found?.classic !== undefined && !isToBeReplaced(found);
+    return { journal, membership: isThere ? found.classic : this.adopt(groupId, journal, emptyGroup) };
   }
 
-  async #absent<T>(groupId: string, answer: (error: ErrorName) => T): Promise<T> {
-    return answer(await this.#options.groups.absence(groupId));
+  /** What is told to a member that the group does not have, or that has no group. */
+  async #noMember(groupId: string, found: LiveGroup | undefined): Promise<ErrorName> {
+    return found === undefined
+      ? this.#options.groups.absence(groupId)
+      : sureOfError(found.journal, 'UNKNOWN_MEMBER_ID');
   }
 
   #groupOptions(groupId: string, journal: Journal): ClassicGroupOptions {
@@ -145,6 +158,21 @@ export class ClassicGroups implements GroupKind {
     const parts = [0, 8, 12, 16, 20].map((at, index, all) => hex.slice(at, all[index + 1] ?? 32));
     return [prefix, ...parts].join('-');
   }
+}
+
+/** A classic group takes its place when somebody joins. */
+const isToBeReplaced = ({ type, memberCount }: LiveGroup): boolean => type === 'consumer' && memberCount === 0;
+
+const takesClassicMembers = (group: LiveGroup): boolean => group.classic !== undefined || isToBeReplaced(group);
+
+const isOfAnotherKind = ({ groupId, type }: LiveGroup): KafkaError =>
+  new KafkaError('INCONSISTENT_GROUP_PROTOCOL', `${JSON.stringify(groupId)} is a ${type} group`);
+
+/** The answer, once it is sure when it is a refusal. */
+function sure<A extends JoinAnswer | SyncAnswer>(journal: Journal, answer: A | Promise<A>): A | Promise<A> {
+  if (answer instanceof Promise) return answer.then((later) => sure(journal, later));
+  if (answer.type !== 'refused' || !isFinal(answer.error)) return answer;
+  return sureOfError(journal, answer.error).then((error) => ({ ...answer, error }));
 }
 
 function checkGroupId(groupId: string): void {

@@ -12,7 +12,7 @@ export interface ClassicMembership {
   join(request: Join): JoinAnswer | Promise<JoinAnswer>;
   /** May wait for the leader's assignment to be durable. */
   sync(request: Sync): SyncAnswer | Promise<SyncAnswer>;
-  heartbeat(name: MemberName, generationId: number): ErrorName | Promise<ErrorName>;
+  heartbeat(name: MemberName, generationId: number): ErrorName;
   /** Per member, in the order of the request; NONE for those that left. */
   leave(names: readonly MemberName[]): readonly ErrorName[] | Promise<readonly ErrorName[]>;
 }

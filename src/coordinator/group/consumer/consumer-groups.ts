@@ -6,7 +6,7 @@ import type { Journal, Records } from '../../../journal/journal.ts';
 import { CLIENT_ID_CHARS_KEPT } from '../../../limits.ts';
 import { randomUuid } from '../../../runtime/random.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { confirmLeading, requireLeading } from '../../coordinator-error.ts';
+import { confirmLeading, refuse, requireLeading } from '../../coordinator-error.ts';
 import type { Assignment } from '../assignor/assignor.ts';
 import { ClassicGroup } from '../classic/classic-group.ts';
 import type { GroupKind, Groups } from '../groups.ts';
@@ -66,7 +66,8 @@ export class ConsumerGroups implements GroupKind {
     const clientId = request.clientId.slice(0, CLIENT_ID_CHARS_KEPT);
     const memberId = request.memberId === '' ? randomUuid(this.#options.runtime.random) : request.memberId;
     const group = request.memberEpoch === 0 ? await this.#toJoin(request) : await this.#require(groupId);
-    const answer = await group.heartbeat(heartbeatOf({ ...request, memberId, clientId }));
+    const beating = group.heartbeat(heartbeatOf({ ...request, memberId, clientId }));
+    const answer = await beating.catch((cause) => refuse(group.journal, cause));
     if (answer.memberEpoch >= 0) this.#listed(group).touch(answer.memberId);
     const { consumerHeartbeatIntervalMs: heartbeatIntervalMs } = this.#options.groupConfigs.of(groupId);
     return { ...answer, heartbeatIntervalMs };

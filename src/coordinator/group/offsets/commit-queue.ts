@@ -9,7 +9,7 @@ import { KafkaError } from '../../../errors.ts';
 import type { Decided, Decision, DecisionView, Journal } from '../../../journal/journal.ts';
 import { assert } from '../../../runtime/assert.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { confirmLeading, toCoordinatorError } from '../../coordinator-error.ts';
+import { confirmLeading, sureOf, toCoordinatorError } from '../../coordinator-error.ts';
 import type { GroupDirectory } from '../live-group.ts';
 import { CommitCadence } from './commit-cadence.ts';
 import { type CommitsDecided, decideCommits, type OffsetCommit, refusalOf, requireCreator } from './commit-offsets.ts';
@@ -85,6 +85,11 @@ export class CommitQueue {
 
   /** To be called in the turn in which the group was found, or its journal. Rejects only on bugs. */
   async add(groupId: string, commit: QueuedCommit): Promise<Outcome> {
+    const outcome = await this.#add(groupId, commit);
+    return outcome === null ? null : sureOf(this.#options.journal, outcome);
+  }
+
+  async #add(groupId: string, commit: QueuedCommit): Promise<Outcome> {
     const { bytes, client } = commit;
     assert(bytes <= BATCH_BYTES_MAX, `a commit of ${bytes} bytes in one piece`);
     const refusal = this.#refusal(groupId, commit);

@@ -10,7 +10,7 @@ import { KafkaError } from '../../../errors.ts';
 import type { DecisionView, Journal, Records } from '../../../journal/journal.ts';
 import type { Journals } from '../../../journal/journals.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { requireLeading, toCoordinatorError } from '../../coordinator-error.ts';
+import { refuse, requireLeading, toCoordinatorError } from '../../coordinator-error.ts';
 import { groupOwner } from '../../owner.ts';
 import type { Committer, GroupDirectory } from '../live-group.ts';
 import {
@@ -21,7 +21,7 @@ import {
   type OffsetWrite,
   requireNoMembers,
 } from './change-offsets.ts';
-import { requireCreator } from './commit-offsets.ts';
+import { refusalOf, requireCreator } from './commit-offsets.ts';
 import { BATCH_BYTES_MAX, CommitQueue } from './commit-queue.ts';
 import {
   type CommittedOffset,
@@ -135,8 +135,7 @@ export class Offsets {
       requireCreator(committer);
       throw noTransaction(groupId, producer);
     }
-    const queue = this.#queue(journal);
-    await queue.coordinate({
+    const adding = this.#queue(journal).coordinate({
       groupId,
       client,
       bytes: accepted.reduce((sum, offset) => sum + bytesOf(offset), 0),
@@ -151,6 +150,7 @@ export class Offsets {
         return { commands: addPendingOffsets(view, groupId, producer, accepted), answer: null };
       },
     });
+    await adding.catch((cause) => refuse(journal, cause));
     return tooLarge;
   }
 
@@ -221,14 +221,16 @@ export class Offsets {
     const standing = await this.#journalOf(groupId);
     const missing = standing === undefined ? mismatchesOfNothing(writes) : [];
     if (missing.length > 0) return missing;
-    const queue = this.#queue(groups.find(groupId)?.journal ?? (await groups.place(groupId, client)));
-    const { mismatches, written } = await queue.coordinate({
+    const journal = groups.find(groupId)?.journal ?? (await groups.place(groupId, client));
+    const queue = this.#queue(journal);
+    const writing = queue.coordinate({
       groupId,
       client,
       bytes,
       check: () => requireNoMembers(groups.find(groupId)),
       decide: (view) => decideWrites(view, groupId, groups.find(groupId), writes),
     });
+    const { mismatches, written } = await writing.catch((cause) => refuse(journal, cause));
     if (!written) await queue.confirm();
     return mismatches;
   }
@@ -244,9 +246,7 @@ export class Offsets {
     for (let next = 0; next === 0 || next < places.length; next += DELETED_COUNT_MAX) {
       const some = places.slice(next, next + DELETED_COUNT_MAX);
       const decide = (view: DecisionView) => decideDeletion(view, groupId, this.#options.groups.find(groupId), some);
-      const { refusals, written } = await journal.coordinate(decide).catch((cause) => {
-        throw toCoordinatorError(cause);
-      });
+      const { refusals, written } = await journal.coordinate(decide).catch((cause) => refuse(journal, cause));
       if (!written) await queue.confirm();
       outcomes.push(...refusals);
     }
@@ -264,7 +264,11 @@ export class Offsets {
   async #newGroupQueue(groupId: string, client: string, committer: Committer): Promise<CommitQueue> {
     if (committer.generationIdOrMemberEpoch >= 0) {
       const journal = await this.#journalOf(groupId); // Another broker may coordinate it.
-      if (journal === undefined || this.#options.groups.find(groupId) === undefined) requireCreator(committer);
+      if (journal === undefined) requireCreator(committer);
+      else if (this.#options.groups.find(groupId) === undefined) {
+        const refusal = refusalOf(() => requireCreator(committer));
+        if (refusal !== null) await refuse(journal, refusal);
+      }
     }
     return this.#queue(await this.#options.groups.place(groupId, client));
   }

@@ -4,7 +4,7 @@ import type { Topics } from '../../../cluster/topics.ts';
 import { KafkaError } from '../../../errors.ts';
 import type { Journal, Records } from '../../../journal/journal.ts';
 import type { Runtime } from '../../../runtime/runtime.ts';
-import { confirmLeading, toCoordinatorError } from '../../coordinator-error.ts';
+import { confirmLeading, refuse } from '../../coordinator-error.ts';
 import type { Assignment } from '../assignor/assignor.ts';
 import type { GroupKind, Groups } from '../groups.ts';
 import { decideOnNewGroup, noShareGroup, ShareGroup } from './share-group.ts';
@@ -92,7 +92,7 @@ export class ShareGroups implements GroupKind {
   async heartbeat(request: ShareHeartbeatRequest): Promise<ShareHeartbeatAnswer> {
     const { groupId, memberId } = request;
     const found = request.memberEpoch === 0 ? await this.#ofThisKind(groupId) : await this.locate(groupId);
-    const still = found && this.#unchanged(found, request);
+    const still = found && (await this.#told(found, request));
     const beat = still ?? (await this.#decide(found, request));
     this.find(groupId)?.touch(memberId);
     return {
@@ -115,7 +115,7 @@ export class ShareGroups implements GroupKind {
         return { after: leave(state, [memberId], topics, timestamp), answer: null };
       });
     } catch (cause) {
-      throw toCoordinatorError(cause);
+      await refuse(group.journal, cause);
     }
     group.forget([memberId]);
   }
@@ -136,17 +136,25 @@ export class ShareGroups implements GroupKind {
 
   /** Makes an empty group, unless there is one. Throws GROUP_ID_NOT_FOUND when the id belongs to a group of another kind. */
   async create(groupId: string, client: string): Promise<ShareGroup> {
-    if (this.find(groupId) === undefined) {
+    if ((await this.#ofThisKind(groupId)) === undefined) {
       const journal = await this.#options.groups.place(groupId, client);
       try {
         await journal.coordinate((view) =>
           decideOnNewGroup(view, groupId, (group) => ({ after: { ...group }, answer: null })),
         );
       } catch (cause) {
-        throw toCoordinatorError(cause);
+        await refuse(journal, cause);
       }
     }
     return this.require(groupId);
+  }
+
+  /** As `#unchanged`. By old records a member would share partitions that are others' now, and for as long as nothing changes. */
+  async #told(group: ShareGroup, request: ShareHeartbeatRequest): Promise<Decision | null> {
+    const answer = this.#unchanged(group, request);
+    if (answer === null || !answer.tellsAssignment) return answer;
+    await confirmLeading(group.journal);
+    return this.#unchanged(group, request);
   }
 
   /** The answer to a heartbeat that has nothing to write, from what is durable. */
@@ -164,13 +172,13 @@ export class ShareGroups implements GroupKind {
       if ('rejected' in beat) throw new KafkaError(beat.rejected, beat.message);
       return { after: beat.group, answer: { member: beat.member, tellsAssignment: beat.tellsAssignment } };
     };
+    const { groupId, clientId, clientHost } = request;
+    const journal = group?.journal ?? (await groups.place(groupId, `${clientId}${clientHost}`));
     try {
       if (group !== undefined) return await group.coordinate(decide);
-      const client = `${request.clientId}${request.clientHost}`;
-      const journal = await groups.place(request.groupId, client);
-      return await journal.coordinate((view) => decideOnNewGroup(view, request.groupId, decide));
+      return await journal.coordinate((view) => decideOnNewGroup(view, groupId, decide));
     } catch (cause) {
-      throw toCoordinatorError(cause);
+      return refuse(journal, cause);
     }
   }
 }
