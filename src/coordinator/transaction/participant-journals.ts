@@ -12,7 +12,7 @@ import type { Topics } from '../../cluster/topics.ts';
 import { KafkaError } from '../../errors.ts';
 import type { CoordinatorCommand, DecisionView, Journal } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
-import { requireLeading } from '../coordinator-error.ts';
+import { refuse, requireLeading } from '../coordinator-error.ts';
 import { groupOwner } from '../owner.ts';
 import { eachPartition, guards, markers, type Participants, type Place, partitionsOf } from './participants.ts';
 import {
@@ -69,7 +69,11 @@ export class ParticipantJournals {
   async guardHere({ journal: id, guarded, participants, client }: GuardWish): Promise<void> {
     const journal = this.#led(id);
     for (const groupId of participants.groups) requireHome(journal, await this.#options.placeGroup(groupId, client));
-    await journal.coordinate((view) => ({ commands: guards(view, guarded, participants), answer: null }));
+    const guarding = journal.coordinate((view) => {
+      const commands = guards(view, guarded, participants);
+      return { commands, answer: commands.some((command) => isNews(view, command)) };
+    });
+    if (!(await guarding.catch((cause) => refuse(journal, cause)))) await confirm(journal);
   }
 
   /** Durable when it resolves. Throws NOT_LEADER_OR_FOLLOWER, NOT_COORDINATOR for a group that has moved. */
@@ -149,9 +153,11 @@ function requireHome(journal: Journal, home: Journal): void {
 
 /** Whether it is sure to come into the entry: what means nothing any more is left out of it. */
 function isNews(view: DecisionView, command: CoordinatorCommand): boolean {
-  if (command.type !== 'transactionMarked') return true;
+  if (command.type === 'recordsChanged') return true;
   const { topicId, partition, producerId, transaction } = command;
-  return view.openTransaction(topicId, partition, producerId)?.transaction === transaction;
+  const isOpen = view.openTransaction(topicId, partition, producerId)?.transaction === transaction;
+  if (command.type === 'transactionMarked') return isOpen;
+  return !isOpen && view.partition(topicId, partition) !== undefined;
 }
 
 /** Where nothing had to be written: a successor may have seen what is not known here. Throws NOT_COORDINATOR. */

@@ -18,7 +18,7 @@ import type { DecisionView, Journal } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX } from '../../limits.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { confirmLeading, requireLeading, toCoordinatorError } from '../coordinator-error.ts';
+import { confirmLeading, refuse, requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import { transactionOwner } from '../owner.ts';
 import { PATIENCE_MS, type Patience, patiently } from '../patience.ts';
 import { Completions } from './completions.ts';
@@ -168,14 +168,14 @@ export class Transactions {
 
   /** AddOffsetsToTxn. `client` as in `Groups.place`. Resolves when offsets may follow. */
   async addGroup(transactionalId: string, producer: ProducerIdentity, groupId: string, client: string): Promise<void> {
-    if (this.#index.isGroupGuarded(transactionalId, producer, groupId)) return;
     const journal = await this.#find(transactionalId);
+    if (this.#index.isGroupGuarded(transactionalId, producer, groupId)) return confirmLeading(journal);
     const known = this.#index.find(transactionalId);
     // A client that may not speak makes no group. One that may once the last transaction is complete waits for that below.
     const refused = known ? refusalOf(known.transaction, producer) : null;
     if (refused && refused !== 'CONCURRENT_TRANSACTIONS') {
       const message = `producer ${producer.producerId} may not add a group with epoch ${producer.producerEpoch}`;
-      await this.#refuse(journal, new KafkaError(refused, message));
+      await refuse(journal, new KafkaError(refused, message));
     }
     await this.#add(transactionalId, journal, { ...NO_PARTICIPANTS, groups: [groupId], producer }, client);
   }
@@ -203,8 +203,10 @@ export class Transactions {
     transactionalId: string,
     producer: ProducerIdentity,
   ): Promise<(topicId: string, partition: number) => Rejection | 'TRANSACTION_ABORTABLE' | null> {
-    await this.#find(transactionalId);
-    return partitionVerifier(this.#index.find(transactionalId)?.transaction ?? null, producer);
+    const journal = await this.#find(transactionalId);
+    const known = this.#index.find(transactionalId)?.transaction ?? null;
+    await confirmLeading(journal);
+    return partitionVerifier(known, producer);
   }
 
   /** What Produce does since v12, at any broker. See `Enlistments.enlist`. */
@@ -227,11 +229,9 @@ export class Transactions {
     checkId(transactionalId);
     const live = this.#index.find(transactionalId);
     if (live?.journal.role === 'leading') return live.transaction;
-    await this.#locate(transactionalId);
-    throw new KafkaError(
-      'TRANSACTIONAL_ID_NOT_FOUND',
-      `there is no transactional id ${JSON.stringify(transactionalId)}`,
-    );
+    const { journal } = await this.#locate(transactionalId);
+    const message = `there is no transactional id ${JSON.stringify(transactionalId)}`;
+    return refuse(journal, new KafkaError('TRANSACTIONAL_ID_NOT_FOUND', message));
   }
 
   /** Those whose journals this broker leads. */
@@ -354,7 +354,8 @@ export class Transactions {
 
   /**
    * Throws CONCURRENT_TRANSACTIONS when the end of the last transaction takes too long. `groupsHere` is asked right before
-   * each decision: which of the event's groups the journal keeps.
+   * each decision: which of the event's groups the journal keeps. That all is done already, or that a producer is out, is
+   * not said by what a coordinator remembers that was succeeded: a producer may have begun its next transaction since.
    */
   async #decideWaiting(
     transactionalId: string,
@@ -366,22 +367,15 @@ export class Transactions {
     const until = clock.monotonic() + COMPLETION_WAIT_MS_MAX;
     for (;;) {
       const here = groupsHere === null ? [] : await groupsHere();
-      const decide = (view: DecisionView) => decideTransaction(view, transactionalId, event, here);
-      const answer = await journal.coordinate(decide).catch((cause) => this.#refuse(journal, cause));
+      const decide = (view: DecisionView) => {
+        const { commands, answer } = decideTransaction(view, transactionalId, event, here);
+        return { commands, answer: { answer, isWritten: commands.length > 0 } };
+      };
+      const { answer, isWritten } = await journal.coordinate(decide).catch((cause) => refuse(journal, cause));
+      if (answer.type === 'done' && !isWritten) await confirmLeading(journal);
       if (answer.type !== 'concurrent') return answer;
       await this.#untilComplete(transactionalId, until - clock.monotonic());
     }
-  }
-
-  /**
-   * Throws what the client is told of a decision that was not made. A producer that is refused gives up for good, so it is
-   * not refused by what a coordinator remembers that was succeeded and does not know it.
-   */
-  async #refuse(journal: Journal, cause: unknown): Promise<never> {
-    const error = toCoordinatorError(cause);
-    if (error.error === 'NOT_COORDINATOR' || error.error === 'COORDINATOR_NOT_AVAILABLE') throw error;
-    await confirmLeading(journal);
-    throw error;
   }
 
   async #untilComplete(transactionalId: string, leftMs: number): Promise<void> {
