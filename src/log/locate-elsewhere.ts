@@ -4,7 +4,8 @@
  * its own, as this broker does for what it leads: the first that has enough ends the others.
  *
  * A leader that is away holds up what it leads, not the others: its partitions are asked for again when another broker
- * takes over, and fail retriably when the fetch has waited for as long as it may.
+ * takes over, and fail retriably when the fetch has waited for as long as it may. A leader that has no room for another long
+ * poll answers at once, and is asked again after a pause that doubles.
  */
 
 import type { Leaders } from '../cluster/members.ts';
@@ -17,6 +18,7 @@ import { RPC_CALLS_IN_FLIGHT_MAX } from '../limits.ts';
 import type { Peers } from '../rpc/peers.ts';
 import { type Clock, sleep, type Timers } from '../runtime/clock.ts';
 import { linkSignals } from '../runtime/linked-signals.ts';
+import { LeaderPolls } from './leader-polls.ts';
 import type { LeaderWaits } from './leader-waits.ts';
 import {
   availableIn,
@@ -48,18 +50,45 @@ const AGAIN_MS = 200;
 const POLLS_MAX = RPC_CALLS_IN_FLIGHT_MAX / 2;
 /** What has no room for a long poll asks this often. */
 const CROWDED_MS = 100;
+/** The first pause before a leader is asked again that had no room, and the longest. */
+const FULL_MS = 100;
+const FULL_MS_MAX = 3_200;
 
 /** The partitions of a question that one broker leads, by their places in it. */
 type Groups = Map<number, number[]>;
+
+/** What one leader is asked for a fetch. */
+interface Poll {
+  readonly brokerId: number;
+  readonly indexes: readonly number[];
+  readonly minBytes: number;
+  /** 0: it is not to wait. */
+  readonly waitMs: number;
+}
+
+/** One fetch, as far as it came. */
+interface Search {
+  readonly question: LocateQuestion;
+  readonly result: Located[];
+  readonly endMs: number;
+  /** The next pause of leaders without room, by broker. */
+  readonly pauses: Map<number, number>;
+}
 
 export type FoundOrError = Exclude<Located, Elsewhere>;
 
 export class LocateElsewhere {
   readonly #options: LocateElsewhereOptions;
+  readonly #leaderPolls: LeaderPolls;
   #polls = 0;
 
   constructor(options: LocateElsewhereOptions) {
     this.#options = options;
+    this.#leaderPolls = new LeaderPolls(options.leaders);
+  }
+
+  close(): void {
+    this.#leaderPolls.close();
   }
 
   /**
@@ -73,20 +102,21 @@ export class LocateElsewhere {
     signal: AbortSignal,
   ): Promise<FoundOrError[]> {
     const { here, clock } = this.#options;
-    let result = [...located];
+    const search: Search = { question, result: [...located], endMs, pauses: new Map() };
+    const { result } = search;
     for (;;) {
       const asked = this.#group(result, (found) => found.type === 'elsewhere');
       const leftMs = Math.max(0, endMs - clock.monotonic());
       const isAlone = asked.size === 1 && asked.values().next().value!.length === result.length;
-      await this.#askEach(question, result, asked, isAlone ? leftMs : 0, signal);
-      result = await this.#lookHere(question, result);
-      if (this.#isDone(question, result, endMs)) return result.map(failedIfElsewhere);
-      if (!(await this.#waitForAny(question, result, endMs, signal))) return result.map(failedIfElsewhere);
-      const again = await here.locate(question.partitions);
-      result = result.map((found, index) =>
-        isKnown(found) && again[index]!.type === 'elsewhere' ? found : again[index]!,
-      );
-      if (this.#isDone(question, result, endMs)) return result.map(failedIfElsewhere);
+      await this.#askEach(search, asked, isAlone ? leftMs : 0, signal);
+      await this.#lookHere(search);
+      if (this.#isDone(search)) return result.map(failedIfElsewhere);
+      const goesOn = this.#hasSuccessors(result, asked) || (await this.#waitForAny(search, signal));
+      if (!goesOn) return result.map(failedIfElsewhere);
+      for (const [index, again] of (await here.locate(question.partitions)).entries()) {
+        if (!isKnown(result[index]!) || again.type !== 'elsewhere') result[index] = again;
+      }
+      if (this.#isDone(search)) return result.map(failedIfElsewhere);
     }
   }
 
@@ -100,13 +130,13 @@ export class LocateElsewhere {
   }
 
   /** Records may have come here while others were asked. */
-  async #lookHere({ partitions }: LocateQuestion, result: Located[]): Promise<Located[]> {
-    if (!result.some(isHere)) return result;
-    const again = await this.#options.here.locate(partitions);
-    return result.map((found, index) => (isHere(found) ? again[index]! : found));
+  async #lookHere({ question, result }: Search): Promise<void> {
+    if (!result.some(isHere)) return;
+    const again = await this.#options.here.locate(question.partitions);
+    for (const [index, found] of result.entries()) if (isHere(found)) result[index] = again[index]!;
   }
 
-  #isDone(question: LocateQuestion, result: readonly Located[], endMs: number): boolean {
+  #isDone({ question, result, endMs }: Search): boolean {
     if (this.#options.clock.monotonic() >= endMs) return true;
     if (result.some(({ type }) => type === 'error')) return true;
     const bytes = available(question, result);
@@ -114,6 +144,18 @@ export class LocateElsewhere {
     // Its leader has enough, and does not tell of all at once: it would be asked again without a pause.
     if (result.some((found, index) => isCutShort(found, question.partitions[index]!, question.isolation))) return true;
     return bytes > 0 && result.some(({ type }) => type === 'elsewhere');
+  }
+
+  /** Something is not where it was asked for, and its leader is another one by now: there is nothing to wait for. */
+  #hasSuccessors(result: readonly Located[], asked: Groups): boolean {
+    const { leaders } = this.#options;
+    for (const [brokerId, indexes] of asked) {
+      for (const index of indexes) {
+        const found = result[index]!;
+        if (found.type === 'elsewhere' && leaders.of(found.journal.id)?.brokerId !== brokerId) return true;
+      }
+    }
+    return false;
   }
 
   #group(result: readonly Located[], choose: (found: Located) => boolean): Groups {
@@ -131,71 +173,92 @@ export class LocateElsewhere {
     return groups;
   }
 
-  async #askEach(
-    question: LocateQuestion,
-    result: Located[],
-    groups: Groups,
-    waitMs: number,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #askEach(search: Search, groups: Groups, waitMs: number, signal: AbortSignal): Promise<void> {
+    const { minBytes } = search.question;
     const asking = [...groups].map(([brokerId, indexes]) =>
-      this.#ask(question, result, brokerId, indexes, question.minBytes, waitMs, signal),
+      this.#ask(search, { brokerId, indexes, minBytes, waitMs }, signal),
     );
     await Promise.all(asking);
   }
 
-  /** Puts what the leader tells into `result`; one that is away leaves its partitions elsewhere. */
-  async #ask(
-    { partitions, isolation }: LocateQuestion,
-    result: Located[],
-    brokerId: number,
-    indexes: readonly number[],
-    minBytes: number,
-    waitMs: number,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const asked = indexes.map((index) => ({ ...partitions[index]!, journal: journalOf(result[index]!).id }));
-    const { timers, peers, clock, here } = this.#options;
-    const askedAt = clock.monotonic();
-    const isCrowded = waitMs > 0 && this.#polls >= POLLS_MAX;
-    if (isCrowded) await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
-    const request = { minBytes, maxWaitMs: isCrowded ? 0 : waitMs, isolation, partitions: asked };
-    this.#polls++;
+  /** Puts what the leader tells into the result; one that is away, or succeeded, leaves its partitions elsewhere. */
+  async #ask(search: Search, poll: Poll, signal: AbortSignal): Promise<void> {
+    const { result } = search;
+    const journals = new Map(poll.indexes.map((index) => [index, journalOf(result[index]!)]));
+    const ids = new Set(Array.from(journals.values(), ({ id }) => id));
+    const putElsewhere = () => {
+      for (const [index, journal] of journals) result[index] = { type: 'elsewhere', journal };
+    };
     try {
-      const told = await peers.call(brokerId, LOCATE, request, { timeoutMs: waitMs + LEADER_CALL_TIMEOUT_MS, signal });
-      for (const [at, index] of indexes.entries()) {
-        const journal = journalOf(result[index]!);
-        // Who was succeeded does not know it yet: others may have seen more already.
-        const isOld = epochTold(told[at]!) < this.#options.leaders.newestEpoch(journal.id);
-        result[index] = isOld ? { type: 'elsewhere', journal } : locatedBy(told[at]!, journal, partitions[index]!);
-      }
-      const found = indexes.map((index) => result[index]!);
-      const isEarly = !isCrowded && clock.monotonic() < askedAt + waitMs;
-      const isCut = found.some((each, at) => isCutShort(each, asked[at]!, isolation));
-      // It has no room for who waits either: asked again at once, it would do nothing else.
-      if (isEarly && !isCut && here.mustWait({ partitions: asked, isolation, minBytes }, found)) {
-        await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
-      }
+      const ask = (either: AbortSignal) => this.#askNow(search, poll, journals, either);
+      if (!(await this.#leaderPolls.poll(poll.brokerId, ids, signal, ask))) putElsewhere();
     } catch (cause) {
       signal.throwIfAborted();
       const error = toKafkaError(cause);
       if (error === null) throw cause;
-      for (const index of indexes) {
-        const journal = journalOf(result[index]!);
-        if (isElsewhere(cause)) result[index] = { type: 'elsewhere', journal };
-        else result[index] = { type: 'error', error: error.error, message: error.message };
+      if (isElsewhere(cause)) return putElsewhere();
+      const failed: Located = { type: 'error', error: error.error, message: error.message };
+      for (const index of journals.keys()) result[index] = failed;
+    }
+  }
+
+  async #askNow(
+    search: Search,
+    poll: Poll,
+    journals: ReadonlyMap<number, Journal>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { question, result } = search;
+    const { brokerId, indexes, minBytes, waitMs } = poll;
+    const { timers, peers, leaders } = this.#options;
+    const isCrowded = waitMs > 0 && this.#polls >= POLLS_MAX;
+    if (isCrowded) await sleep(timers, Math.min(waitMs, CROWDED_MS), signal);
+    const partitions = indexes.map((index) => ({ ...question.partitions[index]!, journal: journals.get(index)!.id }));
+    const maxWaitMs = isCrowded ? 0 : waitMs;
+    const request = { minBytes, maxWaitMs, isolation: question.isolation, partitions };
+    this.#polls++;
+    try {
+      const told = await peers.call(brokerId, LOCATE, request, { timeoutMs: waitMs + LEADER_CALL_TIMEOUT_MS, signal });
+      for (const [at, index] of indexes.entries()) {
+        const journal = journals.get(index)!;
+        // Who was succeeded does not know it yet: others may have seen more already.
+        const isOld = epochTold(told[at]!) < leaders.newestEpoch(journal.id);
+        const wanted = question.partitions[index]!;
+        result[index] = isOld ? { type: 'elsewhere', journal } : locatedBy(told[at]!, journal, wanted);
       }
     } finally {
       this.#polls--;
     }
+    if (maxWaitMs > 0 && this.#hadNoRoom(search, poll)) await this.#pause(search, brokerId, signal);
+  }
+
+  /** The leader was to wait, and answered without enough before the time is over. */
+  #hadNoRoom({ question, result, endMs }: Search, { indexes, minBytes }: Poll): boolean {
+    if (this.#options.clock.monotonic() >= endMs) return false;
+    let bytes = 0;
+    for (const index of indexes) {
+      const found = result[index]!;
+      const wanted = question.partitions[index]!;
+      if (found.type !== 'found' || isCutShort(found, wanted, question.isolation)) return false;
+      bytes += availableIn(wanted, found, question.isolation);
+    }
+    return bytes < minBytes;
+  }
+
+  async #pause({ pauses, endMs }: Search, brokerId: number, signal: AbortSignal): Promise<void> {
+    const { clock, timers } = this.#options;
+    const pauseMs = pauses.get(brokerId) ?? FULL_MS;
+    pauses.set(brokerId, Math.min(FULL_MS_MAX, pauseMs * 2));
+    await sleep(timers, Math.min(pauseMs, endMs - clock.monotonic()), signal);
   }
 
   /**
    * Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. False when this broker
    * has no room to wait.
    */
-  async #waitForAny(question: LocateQuestion, result: Located[], endMs: number, signal: AbortSignal): Promise<boolean> {
+  async #waitForAny(search: Search, signal: AbortSignal): Promise<boolean> {
     const { here, waits: leaderWaits, clock } = this.#options;
+    const { question, result, endMs } = search;
     const { partitions, isolation, minBytes } = question;
     const leftMs = Math.max(0, endMs - clock.monotonic());
     const ended = new AbortController();
@@ -210,7 +273,7 @@ export class LocateElsewhere {
         polled.add(result[index]!);
       }
       const enough = Math.max(1, minBytes - (total - own));
-      waits.push(this.#ask(question, result, brokerId, indexes, enough, leftMs, either));
+      waits.push(this.#ask(search, { brokerId, indexes, minBytes: enough, waitMs: leftMs }, either));
     }
     let hasRoom = true;
     if (result.some(isHere)) {

@@ -238,6 +238,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       stopHearing();
       abort.abort(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'the broker is stopping'));
       calls.close();
+      elsewhere.close();
       tail.clear();
       cache.clear();
       near?.cache.clear();

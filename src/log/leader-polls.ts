@@ -1,0 +1,72 @@
+/**
+ * Questions to leaders that may wait there. One that is asked of a leader which another broker succeeds is given up: that leader
+ * may be cut off from all who know, and would wait for records that never come to it.
+ */
+import type { Leaders } from '../cluster/members.ts';
+
+interface Poll {
+  readonly brokerId: number;
+  readonly abort: AbortController;
+}
+
+const SUCCEEDED = new Error('another broker leads by now');
+
+export class LeaderPolls {
+  readonly #leaders: Leaders;
+  readonly #polls = new Map<number, Set<Poll>>();
+  /** One for all polls: there are thousands. */
+  readonly #unsubscribe: () => void;
+
+  constructor(leaders: Leaders) {
+    this.#leaders = leaders;
+    this.#unsubscribe = leaders.onChanged((journal) => this.#onChanged(journal));
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+
+  /** Resolves with `ask`, to true; to false when one of the journals is led by another broker before that. Rejects as `ask` does. */
+  async poll(
+    brokerId: number,
+    journals: ReadonlySet<number>,
+    signal: AbortSignal,
+    ask: (signal: AbortSignal) => Promise<void>,
+  ): Promise<boolean> {
+    const abort = new AbortController();
+    const onAbort = () => abort.abort(signal.reason);
+    const poll: Poll = { brokerId, abort };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    for (const journal of journals) this.#add(journal, poll);
+    try {
+      await ask(abort.signal);
+      return true;
+    } catch (cause) {
+      if (abort.signal.reason === SUCCEEDED) return false;
+      throw cause;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      for (const journal of journals) this.#remove(journal, poll);
+    }
+  }
+
+  #add(journal: number, poll: Poll): void {
+    const polls = this.#polls.get(journal);
+    if (polls === undefined) this.#polls.set(journal, new Set([poll]));
+    else polls.add(poll);
+  }
+
+  #remove(journal: number, poll: Poll): void {
+    const polls = this.#polls.get(journal);
+    polls?.delete(poll);
+    if (polls?.size === 0) this.#polls.delete(journal);
+  }
+
+  #onChanged(journal: number): void {
+    const polls = this.#polls.get(journal);
+    if (polls === undefined) return;
+    const leader = this.#leaders.of(journal)?.brokerId;
+    for (const { brokerId, abort } of [...polls]) if (brokerId !== leader) abort.abort(SUCCEEDED);
+  }
+}
