@@ -44,6 +44,11 @@ export const OPEN_TRANSACTIONS_PER_JOURNAL_MAX = 50_000;
  * open or end anything afterwards. Requests between brokers live for seconds, connections with a dead peer for minutes.
  */
 export const ENDED_TRANSACTION_MS_MIN = 15 * 60_000;
+/**
+ * Leader epochs that a partition remembers the beginnings of: one for each change of leaders after which it was written to. Each costs
+ * six bytes in every snapshot, and some forty in memory, for each partition of the journal.
+ */
+export const LEADER_EPOCHS_KEPT = 256;
 /** Answers remembered per lane: more than the appends that a lane ever has in flight. */
 export const LANE_ANSWERS_KEPT = 64;
 export const LANE_IN_FLIGHT_MAX = 16;

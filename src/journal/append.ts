@@ -2,6 +2,7 @@
  * Applies an append to a draft: offsets, extents, producers, remembered keys, the lane's answer. The leader passes a
  * verdict that decides, the fold one that repeats the recorded exceptions; all else is the same for both.
  */
+import { LEADER_EPOCHS_KEPT } from '../limits.ts';
 import type { BatchDescription, PartitionBatches, SegmentReference } from '../segment/footer.ts';
 import type { StateDraft } from './draft.ts';
 import type { AppendException, AppendedGroup, AppendedSource } from './entry.ts';
@@ -206,8 +207,13 @@ function extendRun(run: Run, batch: BatchDescription): void {
   if (batch.maxTimestamp > run.maxTimestamp) run.maxTimestamp = batch.maxTimestamp;
 }
 
+/**
+ * The oldest go first. Where one of them ended is told too late then, and never too early, which a consumer would take for a truncated
+ * log: here none ever is.
+ */
 function growEpochs(epochs: readonly EpochStart[], epoch: number, startOffset: number): readonly EpochStart[] {
-  return epochs.at(-1)?.epoch === epoch ? epochs : [...epochs, { epoch, startOffset }];
+  if (epochs.at(-1)?.epoch === epoch) return epochs;
+  return [...epochs.slice(1 - LEADER_EPOCHS_KEPT), { epoch, startOffset }];
 }
 
 function remember(

@@ -22,7 +22,10 @@ export interface PartitionState {
   readonly extents: ExtentList;
   /** Sum of the extents' lengths: what `retention.bytes` counts. */
   readonly bytes: number;
-  /** Where each leader epoch (= journal epoch) that appended here began; ascending. For OffsetForLeaderEpoch. */
+  /**
+   * Where each leader epoch (= journal epoch) that appended here began, of those that reach above the log start the last
+   * `LEADER_EPOCHS_KEPT`; ascending. For OffsetForLeaderEpoch.
+   */
   readonly epochs: readonly EpochStart[];
 }
 

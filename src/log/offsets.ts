@@ -207,15 +207,10 @@ function largestTimestamp(extents: Iterable<Extent>): number {
   return largest;
 }
 
-/** The epoch in which the record at `offset` was, or would be, appended. */
+/** The epoch in which the record at `offset` was, or would be, appended; -1 when too many came after it. */
 function epochAt({ epochs }: PartitionState, offset: number, current: number): number {
-  let found = current;
-  for (let index = epochs.length - 1; index >= 0; index--) {
-    const { epoch, startOffset } = epochs[index]!;
-    found = epoch;
-    if (startOffset <= offset) break;
-  }
-  return found;
+  if (epochs.length === 0) return current;
+  return epochs.findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? -1;
 }
 
 export interface EpochEnd {

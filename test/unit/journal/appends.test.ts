@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AppendRequest } from '../../../src/journal/journal.ts';
 import type { OpenedJournal } from '../../../src/journal/open-journal.ts';
-import { APPEND_BATCHES_MAX } from '../../../src/limits.ts';
+import { APPEND_BATCHES_MAX, LEADER_EPOCHS_KEPT } from '../../../src/limits.ts';
 import {
   brief,
   createTopic,
@@ -110,6 +110,19 @@ describe('offsets and extents', () => {
       { epoch: 1, startOffset: 0 },
       { epoch: 2, startOffset: 5 },
     ]);
+  });
+
+  test('of very many leader epochs the last ones are kept', async () => {
+    const [first, last] = [2, LEADER_EPOCHS_KEPT + 4];
+    for (let epoch = first; epoch <= last; epoch++) {
+      await journal.close();
+      journal = await open(stores, { brokerEpoch: EPOCH + epoch });
+      await journal.append(segmentAppend({ lane: lane(EPOCH + epoch), number: 0 }, [{ batches: [{}] }]));
+    }
+    const kept = journal.state.partition(TOPIC, 0)!.epochs;
+    expect(kept).toHaveLength(LEADER_EPOCHS_KEPT);
+    expect(kept.at(-1)).toEqual({ epoch: last, startOffset: last - first });
+    expect(kept[0]!.epoch).toBe(last - LEADER_EPOCHS_KEPT + 1);
   });
 });
 

@@ -157,4 +157,23 @@ describe('the end of an epoch', () => {
       }),
     );
   });
+
+  test('is never told too early where the oldest epochs are not remembered', () => {
+    const lengths = fc.array(fc.nat(5), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(lengths, fc.nat(12), fc.nat(13), (given, dropped, asked) => {
+        let startOffset = 0;
+        const known = given.map((length, epoch) => {
+          const start = { epoch, startOffset };
+          startOffset += length;
+          return start;
+        });
+        const now = { epoch: given.length, startOffset };
+        const whole = epochEnd(known, now, asked);
+        const rest = epochEnd(known.slice(dropped), now, asked);
+        expect(rest.endOffset).toBeGreaterThanOrEqual(whole.endOffset);
+        if (asked >= dropped) expect(rest).toEqual(whole);
+      }),
+    );
+  });
 });
