@@ -5,7 +5,8 @@
  *
  *   change ─► item ─► version + 1 ─► call to every broker: "read these" ─► answers, a second at most ─► the client's answer
  *
- * A broker that dies between the first two told nobody: the others read everything when they see it go.
+ * A broker that dies between the first two told nobody: the others read everything when they see it go. When the version cannot be
+ * written brokers are told without one, and it is written later, for those that could not be called meanwhile.
  *
  * Who writes down what a name means here asks `current` before. Any change that was answered is shown then: whoever made it waited
  * for this broker's answer, or longer than this broker believes the last word of others before it asks the table.
@@ -30,7 +31,7 @@ const HEARD_MS = 900;
 /** A version that grew is mostly followed by the call that tells why. */
 const CATCH_UP_MS = 300;
 const CATCH_UP_MS_MAX = 10_000;
-/** A version that could not be written is tried again after this. */
+/** A version that could not be written is tried again after this; until it is written a broker that cannot be called misses the change. */
 const UNTOLD_MS = 5_000;
 const ATTEMPTS_MAX = 16;
 /** Names told in one call; more are told as "everything". */
@@ -165,17 +166,18 @@ export class Images {
     const told = [...untold];
     const version = await this.#grow(kind);
     if (this.#stopped) return;
-    const { runtime } = this.#options;
-    if (version === null) {
-      kept.retry ??= runtime.timers.after(UNTOLD_MS, () => {
-        kept.retry = null;
-        if (untold.size > 0 && !this.#stopped) void this.announce(kind, []);
-      });
-      return;
-    }
-    for (const name of told) untold.delete(name);
-    const change: ImageChange = { kind, before: version - 1, version, names: told.length > NAMES_MAX ? [] : told };
-    await this.#tell(change);
+    if (version === null) this.#announceLater(kind, kept);
+    else for (const name of told) untold.delete(name);
+    const versions =
+      version === null ? { before: kept.latest, version: kept.latest } : { before: version - 1, version };
+    await this.#tell({ kind, ...versions, names: told.length > NAMES_MAX ? [] : told });
+  }
+
+  #announceLater(kind: ImageKind, kept: Kept): void {
+    kept.retry ??= this.#options.runtime.timers.after(UNTOLD_MS, () => {
+      kept.retry = null;
+      if (kept.untold.size > 0 && !this.#stopped) void this.announce(kind, []);
+    });
   }
 
   /** Resolves when all know of it, or those who do not have gone without a ping for long enough to know that. */
@@ -233,7 +235,10 @@ export class Images {
       }
     } catch (cause) {
       if (!(cause instanceof StorageUnavailableError)) throw cause;
-      runtime.logger.warn({ kind, reason: cause.message }, 'other brokers could not be told of a change');
+      runtime.logger.warn(
+        { kind, reason: cause.message },
+        'the version of a change could not be written; brokers that cannot be called see the change later',
+      );
     }
     return null;
   }
@@ -245,12 +250,17 @@ export class Images {
     const { image } = kept;
     if (image === null) return;
     if (kept.shown < before || names.length === 0) {
+      kept.shown = Math.min(kept.shown, version - 1);
       await this.#readAll(kind);
       return;
     }
     try {
       await Promise.all(names.map((name) => image.refresh(name)));
       if (kept.shown === before) kept.shown = version;
+    } catch (cause) {
+      // Nothing else tells of a change that has no version of its own.
+      kept.shown = Math.min(kept.shown, version - 1);
+      throw cause;
     } finally {
       this.#catchUpSoon(kind);
     }

@@ -11,16 +11,20 @@ class Shown {
   readonly table = new Map<string, number>();
   readonly images = new Map<Broker, Map<string, number>>();
   readonly reads: string[] = [];
+  /** It can read nothing. */
+  failing: Broker | null = null;
 
   async open(broker: Broker): Promise<void> {
     const shown = new Map<string, number>();
     this.images.set(broker, shown);
     await broker.membership.images.open('topics', {
       refresh: async (name) => {
+        if (this.failing === broker) throw new StorageThrottledError('slow down');
         this.reads.push(`${broker.id}: ${name}`);
         shown.set(name, this.table.get(name)!);
       },
       refreshAll: async () => {
+        if (this.failing === broker) throw new StorageThrottledError('slow down');
         this.reads.push(`${broker.id}: all`);
         for (const [name, value] of this.table) shown.set(name, value);
       },
@@ -104,14 +108,34 @@ test('what a broker changed and told nobody before it died is read when it is go
   expect(shown.of(cluster.get(2), 'orders')).toBe(1);
 });
 
-test('a version that cannot be written is written later, and others are told then', async () => {
+test('a change whose version cannot be written is shown by all brokers that can be called', async () => {
+  const { cluster, shown } = await opened([1, 2, 3]);
+  cluster.get(1).table.refusal = new StorageThrottledError('slow down');
+  await cluster.awaited(shown.change(cluster.get(1), 'orders', 1), 1);
+  expect([2, 3].map((id) => shown.of(cluster.get(id), 'orders'))).toEqual([1, 1]);
+});
+
+test('a change whose version cannot be written is seen later by a broker that cannot be called', async () => {
   const { cluster, shown } = await opened([1, 2]);
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(2_000);
   cluster.get(1).table.refusal = new StorageThrottledError('slow down');
   await cluster.awaited(shown.change(cluster.get(1), 'orders', 1));
   expect(shown.of(cluster.get(2), 'orders')).toBeUndefined();
   cluster.get(1).table.refusal = null;
   await cluster.time.advance(6_000);
-  expect(shown.of(cluster.get(2), 'orders')).toBe(1);
+  expect((await asked({ cluster, shown }, 2, 'orders')).shown).toBe(1);
+});
+
+test('a broker that cannot read a change which has no version knows that it misses one', async () => {
+  const world = await opened([1, 2]);
+  const { cluster, shown } = world;
+  cluster.get(1).table.refusal = new StorageThrottledError('slow down');
+  shown.failing = cluster.get(2);
+  await cluster.awaited(shown.change(cluster.get(1), 'orders', 1));
+  await expect(asked(world, 2, 'orders')).rejects.toThrow('cannot be read');
+  shown.failing = null;
+  expect(await asked(world, 2, 'orders')).toEqual({ asked: true, shown: 1 });
 });
 
 test('versions that skipped some make a broker read everything', async () => {
@@ -221,14 +245,14 @@ test('questions at the same time share one request, and are answered in order', 
 
 const requests = ({ meter }: Cluster): number => meter.totals().metadataRequests;
 
-test('changes that nobody could be told of are told together, with one attempt at a time', async () => {
+test('versions that could not be written are written together, with one attempt at a time', async () => {
   const { cluster, shown } = await opened([1, 2]);
   const { table, logged } = cluster.get(1);
   table.refusal = new StorageThrottledError('slow down');
   for (let name = 0; name < 10; name++) await cluster.awaited(shown.change(cluster.get(1), `topic ${name}`, 1), 1);
   logged.length = 0;
   await cluster.time.advance(5_500);
-  expect(logged.filter((line) => line.includes('could not be told'))).toHaveLength(1);
+  expect(logged.filter((line) => line.includes('could not be written'))).toHaveLength(1);
   table.refusal = null;
   await cluster.time.advance(6_000);
   for (let name = 0; name < 10; name++) expect(shown.of(cluster.get(2), `topic ${name}`)).toBe(1);
