@@ -3,12 +3,11 @@ import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } 
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import type { Journals } from '../journal/journals.ts';
-import { JOURNALS_MAX } from '../limits.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
 import type { Leaders, Member, Members } from './members.ts';
 import { brokerReport, type ClusterOperations, clusterInfo } from './operations.ts';
-import { agreeOnJournals } from './registration.ts';
+import { addToJournals } from './registration.ts';
 import type { Seats } from './seats.ts';
 
 /** `describe` tells the broker as it is now. */
@@ -122,14 +121,10 @@ export class AloneOperations implements ClusterOperations {
 
   async addJournals(count: number): Promise<AddedJournals> {
     const { config, runtime, metadata, seats, signal } = this.#options;
-    const before = seats.count;
-    if (before + count > JOURNALS_MAX) {
-      throw new KafkaError('INVALID_REQUEST', `${before + count} journals are too many: at most ${JOURNALS_MAX}`);
-    }
-    const after = await agreeOnJournals(metadata, config.cluster, before + count, runtime);
-    seats.grow(after);
-    for (let id = before; id < after; id++) await seats.lead(id, { signal });
-    return { before, count: after };
+    const added = await addToJournals(metadata, config.cluster, count, runtime);
+    if (seats.count < added.count) seats.grow(added.count);
+    for (let id = added.before; id < added.count; id++) await seats.lead(id, { signal });
+    return added;
   }
 
   #check(brokerId: number): void {

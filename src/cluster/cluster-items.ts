@@ -141,7 +141,7 @@ export function encodeBroker(clusterId: string, broker: BrokerItem): Item {
 export function decodeBroker(item: Item): BrokerItem {
   const { epoch, session, counter } = item.attributes;
   return {
-    ...(parse(item) as Omit<BrokerItem, 'brokerEpoch' | 'session' | 'counter'>),
+    ...(parseBody(item) as Omit<BrokerItem, 'brokerEpoch' | 'session' | 'counter'>),
     brokerEpoch: Number(epoch),
     session: String(session),
     counter: Number(counter),
@@ -154,10 +154,10 @@ export function encodeController(clusterId: string, controller: ControllerItem):
 }
 
 export function decodeController(item: Item): ControllerItem {
-  return { ...(parse(item) as Omit<ControllerItem, 'nonce'>), nonce: String(item.attributes['nonce']) };
+  return { ...(parseBody(item) as Omit<ControllerItem, 'nonce'>), nonce: String(item.attributes['nonce']) };
 }
 
-function parse(item: Item): unknown {
+export function parseBody(item: Item): unknown {
   try {
     return JSON.parse(Buffer.from(item.body).toString());
   } catch (cause) {

@@ -2,13 +2,12 @@
 import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } from '../cluster-report.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
-import { JOURNALS_MAX } from '../limits.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { MetadataStore } from '../storage/metadata-store.ts';
 import type { MembershipService } from './membership.ts';
 import { brokerReport, type ClusterOperations, clusterInfo } from './operations.ts';
-import { agreeOnJournals } from './registration.ts';
+import { addToJournals } from './registration.ts';
 import type { Seats } from './seats.ts';
 
 const LOOK_MS = 50;
@@ -83,12 +82,8 @@ export class MembershipOperations implements ClusterOperations {
 
   async addJournals(count: number): Promise<AddedJournals> {
     const { config, metadata, runtime, membership, seats } = this.#options;
-    const before = seats.count;
-    const wanted = before + count;
-    if (wanted > JOURNALS_MAX) {
-      throw new KafkaError('INVALID_REQUEST', `a cluster has at most ${JOURNALS_MAX} journals, not ${wanted}`);
-    }
-    const after = await agreeOnJournals(metadata, config.cluster, wanted, runtime);
+    const added = await addToJournals(metadata, config.cluster, count, runtime);
+    const { before, count: after } = added;
     if (seats.count < after) seats.grow(after);
     try {
       await membership.ask({ type: 'grow', journals: after });
@@ -100,7 +95,7 @@ export class MembershipOperations implements ClusterOperations {
     }
     const led = () => this.journals().every(({ journal, leaderId }) => journal < before || leaderId !== null);
     await this.#until(led, MOVE_MS_MAX, 'the new journals are not led yet; it goes on');
-    return { before, count: after };
+    return added;
   }
 
   #place(journal: number): JournalPlace {

@@ -30,7 +30,10 @@ export interface ClusterOperations {
   drain(brokerId: number): Promise<Drained>;
   /** Gives a drained broker its share again. Answers before journals have moved back. */
   undrain(brokerId: number): Promise<BrokerReport>;
-  /** New journals take partitions, groups and transactional ids that are created from now on. There is no way back. */
+  /**
+   * So many more than there are, also when others add some at the same moment. New journals take partitions, groups and
+   * transactional ids that are created from now on. There is no way back.
+   */
   addJournals(count: number): Promise<AddedJournals>;
 }
 

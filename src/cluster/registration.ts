@@ -2,23 +2,28 @@
  * What a broker writes about itself at start: a new broker epoch, so that sessions of its earlier life are refused, and
  * where it can be reached. No epoch of an id is ever given twice, also when its item was dropped meanwhile (retirement.ts).
  */
+import type { AddedJournals } from '../cluster-report.ts';
 import { KafkaError, StartupError } from '../errors.ts';
+import { JOURNALS_MAX } from '../limits.ts';
 import { randomHex } from '../runtime/random.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { brokerKey, formatKey, journalsKey } from '../storage/keys.ts';
-import { ABSENT, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { ABSENT, type Item, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
 import {
   type BrokerDescription,
   type BrokerItem,
   CLUSTER_FORMAT,
   decodeBroker,
   encodeBroker,
+  parseBody,
 } from './cluster-items.ts';
 import type { Probe } from './links.ts';
 import { readRetired } from './retirement.ts';
 
 const OPTIONS = { cause: 'startup' } as const;
 const ATTEMPTS_MAX = 16;
+/** Of the last ones, for those that heard no answer: each asks again within seconds. */
+const ADDITIONS_KEPT = 8;
 
 export type NewBroker = Omit<BrokerDescription, 'brokerEpoch' | 'session' | 'state' | 'revision' | 'startedAt'>;
 
@@ -114,9 +119,48 @@ export async function agreeOnJournals(
         runtime.logger.info({ journals: count, wanted }, 'the cluster has more journals than asked for; keeping them');
       return count;
     }
-    const item = { ...key, body: Buffer.alloc(0), attributes: { count: wanted } };
+    const item = { ...key, body: known?.body ?? Buffer.alloc(0), attributes: { count: wanted } };
     const outcome = await metadata.put(item, known ? whenEquals({ count }) : ABSENT, OPTIONS);
     if (outcome.ok) return wanted;
   }
   throw new KafkaError('INVALID_UPDATE_VERSION', 'the number of journals is being changed by others all the time');
 }
+
+/** One addition, as the item of the journals keeps it: a write that is repeated, as its answer was lost, is known by its id. */
+interface Addition extends AddedJournals {
+  readonly id: string;
+}
+
+/**
+ * So many journals more than there are, whoever else adds some at the same moment. Throws INVALID_REQUEST, and adds none, when they
+ * would be too many.
+ */
+export async function addToJournals(
+  metadata: MetadataStore,
+  clusterId: string,
+  more: number,
+  runtime: Runtime,
+): Promise<AddedJournals> {
+  const key = journalsKey(clusterId);
+  const id = randomHex(runtime.random, 8);
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const known = await metadata.get(key, OPTIONS);
+    const additions = additionsOf(known);
+    const done = additions.find((addition) => addition.id === id);
+    if (done) return { before: done.before, count: done.count };
+    const before = known ? Number(known.attributes['count']) : 0;
+    const count = before + more;
+    if (count > JOURNALS_MAX) {
+      throw new KafkaError('INVALID_REQUEST', `a cluster has at most ${JOURNALS_MAX} journals, not ${count}`);
+    }
+    const kept = [...additions, { id, before, count }].slice(-ADDITIONS_KEPT);
+    const item = { ...key, body: Buffer.from(JSON.stringify(kept)), attributes: { count } };
+    const outcome = await metadata.put(item, known ? whenEquals({ count: before }) : ABSENT, OPTIONS);
+    if (outcome.ok) return { before, count };
+  }
+  throw new KafkaError('INVALID_UPDATE_VERSION', 'the number of journals is being changed by others all the time');
+}
+
+/** None in an item that no addition has touched. */
+const additionsOf = (item: Item | null): readonly Addition[] =>
+  item === null || item.body.length === 0 ? [] : (parseBody(item) as Addition[]);

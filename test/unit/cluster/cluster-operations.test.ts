@@ -119,6 +119,16 @@ test('journals are added, and led at once', async () => {
   expect(late.seats.count).toBe(9);
 });
 
+test('two brokers that are asked for more journals at the same moment add as many as both are asked for', async () => {
+  const cluster = await opened();
+  const adding = [2, 3].map((id) => cluster.get(id).operations.addJournals(id));
+  const added = await cluster.awaited(Promise.all(adding));
+  expect(added.map(({ before, count }) => count - before)).toEqual([2, 3]);
+  await cluster.time.advance(2_000);
+  for (const { seats } of cluster.brokers.values()) expect(seats.count).toBe(11);
+  expect(cluster.leaders()).not.toContain(null);
+});
+
 test('a pin goes with its broker', async () => {
   const cluster = await opened();
   await cluster.awaited(cluster.get(1).operations.move(0, 3));

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { readClusterItems } from '../../../src/cluster/cluster-items.ts';
 import type { Probe } from '../../../src/cluster/links.ts';
-import { agreeOnFormat, agreeOnJournals, registerBroker } from '../../../src/cluster/registration.ts';
+import { addToJournals, agreeOnFormat, agreeOnJournals, registerBroker } from '../../../src/cluster/registration.ts';
 import { StartupError, StorageCorruptError, StorageUnavailableError } from '../../../src/errors.ts';
+import { JOURNALS_MAX } from '../../../src/limits.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { systemRuntime } from '../../../src/runtime/runtime.ts';
 import { brokerKey, clusterPartitionKey } from '../../../src/storage/keys.ts';
@@ -84,6 +85,43 @@ test('journals grow, and never become fewer', async () => {
   expect(await agreeOnJournals(metadata, 'c', 4, runtime)).toBe(4);
   expect(await agreeOnJournals(metadata, 'c', 2, runtime)).toBe(4);
   expect(await agreeOnJournals(metadata, 'c', 6, runtime)).toBe(6);
+});
+
+test('who adds journals at the same moment adds the sum', async () => {
+  const metadata = new MemoryMetadataStore();
+  await agreeOnJournals(metadata, 'c', 4, runtime);
+  const adding = [1, 2, 3].map((more) => addToJournals(metadata, 'c', more, runtime));
+  const added = await Promise.all(adding);
+  expect(added.map(({ before, count }) => count - before)).toEqual([1, 2, 3]);
+  expect(Math.max(...added.map(({ count }) => count))).toBe(10);
+  expect(await agreeOnJournals(metadata, 'c', 1, runtime)).toBe(10);
+});
+
+test('journals whose addition was not answered are not added again when it is repeated', async () => {
+  const metadata = new MemoryMetadataStore();
+  await agreeOnJournals(metadata, 'c', 4, runtime);
+  const put = metadata.put.bind(metadata);
+  metadata.put = async (...given) => {
+    metadata.put = put;
+    await put(...given);
+    // Before the repeat another broker adds some, and one starts that asks for more yet.
+    expect(await addToJournals(metadata, 'c', 2, runtime)).toEqual({ before: 7, count: 9 });
+    await agreeOnJournals(metadata, 'c', 11, runtime);
+    return put(...given);
+  };
+  expect(await addToJournals(metadata, 'c', 3, runtime)).toEqual({ before: 4, count: 7 });
+  expect(await agreeOnJournals(metadata, 'c', 1, runtime)).toBe(11);
+});
+
+test('no addition makes more journals than there may be', async () => {
+  const metadata = new MemoryMetadataStore();
+  await agreeOnJournals(metadata, 'c', JOURNALS_MAX - 3, runtime);
+  const adding = [2, 2].map((more) => addToJournals(metadata, 'c', more, runtime));
+  const outcomes = await Promise.allSettled(adding);
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toMatchObject([
+    { reason: { error: 'INVALID_REQUEST' } },
+  ]);
+  expect((await readClusterItems(metadata, 'c', OPTIONS)).journals).toBe(JOURNALS_MAX - 1);
 });
 
 test('clusters under two names in one table do not see each other', async () => {
