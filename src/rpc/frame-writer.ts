@@ -31,8 +31,8 @@ interface Frame {
 export class FrameWriter {
   readonly #socket: Socket;
   readonly #timers: Timers;
-  #queue: Write[] = [];
-  #queueAt = 0;
+  /** What is written is not in it any more, also while others keep it from ever being empty. */
+  readonly #queue: Write[] = [];
   /** Frames that wait until nothing else does. */
   readonly #bulk: Frame[] = [];
   #overtakings = 0;
@@ -84,9 +84,7 @@ export class FrameWriter {
     if (this.#closed) return;
     this.#closed = true;
     this.#waitingBytes = 0;
-    const dropped = [...this.#queue.slice(this.#queueAt), ...this.#bulk.splice(0)];
-    this.#queue = [];
-    this.#queueAt = 0;
+    const dropped = [...this.#queue.splice(0), ...this.#bulk.splice(0)];
     this.#batch = null;
     this.#spare.length = 0;
     for (const { onTaken } of dropped) onTaken?.();
@@ -156,16 +154,14 @@ export class FrameWriter {
 
   #writeNext(): void {
     if (this.#closed || this.#socket.destroyed) return;
-    if (this.#queueAt === this.#queue.length) {
-      this.#queue = [];
-      this.#queueAt = 0;
+    if (this.#queue.length === 0) {
       this.#fillQueue();
       if (this.#queue.length === 0) {
         this.#onDrained?.();
         return;
       }
     }
-    const next = this.#queue[this.#queueAt++]!;
+    const next = this.#queue.shift()!;
     this.#writing = true;
     this.#socket.write(next.bytes, (cause) => {
       this.#writing = false;
