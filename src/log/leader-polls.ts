@@ -26,13 +26,13 @@ export class LeaderPolls {
     this.#unsubscribe();
   }
 
-  /** Resolves with `ask`, to true; to false when one of the journals is led by another broker before that. Rejects as `ask` does. */
+  /** Resolves with `ask`, or when one of the journals is not led by that broker any more. Rejects as `ask` does. */
   async poll(
     brokerId: number,
     journals: ReadonlySet<number>,
     signal: AbortSignal,
     ask: (signal: AbortSignal) => Promise<void>,
-  ): Promise<boolean> {
+  ): Promise<void> {
     const abort = new AbortController();
     const onAbort = () => abort.abort(signal.reason);
     const poll: Poll = { brokerId, abort };
@@ -41,10 +41,8 @@ export class LeaderPolls {
     for (const journal of journals) this.#add(journal, poll);
     try {
       await ask(abort.signal);
-      return true;
     } catch (cause) {
-      if (abort.signal.reason === SUCCEEDED) return false;
-      throw cause;
+      if (abort.signal.reason !== SUCCEEDED) throw cause;
     } finally {
       signal.removeEventListener('abort', onAbort);
       for (const journal of journals) this.#remove(journal, poll);

@@ -181,22 +181,25 @@ export class LocateElsewhere {
     await Promise.all(asking);
   }
 
-  /** Puts what the leader tells into the result; one that is away, or succeeded, leaves its partitions elsewhere. */
+  /**
+   * Puts what the leader tells into the result; one that is away leaves its partitions elsewhere, and one that was succeeded
+   * before it told more leaves them as they were.
+   */
   async #ask(search: Search, poll: Poll, signal: AbortSignal): Promise<void> {
     const { result } = search;
     const journals = new Map(poll.indexes.map((index) => [index, journalOf(result[index]!)]));
     const ids = new Set(Array.from(journals.values(), ({ id }) => id));
-    const putElsewhere = () => {
-      for (const [index, journal] of journals) result[index] = { type: 'elsewhere', journal };
-    };
     try {
       const ask = (either: AbortSignal) => this.#askNow(search, poll, journals, either);
-      if (!(await this.#leaderPolls.poll(poll.brokerId, ids, signal, ask))) putElsewhere();
+      await this.#leaderPolls.poll(poll.brokerId, ids, signal, ask);
     } catch (cause) {
       signal.throwIfAborted();
       const error = toKafkaError(cause);
       if (error === null) throw cause;
-      if (isElsewhere(cause)) return putElsewhere();
+      if (isElsewhere(cause)) {
+        for (const [index, journal] of journals) result[index] = { type: 'elsewhere', journal };
+        return;
+      }
       const failed: Located = { type: 'error', error: error.error, message: error.message };
       for (const index of journals.keys()) result[index] = failed;
     }
