@@ -3,15 +3,19 @@
  * are the footers that their entries need. Pages come in order, whole.
  */
 import { assert } from '../runtime/assert.ts';
+import { type Timers, yieldTurn } from '../runtime/clock.ts';
 import type { PartitionBatches, SegmentReference } from '../segment/footer.ts';
+import { readFooter } from '../segment/read.ts';
 import type { Entry } from './entry.ts';
 import { decodeEntry } from './entry-codec.ts';
-import type { JournalStore } from './journal-store.ts';
+import type { JournalStore, StoredEntry } from './journal-store.ts';
 
 /** Some megabytes of entries, and their footers. */
 const PAGES_AHEAD_MAX = 6;
 /** Leaves connections to the object store for others. */
 const FOOTER_READS_IN_FLIGHT_MAX = 48;
+/** Decoding so much of entries and footers takes a millisecond or two. */
+const BYTES_PER_TURN = 32 * 1024;
 
 export interface ReadEntry {
   readonly entry: Entry;
@@ -31,14 +35,15 @@ export interface ReadPage {
   readonly goneSegment: string | null;
 }
 
-interface PageAhead extends Pick<ReadPage, 'entries' | 'more'> {
+interface PageAhead extends Pick<ReadPage, 'more'> {
   /** Seq of its last entry, or of the one before it. */
   readonly lastSeq: number;
-  readonly footers: Promise<Pick<ReadPage, 'footers' | 'goneSegment'>>;
+  readonly content: Promise<Pick<ReadPage, 'entries' | 'footers' | 'goneSegment'>>;
 }
 
 export class EntryReader {
   readonly #store: JournalStore;
+  readonly #pace: Pace;
   readonly #ahead: Promise<PageAhead | null>[] = [];
   readonly #slots = new Slots(FOOTER_READS_IN_FLIGHT_MAX);
   #last: Promise<PageAhead | null>;
@@ -48,8 +53,9 @@ export class EntryReader {
   #stopped = false;
 
   /** `isAhead`: it will be a while until somebody calls `next`. */
-  constructor(store: JournalStore, after: number, isAhead: boolean) {
+  constructor(store: JournalStore, timers: Timers, after: number, isAhead: boolean) {
     this.#store = store;
+    this.#pace = new Pace(timers);
     this.#position = after;
     this.#isAhead = isAhead;
     this.#last = this.#read(after);
@@ -70,7 +76,7 @@ export class EntryReader {
     assert(page, 'a journal was read beyond its end');
     this.#position = page.lastSeq;
     this.#fill();
-    return { entries: page.entries, more: page.more, isAhead, ...(await page.footers) };
+    return { more: page.more, isAhead, ...(await page.content) };
   }
 
   /** Begins no further reads. */
@@ -92,13 +98,19 @@ export class EntryReader {
 
   async #read(after: number): Promise<PageAhead> {
     const { entries: stored, more } = await this.#store.readEntries(after);
-    const entries = stored.map(({ seq, bytes }) => ({
-      entry: decodeEntry(this.#store.journal, seq, bytes),
-      bytes: bytes.length,
-    }));
-    const footers = this.#readFooters(entries);
-    footers.catch(() => {});
-    return { entries, more, lastSeq: entries.at(-1)?.entry.seq ?? after, footers };
+    const content = this.#readContent(stored);
+    content.catch(() => {}); // Told to whoever asks for it.
+    return { more, lastSeq: stored.at(-1)?.seq ?? after, content };
+  }
+
+  async #readContent(stored: readonly StoredEntry[]): Promise<Pick<ReadPage, 'entries' | 'footers' | 'goneSegment'>> {
+    const entries: ReadEntry[] = [];
+    for (const { seq, bytes } of stored) {
+      while (this.#pace.nextTurn !== null) await this.#pace.nextTurn;
+      entries.push({ entry: decodeEntry(this.#store.journal, seq, bytes), bytes: bytes.length });
+      this.#pace.decoded(bytes.length);
+    }
+    return { entries, ...(await this.#readFooters(entries)) };
   }
 
   async #readFooters(entries: readonly ReadEntry[]): Promise<Pick<ReadPage, 'footers' | 'goneSegment'>> {
@@ -107,13 +119,19 @@ export class EntryReader {
     let goneSegment: string | null = null;
     const read = async (segment: SegmentReference) => {
       if (goneSegment !== null || this.#stopped) return;
-      const footer = await this.#store.readFooter(segment);
-      if (footer === null) goneSegment = segment.id;
-      else
-        footers.set(
-          segment.id,
-          footer.partitions.filter((batches) => batches.journal === journal),
-        );
+      const bytes = await this.#store.readFooterBytes(segment);
+      if (bytes === null) {
+        goneSegment = segment.id;
+        return;
+      }
+      // Many may come at once.
+      while (this.#pace.nextTurn !== null) await this.#pace.nextTurn;
+      const { partitions } = readFooter(segment, bytes);
+      this.#pace.decoded(bytes.length);
+      footers.set(
+        segment.id,
+        partitions.filter((batches) => batches.journal === journal),
+      );
     };
     await Promise.all(segmentsNeeded(entries).map((segment) => this.#slots.run(() => read(segment))));
     return { footers, goneSegment };
@@ -129,6 +147,27 @@ function segmentsNeeded(entries: readonly ReadEntry[]): readonly SegmentReferenc
     }
   }
   return [...needed.values()];
+}
+
+/** Spreads decoding over turns of the event loop, whatever is decoded: after some of it everybody waits for the next turn. */
+class Pace {
+  /** Null: now. */
+  nextTurn: Promise<void> | null = null;
+  readonly #timers: Timers;
+  #bytes = 0;
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  decoded(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < BYTES_PER_TURN) return;
+    this.#bytes = 0;
+    this.nextTurn = yieldTurn(this.#timers).then(() => {
+      this.nextTurn = null;
+    });
+  }
 }
 
 /** Lets so many work at a time, in the order in which they came. */

@@ -3,8 +3,7 @@
  * repeated by the store's own decorators; puts of entries never are (rule 3).
  */
 import { StorageCorruptError } from '../errors.ts';
-import type { Footer, SegmentReference } from '../segment/footer.ts';
-import { readFooter } from '../segment/read.ts';
+import type { SegmentReference } from '../segment/footer.ts';
 import { segmentKey } from '../segment/segment-id.ts';
 import { ENTRIES, entryKey, entrySortKey, journalPartitionKey, pointerKey, seqOfEntry } from '../storage/keys.ts';
 import { ABSENT, ALWAYS, type Item, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
@@ -166,15 +165,15 @@ export class JournalStore {
     if (keys.length > 0) await this.objects.delete(keys, this.#options('trim'));
   }
 
-  /** Null when the segment is gone. */
-  async readFooter(reference: SegmentReference): Promise<Footer | null> {
+  /** Its bytes, unchecked. Null when the segment is gone. */
+  async readFooterBytes(reference: SegmentReference): Promise<Buffer | null> {
     const { id, footerPosition, footerLength } = reference;
     const range = { start: footerPosition, end: footerPosition + footerLength };
     const bytes = await this.objects.read(segmentKey(this.clusterId, id), range, this.#options('startup'));
     if (bytes === 'archived') {
       throw new StorageCorruptError(`journal ${this.journal} needs the footer of segment ${id}, which is archived`);
     }
-    return bytes && readFooter(reference, bytes);
+    return bytes;
   }
 
   #options(cause: RequestCause) {

@@ -1,7 +1,6 @@
 /** Reads snapshots (`snapshot-format.ts`), trusting nothing, and counts again what is not written. */
 import { StartupError, StorageCorruptError } from '../errors.ts';
 import { crc32c } from '../record/crc32c.ts';
-import type { SegmentReference } from '../segment/footer.ts';
 import { readExceptions, refusalOf } from './appended-codec.ts';
 import { ByteReader } from './byte-reader.ts';
 import { EncodedExtents, type SourceUse, type SourceUses } from './encoded-extents.ts';
@@ -27,8 +26,8 @@ import {
 import { JournalState, partitionKey } from './state.ts';
 import { stableOffset } from './transactions.ts';
 
-/** Decoding this much takes a few milliseconds. */
-const SLICE_BYTES = 64 * 1024;
+/** Decoding this much takes a millisecond or two. */
+const SLICE_BYTES = 32 * 1024;
 const CRC_SLICE_BYTES = 4 * 1024 * 1024;
 /** A few extents are smaller decoded than what it takes to decode them later. */
 const DECODED_COUNT_MAX = 4;
@@ -98,14 +97,19 @@ class SliceReader extends ByteReader {
     return true;
   }
 
-  /** A counted list, in slices. */
-  *manyInSlices<T>(read: () => T): Sliced<T[]> {
-    const count = this.count();
-    const values: T[] = [];
-    for (let at = 0; at < count; at++) {
-      values.push(read());
+  /** A counted list, in slices. What becomes of each of them happens in `read`, so that it is part of the slice. */
+  *eachInSlices(read: () => void): Sliced<void> {
+    for (let count = this.count(); count > 0; count--) {
+      read();
       if (this.isSliceFull) yield;
     }
+  }
+
+  *manyInSlices<T>(read: () => T): Sliced<T[]> {
+    const values: T[] = [];
+    yield* this.eachInSlices(() => {
+      values.push(read());
+    });
     return values;
   }
 }
@@ -117,65 +121,67 @@ function* readState(reader: SliceReader): Sliced<JournalState> {
   state.lastEntryId = lastEntryId === NO_ID ? '' : lastEntryId;
   state.epoch = reader.uvarint();
   state.nextProducerId = reader.uvarint();
-  state.fences = reader.many(() => reader.uvarint());
+  state.fences = yield* reader.manyInSlices(() => reader.uvarint());
 
-  const uses = yield* reader.manyInSlices(() => unusedYet(readSegmentReference(reader)));
-  const sources: SourceUses = { segments: uses, entries: state.inlineUses };
-  const partitions: PartitionState[] = [];
+  const segments = yield* reader.manyInSlices(() => readSegment(reader, state));
+  const sources: SourceUses = { segments, entries: state.inlineUses };
+  /** By place: producers name their partitions so. */
+  const partitionKeys: string[] = [];
   for (let count = reader.count(); count > 0; count--) {
     const partition = yield* readPartition(reader, sources);
-    partitions.push(partition);
-    state.partitionsByKey.set(partitionKey(partition.topicId, partition.partition), partition);
+    const key = partitionKey(partition.topicId, partition.partition);
+    partitionKeys.push(key);
+    state.partitionsByKey.set(key, partition);
   }
-  for (const { source: _source, ...use } of uses) state.segmentsById.set(use.id, use);
-  yield;
-  for (const condemned of reader.many(() => ({ segmentId: reader.string(), seq: reader.uvarint() }))) {
-    state.condemnedById.set(condemned.segmentId, condemned);
-  }
-  const marks = reader.many(() => ({
-    brokerId: reader.uvarint(),
-    brokerEpoch: reader.uvarint(),
-    number: reader.uvarint(),
-  }));
-  for (const mark of marks) state.forgottenByBroker.set(mark.brokerId, mark);
-  for (const [brokerId, brokerEpoch] of reader.many(() => [reader.uvarint(), reader.uvarint()] as const)) {
-    state.sessions.set(brokerId, brokerEpoch);
-  }
-  for (const lane of yield* reader.manyInSlices(() => readLaneState(reader))) {
+  yield* reader.eachInSlices(() => {
+    const segmentId = reader.string();
+    state.condemnedById.set(segmentId, { segmentId, seq: reader.uvarint() });
+  });
+  yield* reader.eachInSlices(() => {
+    const brokerId = reader.uvarint();
+    const mark = { brokerId, brokerEpoch: reader.uvarint(), number: reader.uvarint() };
+    state.forgottenByBroker.set(brokerId, mark);
+  });
+  yield* reader.eachInSlices(() => {
+    const brokerId = reader.uvarint();
+    state.sessions.set(brokerId, reader.uvarint());
+  });
+  for (let count = reader.count(); count > 0; count--) {
+    const lane = yield* readLaneState(reader);
     state.lanes.set(laneKey(lane.brokerId, lane.lane), lane);
   }
-  for (const producer of yield* reader.manyInSlices(() => readProducer(reader, partitions))) {
+  yield* reader.eachInSlices(() => {
+    const producer = readProducer(reader, partitionKeys);
     state.producersByKey.set(producerKey(producer.partitionKey, producer.producerId), producer);
     if (producer.open !== null) state.openTransactions++;
-  }
-  yield;
-  for (const record of yield* reader.manyInSlices(() => readIdempotencyRecord(reader))) {
+  });
+  yield* reader.eachInSlices(() => {
+    const record = readIdempotencyRecord(reader);
     state.idempotencyKeys.set(record.key, record);
-  }
-  for (const [owner, records] of yield* reader.manyInSlices(() => readRecords(reader))) {
-    state.recordsByOwner.set(owner, records);
+  });
+  for (let count = reader.count(); count > 0; count--) {
+    const owner = reader.string();
+    state.recordsByOwner.set(owner, yield* readRecords(reader));
   }
   if (reader.remaining !== 0) throw new StorageCorruptError(`${reader.remaining} bytes too many`);
   return state;
 }
 
-/** A segment whose uses are being counted. */
-interface CountedUse extends SegmentReference, SourceUse {}
+/** The state has its use, which is counted from now on. */
+function readSegment(reader: ByteReader, state: JournalState): SourceUse {
+  const { id, bytes, footerPosition, footerLength, footerCrc } = readSegmentReference(reader);
+  const use = { id, bytes, footerPosition, footerLength, footerCrc, extentCount: 0, liveBytes: 0 };
+  state.segmentsById.set(id, use);
+  return { source: { type: 'segment', segmentId: id }, use };
+}
 
-const unusedYet = ({ id, bytes, footerPosition, footerLength, footerCrc }: SegmentReference): CountedUse => ({
-  id,
-  bytes,
-  footerPosition,
-  footerLength,
-  footerCrc,
-  extentCount: 0,
-  liveBytes: 0,
-  source: { type: 'segment', segmentId: id },
-});
-
-function readRecords(reader: ByteReader): readonly [owner: string, records: Records] {
-  const owner = reader.string();
-  return [owner, new Map(reader.many(() => [reader.string(), reader.string()] as const))];
+function* readRecords(reader: SliceReader): Sliced<Records> {
+  const records = new Map<string, string>();
+  yield* reader.eachInSlices(() => {
+    const key = reader.string();
+    records.set(key, reader.string());
+  });
+  return records;
 }
 
 function* readPartition(reader: SliceReader, uses: SourceUses): Sliced<PartitionState> {
@@ -188,7 +194,7 @@ function* readPartition(reader: SliceReader, uses: SourceUses): Sliced<Partition
     (): UnstableTransaction => ({ producerId: reader.signed(), firstOffset: reader.uvarint() }),
   );
   const abortedTransactions = SharedList.adopt(yield* reader.manyInSlices(() => readAborted(reader)));
-  const encoded = new EncodedExtents(reader, reader.count(), logStartOffset, uses);
+  const encoded = yield* EncodedExtents.read(reader, reader.count(), logStartOffset, uses);
   if (reader.isSliceFull) yield;
   const { bytes } = encoded;
   const { length } = encoded;
@@ -213,10 +219,10 @@ function readAborted(reader: ByteReader): AbortedTransaction {
   return { producerId, firstOffset, lastOffset, lastStableOffset: reader.near(lastOffset) };
 }
 
-function readLaneState(reader: ByteReader): LaneState {
+function* readLaneState(reader: SliceReader): Sliced<LaneState> {
   const lane = readLane(reader);
   const last = reader.uvarint();
-  return { ...lane, last, answers: SharedList.of(reader.many(() => readLaneAnswer(reader))) };
+  return { ...lane, last, answers: SharedList.adopt(yield* reader.manyInSlices(() => readLaneAnswer(reader))) };
 }
 
 function readLaneAnswer(reader: ByteReader): LaneAnswer {
@@ -250,9 +256,9 @@ function readLaneAnswer(reader: ByteReader): LaneAnswer {
   return answer;
 }
 
-function readProducer(reader: ByteReader, partitions: readonly PartitionState[]): ProducerRecord {
-  const partition = partitions[reader.uvarint()];
-  if (!partition) throw new StorageCorruptError('a producer of no partition');
+function readProducer(reader: ByteReader, partitionKeys: readonly string[]): ProducerRecord {
+  const key = partitionKeys[reader.uvarint()];
+  if (key === undefined) throw new StorageCorruptError('a producer of no partition');
   const producerId = reader.signed();
   const producerEpoch = reader.signed();
   const lastAppendAt = reader.signed();
@@ -266,7 +272,6 @@ function readProducer(reader: ByteReader, partitions: readonly PartitionState[])
     offset = reader.near(offset);
     return { baseSequence, lastSequence, baseOffset: offset, maxTimestamp: reader.near(lastAppendAt) };
   });
-  const key = partitionKey(partition.topicId, partition.partition);
   const transactions = { coordinatorEpoch, open, endedTransaction };
   return { partitionKey: key, producerId, producerEpoch, batches, lastAppendAt, ...transactions };
 }

@@ -27,8 +27,10 @@ import { decodeSnapshotInTurns } from './snapshot-decoder.ts';
 import { JournalState } from './state.ts';
 import { Uncovered } from './uncovered.ts';
 
-/** Folding this many entries takes about a millisecond. */
+/** Folding this many entries takes about a millisecond when they are small. */
 const ENTRIES_PER_TURN = 64;
+/** One that names a segment may take as long alone: a footer lists thousands of batches. */
+const FOLD_MS_PER_TURN = 3;
 /** How often a journal is read while its leader lets go. */
 const HAND_OVER_READ_MS = 50;
 /** After this many lost fences the pauses between attempts grow. */
@@ -211,7 +213,8 @@ class Takeover {
 
   #readFrom(lastSeq: number, isAhead: boolean): void {
     this.#reader?.stop();
-    this.#reader = new EntryReader(this.#context.store, lastSeq, isAhead);
+    const { store, runtime } = this.#context;
+    this.#reader = new EntryReader(store, runtime.timers, lastSeq, isAhead);
   }
 
   async #loadSnapshot(): Promise<LeadershipEvent> {
@@ -231,11 +234,18 @@ class Takeover {
   }
 
   async #foldRead(): Promise<void> {
+    const { clock, timers } = this.#context.runtime;
     const { entries, footers } = this.#page!;
-    for (const [at, { entry, bytes }] of entries.entries()) {
+    let entriesOfTurn = 0;
+    let startedAt = clock.monotonic();
+    for (const { entry, bytes } of entries) {
       foldEntry(this.#draft, entry, footers);
       this.#uncovered.add(entry, bytes);
-      if (at % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await yieldTurn(this.#context.runtime.timers);
+      entriesOfTurn++;
+      if (entriesOfTurn < ENTRIES_PER_TURN && clock.monotonic() - startedAt < FOLD_MS_PER_TURN) continue;
+      await yieldTurn(timers);
+      entriesOfTurn = 0;
+      startedAt = clock.monotonic();
     }
   }
 

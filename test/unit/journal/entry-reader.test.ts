@@ -1,7 +1,8 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { EntryReader } from '../../../src/journal/entry-reader.ts';
 import { JournalStore } from '../../../src/journal/journal-store.ts';
 import type { OpenedJournal } from '../../../src/journal/open-journal.ts';
+import type { Clock, Timers } from '../../../src/runtime/clock.ts';
 import { segmentKey } from '../../../src/segment/segment-id.ts';
 import { Faults, faultyMetadataStore, faultyObjectStore } from '../../../src/storage/faulty.ts';
 import { virtualRuntime } from '../storage/virtual-runtime.ts';
@@ -54,12 +55,43 @@ async function readAll(reader: EntryReader): Promise<number[]> {
 describe('a reader of entries', () => {
   test('hands out all pages in order, however many', async () => {
     await appendLarge(150);
-    expect(await readAll(new EntryReader(store, 0, false))).toEqual(
+    expect(await readAll(new EntryReader(store, runtime.timers, 0, false))).toEqual(
       Array.from({ length: 152 }, (_, index) => index + 1),
     );
-    expect(await readAll(new EntryReader(store, 140, false))).toEqual(
+    expect(await readAll(new EntryReader(store, runtime.timers, 140, false))).toEqual(
       Array.from({ length: 12 }, (_, index) => index + 141),
     );
+  });
+
+  test('gives others a turn before it has decoded much of a page', async () => {
+    await appendLarge(16);
+    let turns = 0;
+    const timers: Timers = {
+      ...runtime.timers,
+      soon: (callback) => {
+        turns++;
+        runtime.timers.soon(callback);
+      },
+    };
+    const page = await new EntryReader(store, timers, 0, false).next();
+    expect(page.entries).toHaveLength(18);
+    expect(turns).toBeGreaterThanOrEqual(7);
+  });
+
+  test('begins to read the page behind one that it is decoding', async () => {
+    await appendLarge(20);
+    const turns: (() => void)[] = [];
+    const timers: Timers = { ...runtime.timers, soon: (callback) => void turns.push(callback) };
+    const query = vi.spyOn(stores.metadata, 'query');
+    const page = new EntryReader(store, timers, 0, false).next();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(query).toHaveBeenCalledTimes(2);
+    expect(turns).toHaveLength(1);
+    while (turns.length > 0) {
+      turns.shift()!();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    expect(await page).toMatchObject({ more: true, goneSegment: null });
   });
 
   test('is ahead of its caller by some pages, not by all', async () => {
@@ -79,7 +111,7 @@ describe('a reader of entries', () => {
       0,
       new AbortController().signal,
     );
-    const reader = new EntryReader(counting, 0, true);
+    const reader = new EntryReader(counting, runtime.timers, 0, true);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(queries).toBe(6);
     await reader.next();
@@ -92,37 +124,58 @@ describe('a reader of entries', () => {
   });
 
   test('says of a page that it was read before it was asked for: an end may be none any more', async () => {
-    const early = new EntryReader(store, 0, true);
-    const late = new EntryReader(store, 0, false);
+    const early = new EntryReader(store, runtime.timers, 0, true);
+    const late = new EntryReader(store, runtime.timers, 0, false);
     expect(await late.next()).toMatchObject({ isAhead: false, more: false });
     await appendLarge(1);
     const page = await early.next();
     expect(page).toMatchObject({ isAhead: true, more: false });
     expect(early.position).toBe(2);
-    expect(await readAll(new EntryReader(store, early.position, false))).toEqual([3]);
+    expect(await readAll(new EntryReader(store, runtime.timers, early.position, false))).toEqual([3]);
   });
 
   test('brings the footers that its entries need, and names one that is gone', async () => {
     await appendByFooter('s1');
     await appendByFooter('s2');
-    const page = await new EntryReader(store, 0, false).next();
+    const page = await new EntryReader(store, runtime.timers, 0, false).next();
     expect([...page.footers.keys()].sort()).toEqual(['s1', 's2']);
     expect(page.goneSegment).toBeNull();
     await stores.objects.delete([segmentKey('c', 's2')], { cause: 'tool' });
-    expect(await new EntryReader(store, 0, false).next()).toMatchObject({ goneSegment: 's2' });
+    expect(await new EntryReader(store, runtime.timers, 0, false).next()).toMatchObject({ goneSegment: 's2' });
   });
 
   test('tells of a store that is away to whoever asks, for a page as for a footer', async () => {
     await appendByFooter('s1');
     faults.script({ operation: 'query', fault: 'error-before' });
-    await expect(new EntryReader(store, 0, false).next()).rejects.toThrow();
+    await expect(new EntryReader(store, runtime.timers, 0, false).next()).rejects.toThrow();
     faults.script({ operation: 'read', fault: 'error-before' });
-    await expect(new EntryReader(store, 0, true).next()).rejects.toThrow();
-    expect(await new EntryReader(store, 0, true).next()).toMatchObject({ goneSegment: null });
+    await expect(new EntryReader(store, runtime.timers, 0, true).next()).rejects.toThrow();
+    expect(await new EntryReader(store, runtime.timers, 0, true).next()).toMatchObject({ goneSegment: null });
   });
 });
 
 describe('a takeover', () => {
+  test('folds so many entries in a turn as it has time for, and no more than a few dozen', async () => {
+    for (let left = 128; left > 0; left--) await journal.append(inlineAppend(at(), [{ batches: [{}] }]));
+    await journal.close();
+    const turnsWith = async (msPerLook: number) => {
+      let now = 0;
+      let turns = 0;
+      const clock: Clock = { now: () => runtime.clock.now(), monotonic: () => (now += msPerLook) };
+      const soon = (callback: () => void) => {
+        turns++;
+        runtime.timers.soon(callback);
+      };
+      const taken = await open(stores, { runtime: { ...runtime, clock, timers: { ...runtime.timers, soon } } });
+      expect([...taken.state.partitions()]).toMatchObject([{ nextOffset: 128 }]);
+      await taken.close();
+      return turns;
+    };
+    expect(await turnsWith(0)).toBe(2);
+    const slow = await turnsWith(10);
+    expect(slow).toBeGreaterThanOrEqual(128);
+  });
+
   test('goes on from where it was when the store was away in the middle of it', async () => {
     await appendLarge(60);
     await appendByFooter('s1');

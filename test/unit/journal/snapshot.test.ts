@@ -1,7 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { emptyPartition } from '../../../src/journal/append.ts';
 import { SharedExtentList } from '../../../src/journal/extent-list.ts';
 import { JournalStore } from '../../../src/journal/journal-store.ts';
+import { laneKey } from '../../../src/journal/lanes.ts';
 import type { Extent } from '../../../src/journal/partition-state.ts';
+import { producerKey } from '../../../src/journal/producers.ts';
+import { SharedList } from '../../../src/journal/shared-list.ts';
 import { decodeSnapshot, decodeSnapshotInTurns } from '../../../src/journal/snapshot-decoder.ts';
 import { captureState, encodeSnapshot } from '../../../src/journal/snapshot-encoder.ts';
 import { JournalState, partitionKey } from '../../../src/journal/state.ts';
@@ -59,6 +63,57 @@ function stateWith(count: number): JournalState {
   return state;
 }
 
+const SLICE_BYTES = 32 * 1024;
+
+/** Much of one thing each. */
+const MUCH: Record<string, (state: JournalState) => void> = {
+  segments: (state) => {
+    for (let at = 0; at < LARGE; at++) {
+      state.segmentsById.set(`s${at}`, { ...segmentReference(`s${at}`), extentCount: 0, liveBytes: 0 });
+    }
+  },
+  'condemned segments': (state) => {
+    for (let at = 0; at < LARGE; at++)
+      state.condemnedById.set(`segment-${at}`, { segmentId: `segment-${at}`, seq: at });
+  },
+  fences: (state) => {
+    state.fences = Array.from({ length: LARGE }, (_, at) => 1_000_000 + at);
+  },
+  partitions: (state) => {
+    for (let partition = 0; partition < LARGE; partition++) {
+      state.partitionsByKey.set(partitionKey(TOPIC, partition), emptyPartition(TOPIC, partition));
+    }
+  },
+  'answers of one lane': (state) => {
+    const answers = Array.from({ length: LARGE }, (_, number) => ({ type: 'skipped' as const, number }));
+    const lane = { brokerId: 1, brokerEpoch: 1, lane: 1, last: LARGE, answers: SharedList.of(answers) };
+    state.lanes.set(laneKey(1, 1), lane);
+  },
+  producers: (state) => {
+    const partition = partitionKey(TOPIC, 0);
+    state.partitionsByKey.set(partition, emptyPartition(TOPIC, 0));
+    for (let producerId = 0; producerId < LARGE; producerId++) {
+      state.producersByKey.set(producerKey(partition, producerId), {
+        ...{ partitionKey: partition, producerId, producerEpoch: 0, lastAppendAt: 1_763_683_200_000, open: null },
+        ...{ coordinatorEpoch: -1, endedTransaction: -1, batches: [] },
+      });
+    }
+  },
+  'idempotency keys': (state) => {
+    for (let at = 0; at < LARGE; at++) {
+      const key = `key-${at}`;
+      state.idempotencyKeys.set(key, { key, fingerprint: at, rememberedAt: 1_763_683_200_000, answers: [] });
+    }
+  },
+  'records of one owner': (state) => {
+    const records = Array.from({ length: LARGE }, (_, at) => [`o:${at}`, `value ${at}`] as const);
+    state.recordsByOwner.set('group:g', new Map(records));
+  },
+  'owners with a record each': (state) => {
+    for (let at = 0; at < LARGE; at++) state.recordsByOwner.set(`group:${at}`, new Map([['o', `value ${at}`]]));
+  },
+};
+
 const encoded = (state: JournalState): Buffer => Buffer.concat([...encodeSnapshot(captureState(state))]);
 const extentsOf = (state: JournalState) => [...state.partition(TOPIC, 0)!.extents];
 
@@ -76,6 +131,42 @@ describe('a large snapshot', () => {
     expect([...decoded.segments()]).toEqual([...state.segments()]);
     expect(encoded(decoded).equals(bytes)).toBe(true);
     expect(encoded(decodeSnapshot('s', bytes)).equals(bytes)).toBe(true);
+  });
+
+  describe('of much of one kind', () => {
+    /** The smallest take a dozen bytes each. */
+    const INSERTED_PER_TURN_MAX = 3_000;
+
+    afterEach(() => {
+      vi.restoreAllMocks();
+    });
+
+    test.each(Object.entries(MUCH))('(%s) gives others a turn before there is much of it', async (_, fill) => {
+      const state = new JournalState(0);
+      fill(state);
+      const bytes = encoded(state);
+      const set = vi.spyOn(Map.prototype, 'set');
+      const inserted: number[] = [];
+      const decoded = await decodeSnapshotInTurns('s', bytes, async () => {
+        inserted.push(set.mock.calls.length);
+        set.mockClear();
+      });
+      inserted.push(set.mock.calls.length);
+      set.mockRestore();
+      expect(inserted.length).toBeGreaterThan(Math.floor(bytes.length / SLICE_BYTES));
+      expect(Math.max(...inserted)).toBeLessThan(INSERTED_PER_TURN_MAX);
+      expect(decoded).toEqual(state);
+      expect(encoded(decoded).equals(bytes)).toBe(true);
+    });
+
+    test('(extents of one partition) counts them in turns as well as it decodes them', async () => {
+      const bytes = encoded(stateWith(LARGE));
+      let turns = 0;
+      await decodeSnapshotInTurns('s', bytes, async () => {
+        turns++;
+      });
+      expect(turns).toBeGreaterThanOrEqual(2 * Math.floor(LARGE / 4_096));
+    });
   });
 
   test('is refused when damaged, also in turns', async () => {
