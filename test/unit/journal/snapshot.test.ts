@@ -155,7 +155,6 @@ describe('a large snapshot', () => {
       set.mockRestore();
       expect(inserted.length).toBeGreaterThan(Math.floor(bytes.length / SLICE_BYTES));
       expect(Math.max(...inserted)).toBeLessThan(INSERTED_PER_TURN_MAX);
-      expect(decoded).toEqual(state);
       expect(encoded(decoded).equals(bytes)).toBe(true);
     });
 
