@@ -21,7 +21,7 @@ export interface SourceUses {
 }
 
 /** Counting so many takes less than a millisecond. */
-export const COUNTED_PER_SLICE = 4_096;
+const COUNTED_PER_SLICE = 4_096;
 
 export class EncodedExtents implements Iterable<Extent> {
   readonly length: number;

@@ -65,34 +65,36 @@ function stateWith(count: number): JournalState {
 
 const SLICE_BYTES = 32 * 1024;
 
-/** Much of one thing each. */
+const COUNT = 20_000;
+
+/** So many of one thing each. */
 const MUCH: Record<string, (state: JournalState) => void> = {
   segments: (state) => {
-    for (let at = 0; at < LARGE; at++) {
+    for (let at = 0; at < COUNT; at++) {
       state.segmentsById.set(`s${at}`, { ...segmentReference(`s${at}`), extentCount: 0, liveBytes: 0 });
     }
   },
   'condemned segments': (state) => {
-    for (let at = 0; at < LARGE; at++)
+    for (let at = 0; at < COUNT; at++)
       state.condemnedById.set(`segment-${at}`, { segmentId: `segment-${at}`, seq: at });
   },
   fences: (state) => {
-    state.fences = Array.from({ length: LARGE }, (_, at) => 1_000_000 + at);
+    state.fences = Array.from({ length: COUNT }, (_, at) => 1_000_000 + at);
   },
   partitions: (state) => {
-    for (let partition = 0; partition < LARGE; partition++) {
+    for (let partition = 0; partition < COUNT; partition++) {
       state.partitionsByKey.set(partitionKey(TOPIC, partition), emptyPartition(TOPIC, partition));
     }
   },
   'answers of one lane': (state) => {
-    const answers = Array.from({ length: LARGE }, (_, number) => ({ type: 'skipped' as const, number }));
-    const lane = { brokerId: 1, brokerEpoch: 1, lane: 1, last: LARGE, answers: SharedList.of(answers) };
+    const answers = Array.from({ length: COUNT }, (_, number) => ({ type: 'skipped' as const, number }));
+    const lane = { brokerId: 1, brokerEpoch: 1, lane: 1, last: COUNT, answers: SharedList.of(answers) };
     state.lanes.set(laneKey(1, 1), lane);
   },
   producers: (state) => {
     const partition = partitionKey(TOPIC, 0);
     state.partitionsByKey.set(partition, emptyPartition(TOPIC, 0));
-    for (let producerId = 0; producerId < LARGE; producerId++) {
+    for (let producerId = 0; producerId < COUNT; producerId++) {
       state.producersByKey.set(producerKey(partition, producerId), {
         ...{ partitionKey: partition, producerId, producerEpoch: 0, lastAppendAt: 1_763_683_200_000, open: null },
         ...{ coordinatorEpoch: -1, endedTransaction: -1, batches: [] },
@@ -100,17 +102,17 @@ const MUCH: Record<string, (state: JournalState) => void> = {
     }
   },
   'idempotency keys': (state) => {
-    for (let at = 0; at < LARGE; at++) {
+    for (let at = 0; at < COUNT; at++) {
       const key = `key-${at}`;
       state.idempotencyKeys.set(key, { key, fingerprint: at, rememberedAt: 1_763_683_200_000, answers: [] });
     }
   },
   'records of one owner': (state) => {
-    const records = Array.from({ length: LARGE }, (_, at) => [`o:${at}`, `value ${at}`] as const);
+    const records = Array.from({ length: COUNT }, (_, at) => [`o:${at}`, `value ${at}`] as const);
     state.recordsByOwner.set('group:g', new Map(records));
   },
   'owners with a record each': (state) => {
-    for (let at = 0; at < LARGE; at++) state.recordsByOwner.set(`group:${at}`, new Map([['o', `value ${at}`]]));
+    for (let at = 0; at < COUNT; at++) state.recordsByOwner.set(`group:${at}`, new Map([['o', `value ${at}`]]));
   },
 };
 
