@@ -5,6 +5,8 @@
  */
 import type { Address } from '../config.ts';
 import { StorageCorruptError } from '../errors.ts';
+import { JOURNALS_MAX } from '../limits.ts';
+import { count, integer, listOf, number, objectOf, recordOf, type Shape, text } from '../rpc/shape.ts';
 import {
   brokerKey,
   CLUSTER_ITEMS,
@@ -54,6 +56,23 @@ export interface BrokerDescription extends BrokerAddresses {
   readonly startedAt: number;
 }
 
+const address = objectOf({ host: text, port: integer(0, 65_535) });
+
+export const DESCRIPTION: Shape = objectOf({
+  kafka: address,
+  kafkaByZone: recordOf(text, address),
+  http: address,
+  internal: address,
+  brokerId: count,
+  brokerEpoch: count,
+  session: text,
+  state: text, // A later minor may know more of them.
+  revision: count,
+  zone: text,
+  version: text,
+  startedAt: number,
+});
+
 export interface BrokerItem extends BrokerDescription {
   /** Heartbeats of this start. */
   readonly counter: number;
@@ -76,6 +95,19 @@ export interface ControllerItem {
   /** Made by chance for each write; conditions compare it. */
   readonly nonce: string;
 }
+
+const isWhole = (name: unknown) => count(Number(name));
+
+export const CONTROLLER_ITEM: Shape = objectOf({
+  brokerId: count,
+  brokerEpoch: count,
+  controllerEpoch: count,
+  version: count,
+  assigned: listOf(integer(-1), JOURNALS_MAX),
+  pinned: recordOf(isWhole, count),
+  drained: recordOf(isWhole, count),
+  nonce: text,
+});
 
 export const IMAGE_KINDS = ['topics', 'configs'] as const;
 export type ImageKind = (typeof IMAGE_KINDS)[number];
@@ -109,7 +141,7 @@ export async function readClusterItems(
   const brokers = new Map<number, BrokerItem>();
   for (const [sortKey, item] of items) {
     if (!isBrokerSortKey(sortKey)) continue;
-    const broker = decodeBroker(item);
+    const broker = shaped(item, decodeBroker(item), DESCRIPTION);
     brokers.set(broker.brokerId, broker);
   }
   const find = (key: { readonly sortKey: string }) => items.get(key.sortKey);
@@ -154,7 +186,13 @@ export function encodeController(clusterId: string, controller: ControllerItem):
 }
 
 export function decodeController(item: Item): ControllerItem {
-  return { ...(parseBody(item) as Omit<ControllerItem, 'nonce'>), nonce: String(item.attributes['nonce']) };
+  const controller = { ...(parseBody(item) as Omit<ControllerItem, 'nonce'>), nonce: String(item.attributes['nonce']) };
+  return shaped(item, controller, CONTROLLER_ITEM);
+}
+
+function shaped<T>({ partitionKey, sortKey }: Item, value: T, shape: Shape): T {
+  if (shape(value)) return value;
+  throw new StorageCorruptError(`item ${partitionKey} ${sortKey} lacks what belongs to it`);
 }
 
 export function parseBody(item: Item): unknown {

@@ -14,7 +14,8 @@ export interface Own {
   readonly description: BrokerDescription;
   /** It can write to the table. */
   readonly fit: boolean;
-  readonly started: boolean;
+  /** It was started, and has read the table: before, everybody else is missing. */
+  readonly knowing: boolean;
   readonly stopped: boolean;
   readonly controller: ControllerItem | null;
   /** Journals of the cluster. */
@@ -158,7 +159,7 @@ export class ClusterView {
   }
 
   surroundings(item: ControllerItem | null, leaders: LeaderTable): Surroundings {
-    const { description, started, journals } = this.#own();
+    const { description, knowing, journals } = this.#own();
     const brokers = this.assignable();
     const eligible = brokers.filter((broker) => broker.eligible);
     const seen = brokers.filter((broker) => !broker.doubtful);
@@ -170,7 +171,7 @@ export class ClusterView {
     if (key !== this.#standing.key) this.#standing = { key, since: this.#now() };
     return {
       standing,
-      rank: rank === -1 || !started ? null : rank,
+      rank: rank === -1 || !knowing ? null : rank,
       settled: seen.length === brokers.length,
       seen: seen.length,
       expected: seen.length + doubtful,

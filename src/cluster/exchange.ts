@@ -37,6 +37,13 @@ export function decodePing(payload: Buffer): Ping | null {
   return { stateVersion: stateVersion!, assignments: assignments!, topics: topics!, configs: configs! };
 }
 
+/** A broker tells of itself only. Throws CLUSTER_AUTHORIZATION_FAILED. */
+export function toldBy(brokerId: number, { description }: PeerState): void {
+  if (description.brokerId === brokerId) return;
+  const message = `broker ${brokerId} tells how broker ${description.brokerId} is`;
+  throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', message);
+}
+
 export interface StateExchangeOptions {
   readonly peers: Peers;
   readonly runtime: Runtime;
@@ -73,7 +80,9 @@ export class StateExchange {
     try {
       do {
         underWay.again = false;
-        onState(await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS }));
+        const state = await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS });
+        toldBy(brokerId, state);
+        onState(state);
       } while (underWay.again);
     } catch (cause) {
       // The next ping of that broker shows that we missed something.

@@ -6,11 +6,13 @@
 import { StorageCorruptError, StorageRefusedError, StorageThrottledError, StorageUnavailableError } from '../errors.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
+import { type Item, type MetadataStore, whenEquals } from '../storage/metadata-store.ts';
 import { type BrokerItem, type ClusterItems, encodeBroker, readClusterItems } from './cluster-items.ts';
 import { within } from './within.ts';
 
 export const HEARTBEAT_INTERVAL_MS = 10_000;
+/** Until the table was read for the first time: a broker that knows nothing of the cluster does nothing in it. */
+const FIRST_READ_INTERVAL_MS = 1_000;
 /** A broker that has not written for so long should lead nothing: its journals cannot write either. */
 export const UNFIT_AFTER_MS = 25_000;
 
@@ -33,8 +35,11 @@ export class Heartbeats {
   readonly #options: HeartbeatsOptions;
   readonly #stop = new AbortController();
   #counter = 0;
+  /** The counter that the table has, unless it was put back to an earlier state. */
+  #standing = 0;
   #writtenAt: number;
   #fit = true;
+  #hasRead = false;
   #failures = 0;
   #timer: TimerHandle | null = null;
   #beating: Promise<void> | null = null;
@@ -47,6 +52,11 @@ export class Heartbeats {
 
   get fit(): boolean {
     return this.#fit;
+  }
+
+  /** The table was read once. */
+  get hasRead(): boolean {
+    return this.#hasRead;
   }
 
   /** Writes and reads now, and from then on in intervals. */
@@ -96,7 +106,8 @@ export class Heartbeats {
     if (this.#stop.signal.aborted) return;
     const { timers, random } = this.#options.runtime;
     this.#timer?.cancel();
-    this.#timer = timers.after(HEARTBEAT_INTERVAL_MS * (0.95 + random.float() / 10), () => void this.beat());
+    const intervalMs = this.#hasRead ? HEARTBEAT_INTERVAL_MS : FIRST_READ_INTERVAL_MS;
+    this.#timer = timers.after(intervalMs * (0.95 + random.float() / 10), () => void this.beat());
   }
 
   async #beat(): Promise<void> {
@@ -111,31 +122,38 @@ export class Heartbeats {
 
   async #write(signal: AbortSignal): Promise<boolean> {
     const { clusterId, metadata, runtime, own } = this.#options;
-    const item = { ...own(), counter: ++this.#counter };
-    const { session } = item;
-    const options = { cause: 'membership', signal } as const;
-    const outcome = await metadata.put(encodeBroker(clusterId, item), whenEquals({ session }), options);
-    if (outcome.ok) {
-      this.#writtenAt = runtime.clock.monotonic();
-      this.#judgeFitness();
-      return true;
+    for (;;) {
+      const item = { ...own(), counter: ++this.#counter };
+      const { session } = item;
+      const condition = whenEquals({ session, counter: this.#standing });
+      const outcome = await metadata.put(encodeBroker(clusterId, item), condition, { cause: 'membership', signal });
+      signal.throwIfAborted(); // A later one may have been written since.
+      const existing = outcome.ok ? null : outcome.existing;
+      const isOurs = existing?.attributes['session'] === session;
+      const counter = isOurs ? Number(existing!.attributes['counter']) : Number.NaN;
+      if (outcome.ok || counter === item.counter) {
+        this.#standing = item.counter;
+        this.#writtenAt = runtime.clock.monotonic();
+        this.#judgeFitness();
+        return true;
+      }
+      // One that seemed to have failed came through, and holds something older.
+      if (counter > this.#standing) {
+        this.#standing = counter;
+        continue;
+      }
+      this.#lost(reasonOf(item, existing));
+      return false;
     }
-    const { existing } = outcome;
-    if (existing === null)
-      this.#lost(
-        'the table does not know this broker any more: it was deleted or made anew, or this broker was away for too long',
-      );
-    else if (Number(existing.attributes['epoch']) > item.brokerEpoch) {
-      this.#lost(`broker id ${item.brokerId} was registered anew by another process`);
-    } else this.#lost('the table has an earlier registration of this broker: it was put back to an earlier state');
-    return false;
   }
 
   async #read(signal: AbortSignal): Promise<boolean> {
     const { clusterId, metadata, runtime, onItems } = this.#options;
     const askedAt = runtime.clock.monotonic();
     const items = await readClusterItems(metadata, clusterId, { cause: 'membership', signal });
-    if (!this.#stop.signal.aborted) onItems(items, askedAt);
+    if (this.#stop.signal.aborted) return true;
+    this.#hasRead = true;
+    onItems(items, askedAt);
     return true;
   }
 
@@ -172,6 +190,15 @@ export class Heartbeats {
       return false;
     }
   }
+}
+
+/** Why the item in the table is not the one that was written last. */
+function reasonOf({ brokerId, brokerEpoch }: Omit<BrokerItem, 'counter'>, existing: Item | null): string {
+  if (existing === null)
+    return 'the table does not know this broker any more: it was deleted or made anew, or this broker was away for too long';
+  if (Number(existing.attributes['epoch']) > brokerEpoch)
+    return `broker id ${brokerId} was registered anew by another process`;
+  return 'the table has an earlier state of this broker: it was put back';
 }
 
 const ignore = () => {};

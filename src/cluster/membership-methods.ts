@@ -1,6 +1,17 @@
 /** What membership asks of other brokers. All of it may be asked twice; none of it is needed for safety. */
+import { JOURNALS_MAX } from '../limits.ts';
 import { jsonMethod } from '../rpc/method.ts';
-import type { BrokerDescription, ControllerItem, ImageKind } from './cluster-items.ts';
+import { count, either, flag, integer, listOf, objectOf, oneOf, placesOf, type Shape, text } from '../rpc/shape.ts';
+import {
+  type BrokerDescription,
+  CONTROLLER_ITEM,
+  type ControllerItem,
+  DESCRIPTION,
+  IMAGE_KINDS,
+  type ImageKind,
+} from './cluster-items.ts';
+
+const journal = integer(0, JOURNALS_MAX - 1);
 
 /** What a broker tells of itself, whole. */
 export interface PeerState {
@@ -15,11 +26,21 @@ export interface PeerState {
   readonly sees: readonly number[];
 }
 
+const PEER_STATE: Shape = objectOf(
+  { description: DESCRIPTION, stateVersion: count, led: listOf(placesOf(journal, count), JOURNALS_MAX), fit: flag },
+  { sees: listOf(count) },
+);
+
 /** Each tells the other. */
-export const EXCHANGE_STATES = jsonMethod<PeerState, PeerState>(1, 'cluster.exchangeStates');
+export const EXCHANGE_STATES = jsonMethod<PeerState, PeerState>(1, 'cluster.exchangeStates', {
+  request: PEER_STATE,
+  response: PEER_STATE,
+});
 
 /** The controller tells what it decided. Answers the version that the asked broker knows now. */
-export const TELL_ASSIGNMENTS = jsonMethod<ControllerItem, { readonly version: number }>(2, 'cluster.tellAssignments');
+export const TELL_ASSIGNMENTS = jsonMethod<ControllerItem, { readonly version: number }>(2, 'cluster.tellAssignments', {
+  request: CONTROLLER_ITEM,
+});
 
 export interface RelinquishRequest {
   readonly journal: number;
@@ -28,7 +49,9 @@ export interface RelinquishRequest {
 }
 
 /** To who leads a journal: let go of it, now. Answers false when that broker knows better. */
-export const RELINQUISH = jsonMethod<RelinquishRequest, { readonly released: boolean }>(3, 'cluster.relinquish');
+export const RELINQUISH = jsonMethod<RelinquishRequest, { readonly released: boolean }>(3, 'cluster.relinquish', {
+  request: objectOf({ journal, version: count }),
+});
 
 export interface ImageChange {
   readonly kind: ImageKind;
@@ -39,7 +62,9 @@ export interface ImageChange {
 }
 
 /** Answers once the asked broker shows the change. */
-export const IMAGE_CHANGED = jsonMethod<ImageChange, null>(4, 'cluster.imageChanged');
+export const IMAGE_CHANGED = jsonMethod<ImageChange, null>(4, 'cluster.imageChanged', {
+  request: objectOf({ kind: oneOf(...IMAGE_KINDS), before: count, version: count, names: listOf(text) }),
+});
 
 export type ControllerRequest =
   | { readonly type: 'move'; readonly journal: number; readonly brokerId: number }
@@ -48,4 +73,10 @@ export type ControllerRequest =
   | { readonly type: 'grow'; readonly journals: number };
 
 /** To the controller. Answers the version of the assignments that carry it out. */
-export const ASK_CONTROLLER = jsonMethod<ControllerRequest, { readonly version: number }>(5, 'cluster.askController');
+export const ASK_CONTROLLER = jsonMethod<ControllerRequest, { readonly version: number }>(5, 'cluster.askController', {
+  request: either(
+    objectOf({ type: oneOf('move'), journal, brokerId: count }),
+    objectOf({ type: oneOf('drain', 'undrain'), brokerId: count }),
+    objectOf({ type: oneOf('grow'), journals: integer(1, JOURNALS_MAX) }),
+  ),
+});

@@ -33,7 +33,7 @@ import type {
 import { ClusterView, type KnownBroker } from './cluster-view.ts';
 import { Controller } from './controller.ts';
 import { ControllerCalls } from './controller-calls.ts';
-import { decodePing, encodePing, StateExchange } from './exchange.ts';
+import { decodePing, encodePing, StateExchange, toldBy } from './exchange.ts';
 import { Heartbeats } from './heartbeat.ts';
 import { Images } from './images.ts';
 import { LeaderTable } from './leader-table.ts';
@@ -120,7 +120,7 @@ export class MembershipService implements Members {
       () => ({
         description: this.#own,
         fit: this.#fit,
-        started: this.#started,
+        knowing: this.#started && this.heartbeats.hasRead,
         stopped: this.#stopped,
         controller: this.controller.item,
         journals: seats.count,
@@ -316,7 +316,8 @@ export class MembershipService implements Members {
 
   #answerPeers(): void {
     const { registry, seats } = this.#options;
-    registry.handle(EXCHANGE_STATES, (state) => {
+    registry.handle(EXCHANGE_STATES, (state, { from }) => {
+      toldBy(from.brokerId, state);
       this.#onState(state);
       return this.#ownState();
     });

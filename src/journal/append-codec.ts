@@ -7,6 +7,7 @@
  *
  * Not persisted, but spoken between brokers of two minor versions.
  */
+import { StorageCorruptError } from '../errors.ts';
 import type { BatchDescription, PartitionBatches } from '../segment/footer.ts';
 import { readFreshBatches, refusalOf, writeFreshBatches } from './appended-codec.ts';
 import { ByteReader } from './byte-reader.ts';
@@ -64,6 +65,8 @@ export function decodeAppendRequest(reader: ByteReader, journal: number): Append
   const partitions = readPartitions(reader, journal);
   const conditions = reader.many(() => readCondition(reader));
   const idempotency = reader.many(() => readGroup(reader));
+  checkPlaces(partitions, segment === null ? bytes : segment.bytes);
+  checkIndexes(partitions, [...conditions, ...idempotency.flatMap(({ batches }) => batches)]);
   const source: AppendSource = segment
     ? { type: 'segment', segment }
     : { type: 'inline', parts: [reader.bytes(bytes)], bytes };
@@ -75,6 +78,29 @@ export function decodeAppendRequest(reader: ByteReader, journal: number): Append
     ...(conditions.length > 0 && { conditions }),
     ...(idempotency.length > 0 && { idempotency }),
   };
+}
+
+/** What is decided here is for ever: batches lie in their source, and are some. */
+function checkPlaces(partitions: readonly PartitionBatches[], end: number): void {
+  for (const { topicId, partition, batches } of partitions) {
+    for (const { position, length, offsetCount } of batches) {
+      if (position >= 0 && position + length <= end && offsetCount > 0) continue;
+      const place = `[${position}, ${position + length}) of ${end} bytes`;
+      throw new StorageCorruptError(`partition ${topicId}-${partition} has ${offsetCount} records in ${place}`);
+    }
+  }
+}
+
+interface BatchIndex {
+  readonly partitionIndex: number;
+  readonly batchIndex: number;
+}
+
+function checkIndexes(partitions: readonly PartitionBatches[], indexes: readonly BatchIndex[]): void {
+  for (const { partitionIndex, batchIndex } of indexes) {
+    if (batchIndex < (partitions[partitionIndex]?.batches.length ?? 0)) continue;
+    throw new StorageCorruptError(`there is no batch ${batchIndex} of partition ${partitionIndex}`);
+  }
 }
 
 function writePartitions(writer: ByteWriter, partitions: readonly PartitionBatches[]): void {

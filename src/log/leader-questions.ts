@@ -8,6 +8,7 @@ import type { ProducerState } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import { jsonMethod, type RpcMethod, type RpcRegistry } from '../rpc/method.ts';
 import type { Peers } from '../rpc/peers.ts';
+import { count, number, objectOf, text } from '../rpc/shape.ts';
 import { assert } from '../runtime/assert.ts';
 import type { LeaderWaits } from './leader-waits.ts';
 import { type Led, type Locator, notConfirmed } from './locate.ts';
@@ -31,7 +32,9 @@ interface Deletion extends Place {
 const LIST_OFFSET = jsonMethod<OffsetQuestion, FoundOffset>(42, 'log.listOffset');
 const OFFSET_FOR_LEADER_EPOCH = jsonMethod<EpochQuestion, EpochEnd>(43, 'log.offsetForLeaderEpoch');
 const PRODUCERS = jsonMethod<Place, readonly ProducerState[]>(45, 'log.producers');
-const DELETE_RECORDS = jsonMethod<Deletion, number>(46, 'log.deleteRecords');
+const DELETE_RECORDS = jsonMethod<Deletion, number>(46, 'log.deleteRecords', {
+  request: objectOf({ topicId: text, partition: count, journal: count, beforeOffset: number }),
+});
 
 /** A hand-over is over sooner; who waits for longer is told to look for the leader. */
 const PATIENCE_MS = 3_000;

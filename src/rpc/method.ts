@@ -11,6 +11,8 @@
  * | 80 - 99 | the doors                      |
  */
 
+import type { Shape } from './shape.ts';
+
 /** Ids are spoken between brokers of two minor versions: never renumber, never use one again. */
 export interface RpcMethod<Request, Response> {
   readonly id: number;
@@ -24,19 +26,35 @@ export interface RpcMethod<Request, Response> {
   readonly decodeResponse: (bytes: Buffer) => Response;
 }
 
+/** What question and answer must look like; for those that are kept, or acted on later. */
+export interface Shapes {
+  readonly request?: Shape;
+  readonly response?: Shape;
+}
+
 /** A method whose question and answer are small and rare: JSON. */
-export function jsonMethod<Request, Response>(id: number, name: string): RpcMethod<Request, Response> {
+export function jsonMethod<Request, Response>(
+  id: number,
+  name: string,
+  { request = ANY, response = ANY }: Shapes = {},
+): RpcMethod<Request, Response> {
   const encode = (value: unknown) => [Buffer.from(JSON.stringify(value ?? null))];
-  const decode = (bytes: Buffer) => JSON.parse(bytes.toString());
+  const decode = (bytes: Buffer, shape: Shape) => {
+    const value: unknown = JSON.parse(bytes.toString());
+    if (!shape(value)) throw new TypeError(`this is not what ${name} is told`);
+    return value;
+  };
   return {
     id,
     name,
     encodeRequest: encode,
-    decodeRequest: decode as (bytes: Buffer) => Request,
+    decodeRequest: (bytes) => decode(bytes, request) as Request,
     encodeResponse: encode,
-    decodeResponse: decode as (bytes: Buffer) => Response,
+    decodeResponse: (bytes) => decode(bytes, response) as Response,
   };
 }
+
+const ANY: Shape = () => true;
 
 /** Who is at the other end, as both ends proved when they met. */
 export interface PeerIdentity {

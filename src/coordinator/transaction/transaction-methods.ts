@@ -1,5 +1,7 @@
 /** What brokers ask of each other for transactions. */
+import { PARTITIONS_PER_TOPIC_MAX } from '../../limits.ts';
 import { jsonMethod } from '../../rpc/method.ts';
+import { count, flag, integer, listOf, objectOf, recordOf, text } from '../../rpc/shape.ts';
 import type { ForcedMarker } from './forced-marker.ts';
 import type { Ended, Guarded, Participants, Place } from './participants.ts';
 import type { Partitions, ProducerIdentity } from './transaction-state.ts';
@@ -25,9 +27,25 @@ export interface MarkWish {
   readonly guardMayCome: boolean;
 }
 
+const participants = objectOf({
+  partitions: recordOf(text, listOf(integer(0, PARTITIONS_PER_TOPIC_MAX - 1))),
+  groups: listOf(text),
+});
+const guarded = { producerId: count, producerEpoch: count, transaction: count };
+
 /** Both are durable when they are answered, may be repeated, and go to who leads the journal. */
-export const TRANSACTIONS_GUARD = jsonMethod<GuardWish, null>(60, 'transactions.guard');
-export const TRANSACTIONS_MARK = jsonMethod<MarkWish, null>(61, 'transactions.mark');
+export const TRANSACTIONS_GUARD = jsonMethod<GuardWish, null>(60, 'transactions.guard', {
+  request: objectOf({ journal: count, guarded: objectOf(guarded), participants, client: text }),
+});
+export const TRANSACTIONS_MARK = jsonMethod<MarkWish, null>(61, 'transactions.mark', {
+  request: objectOf({
+    journal: count,
+    ended: objectOf({ ...guarded, committed: flag }),
+    participants,
+    coordinatorEpoch: count,
+    guardMayCome: flag,
+  }),
+});
 
 export interface JoinWish {
   readonly transactionalId: string;

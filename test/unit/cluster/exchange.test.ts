@@ -32,8 +32,14 @@ test.each([
   expect(decodePing(Buffer.from(text))).toBeNull();
 });
 
+const address = { host: '127.0.0.1', port: 1 };
+const description = {
+  ...{ brokerEpoch: 1, session: 's', state: 'running', revision: 1, zone: '', version: '1.2.3', startedAt: 0 },
+  ...{ kafka: address, kafkaByZone: {}, http: address, internal: address },
+} as const;
+
 const stateOf = (brokerId: number, stateVersion: number) =>
-  ({ description: { brokerId }, stateVersion, led: [], fit: true, sees: [] }) as unknown as PeerState;
+  ({ description: { ...description, brokerId }, stateVersion, led: [], fit: true, sees: [] }) as PeerState;
 
 test('one exchange with a broker is under way at a time, and what changed meanwhile goes with the next', async () => {
   const network = new LocalNetwork();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { EXCHANGE_STATES } from '../../../src/cluster/membership-methods.ts';
 import { StartupError, StorageThrottledError } from '../../../src/errors.ts';
-import { brokerKey, controllerKey, formatKey } from '../../../src/storage/keys.ts';
+import { brokerKey, CLUSTER_ITEMS, clusterPartitionKey, controllerKey, formatKey } from '../../../src/storage/keys.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { ALWAYS } from '../../../src/storage/metadata-store.ts';
 import { Cluster, rightsLost } from './world/cluster.ts';
@@ -287,6 +287,43 @@ test('a table that was made anew under a running cluster: brokers lead nothing a
     expect(seats.led).toEqual([]);
   }
   expect(await cluster.table.get(controllerKey('c'), OPTIONS)).toBeNull();
+});
+
+test('a table that is put back to an earlier state under a running cluster: brokers lead nothing any more, and stop', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  const earlier = new MemoryMetadataStore();
+  const { items } = await cluster.table.query(
+    { partitionKey: clusterPartitionKey('c'), ...CLUSTER_ITEMS, limit: 100 },
+    OPTIONS,
+  );
+  for (const item of items) await earlier.put(item, ALWAYS, OPTIONS);
+  await cluster.time.advance(30_000);
+  cluster.table = earlier;
+  await cluster.time.advance(15_000);
+  for (const { failure, seats } of cluster.brokers.values()) {
+    expect(failure?.message).toBe('the table has an earlier state of this broker: it was put back; this broker stops');
+    expect(seats.led).toEqual([]);
+  }
+});
+
+test('heartbeats whose answers are lost, or that come late, are no sign of another table', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  const { table, membership } = cluster.get(2);
+  for (let round = 0; round < 5; round++) {
+    table.losesAnswers = true;
+    await cluster.time.advance(12_000);
+    table.losesAnswers = false;
+    table.delayMs = 9_000;
+    await cluster.time.advance(20_000);
+    table.delayMs = 0;
+    await cluster.time.advance(12_000);
+  }
+  await cluster.time.advance(30_000);
+  expect(cluster.get(2).failure).toBeNull();
+  expect(membership.heartbeats.fit).toBe(true);
+  expect(cluster.counts()).toEqual({ 1: 2, 2: 2, 3: 2 });
 });
 
 test('a broker that knows another format refuses to join', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { JOURNAL_APPEND } from '../../../src/cluster/journal-methods.ts';
 import type { JournalSeat } from '../../../src/cluster/journal-seat.ts';
+import type { AppendRequest } from '../../../src/journal/journal.ts';
 import { brief, createTopic, inlineAppend, lane, segmentAppend, TOPIC } from '../journal/harness.ts';
 import { type SeatedBroker, SeatsWorld } from './seats-world.ts';
 
@@ -156,6 +157,50 @@ describe('a broker that does not lead', () => {
     expect(
       await seat(front).readInline({ source: { ...source, seq: seq + 9, entryId }, position: 0, length: 1 }),
     ).toBeNull();
+  });
+});
+
+describe('what could never be an entry is refused, and the journal is led on', () => {
+  const merge = { type: 'merge', segments: [], swaps: [{ topicId: TOPIC, partition: 0, remove: [null], add: [] }] };
+  test.each([
+    { type: 'become' },
+    { type: 'createPartitions', topicId: TOPIC, partitions: ['x'] },
+    { type: 'createPartitions', topicId: TOPIC, partitions: [-1] },
+    { type: 'deletePartitions', topicId: TOPIC, partitions: 3 },
+    { type: 'advanceLogStart', topicId: TOPIC, partition: 0, logStartOffset: 'x' },
+    { type: 'condemn', segmentIds: [7] },
+    { type: 'expire', before: null, keysBefore: 0 },
+    { type: 'allocateProducerIds', count: '9' },
+    merge,
+    null,
+  ])('a change that is %j', async (change) => {
+    await expect(seat(front).propose(change as never)).rejects.toThrow();
+    expect(seat(leader).role).toBe('leading');
+    expect(await append(0)).toBe('@0');
+  });
+
+  const one = { partitionIndex: 0, batchIndex: 0 };
+  test.each<[string, Partial<AppendRequest>]>([
+    ['a condition on a batch that is not there', { conditions: [{ ...one, batchIndex: 1, expectedOffset: 0 }] }],
+    [
+      'a condition on a partition that is not there',
+      { conditions: [{ ...one, partitionIndex: 1, expectedOffset: 0 }] },
+    ],
+    [
+      'a key of a batch that is not there',
+      { idempotency: [{ key: 'k', fingerprint: 1, batches: [one, { ...one, batchIndex: 7 }] }] },
+    ],
+    ['a body that is shorter than its batches', { source: { type: 'inline', parts: [Buffer.alloc(50)], bytes: 50 } }],
+  ])('an append with %s', async (_, more) => {
+    await expect(seat(front).append({ ...request(0), ...more })).rejects.toThrow();
+    expect(seat(leader).role).toBe('leading');
+    expect(await append(0)).toBe('@0');
+  });
+
+  test('an append of a batch without records', async () => {
+    const none = inlineAppend({ lane: own(front), number: 0 }, [{ batches: [{ count: 0 }] }], 'f');
+    await expect(seat(front).append(none)).rejects.toThrow();
+    expect(await append(0)).toBe('@0');
   });
 });
 

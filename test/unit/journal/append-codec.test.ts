@@ -9,7 +9,7 @@ import { ByteReader } from '../../../src/journal/byte-reader.ts';
 import { ByteWriter } from '../../../src/journal/byte-writer.ts';
 import { REFUSAL_MESSAGES } from '../../../src/journal/entry.ts';
 import type { AppendAnswer, AppendRequest } from '../../../src/journal/journal.ts';
-import { inlineAppend, lane, OTHER_TOPIC, segmentAppend } from './harness.ts';
+import { inlineAppend, lane, OTHER_TOPIC, segmentAppend, segmentReference } from './harness.ts';
 
 function encode(request: AppendRequest): Buffer {
   const writer = new ByteWriter();
@@ -22,14 +22,18 @@ const decode = (bytes: Buffer, journal = 0): AppendRequest => decodeAppendReques
 const REQUESTS: [name: string, request: AppendRequest][] = [
   [
     'a segment of two topics',
-    segmentAppend({ lane: lane(7, 2, 3), number: 9 }, [
-      { partition: 0, batches: [{ count: 3 }, { count: 2, length: 16_384 }] },
-      {
-        partition: 9_999,
-        batches: [{ producerId: 4_000_000_000, producerEpoch: 3, baseSequence: 0, attributes: 0x10 }],
-      },
-      { topicId: OTHER_TOPIC, partition: 1, batches: [{ maxTimestamp: -1 }, { maxTimestamp: 2 ** 53 - 1 }] },
-    ]),
+    segmentAppend(
+      { lane: lane(7, 2, 3), number: 9 },
+      [
+        { partition: 0, batches: [{ count: 3 }, { count: 2, length: 16_384 }] },
+        {
+          partition: 9_999,
+          batches: [{ producerId: 4_000_000_000, producerEpoch: 3, baseSequence: 0, attributes: 0x10 }],
+        },
+        { topicId: OTHER_TOPIC, partition: 1, batches: [{ maxTimestamp: -1 }, { maxTimestamp: 2 ** 53 - 1 }] },
+      ],
+      { source: { type: 'segment', segment: segmentReference('s', 100_000) } },
+    ),
   ],
   ['an inline body', inlineAppend({ lane: lane(1), number: 0 }, [{ batches: [{ count: 1 }] }], 'z')],
   [

@@ -4,8 +4,8 @@ import { MembershipOperations } from '../../../../src/cluster/cluster-operations
 import { MembershipService } from '../../../../src/cluster/membership.ts';
 import { agreeOnFormat, agreeOnJournals, registerBroker } from '../../../../src/cluster/registration.ts';
 import { parseConfig } from '../../../../src/config.ts';
-import { StorageRefusedError } from '../../../../src/errors.ts';
-import type { Timers } from '../../../../src/runtime/clock.ts';
+import { StorageRefusedError, StorageUnavailableError } from '../../../../src/errors.ts';
+import { sleep, type Timers } from '../../../../src/runtime/clock.ts';
 import type { LogFields, Logger } from '../../../../src/runtime/logger.ts';
 import type { Runtime } from '../../../../src/runtime/runtime.ts';
 import { MemoryMetadataStore } from '../../../../src/storage/memory/metadata-store.ts';
@@ -29,8 +29,8 @@ export interface Broker {
   readonly logged: string[];
   /** The reason, once it had to stop. */
   failure: Error | null;
-  /** What its requests to the table meet: nothing, or an error. */
-  readonly table: { refusal: Error | null; hangs: boolean };
+  /** What its requests to the table meet: nothing, an error before or after the effect, or a delay around it. */
+  readonly table: { refusal: Error | null; hangs: boolean; losesAnswers: boolean; delayMs: number };
 }
 
 export class Cluster {
@@ -56,10 +56,18 @@ export class Cluster {
     return broker;
   }
 
-  async begin(id: number, { journals = 6, zone = '' }: { readonly journals?: number; readonly zone?: string } = {}) {
+  /** `meets` is what its requests to the table meet once it is registered. */
+  async begin(
+    id: number,
+    {
+      journals = 6,
+      zone = '',
+      meets = {},
+    }: { readonly journals?: number; readonly zone?: string; readonly meets?: Partial<Broker['table']> } = {},
+  ) {
     const port = this.#port++;
     const logged: string[] = [];
-    const table: Broker['table'] = { refusal: null, hangs: false };
+    const table: Broker['table'] = { refusal: null, hangs: false, losesAnswers: false, delayMs: 0 };
     const runtime = this.#runtimeOf(() => node, logged);
     const metadata = this.#tableOf(table);
     const config = parseConfig({ cluster: 'c', store: 's3://b', table: 't', 'broker.id': String(id) });
@@ -111,6 +119,7 @@ export class Cluster {
       broker.failure = cause;
     });
     this.brokers.set(id, broker);
+    Object.assign(table, meets);
     await this.awaited(membership.start(addresses));
     await this.awaited(membership.announce(addresses));
     return broker;
@@ -218,7 +227,15 @@ export class Cluster {
     const guarded = async <T>(act: () => Promise<T>): Promise<T> => {
       if (own.refusal) throw own.refusal;
       if (own.hangs) return new Promise(() => {});
-      return act();
+      if (own.losesAnswers) {
+        await act();
+        throw new StorageUnavailableError('the answer was lost');
+      }
+      if (own.delayMs === 0) return act();
+      await sleep(this.time.timers, own.delayMs / 2);
+      const answer = await act();
+      await sleep(this.time.timers, own.delayMs / 2);
+      return answer;
     };
     return {
       pricing: PRICING,
