@@ -42,8 +42,12 @@ function readHello(frame: Buffer): OpeningHello {
 }
 
 function readRefusal(frame: Buffer): Refusal {
-  const { sentence, succeededBy } = JSON.parse(frame.toString('utf8', 1)) as Partial<Refusal>;
-  return { sentence: String(sentence), ...(Number.isSafeInteger(succeededBy) && { succeededBy: succeededBy! }) };
+  const { sentence, succeededBy, starting } = JSON.parse(frame.toString('utf8', 1)) as Partial<Refusal>;
+  return {
+    sentence: String(sentence),
+    ...(Number.isSafeInteger(succeededBy) && { succeededBy: succeededBy! }),
+    ...(starting === true && { starting }),
+  };
 }
 
 /** Why `own` cannot work with `other`, for people at both ends; null when it can. A later minor is fine. */
@@ -69,6 +73,8 @@ export interface Refusal {
   readonly sentence: string;
   /** The epoch of a newer instance of the broker that is refused. */
   readonly succeededBy?: number;
+  /** It is none: the broker will take connections soon. */
+  readonly starting?: boolean;
 }
 
 export function refuse(channel: Channel, refusal: Refusal): void {

@@ -35,7 +35,7 @@ export interface LinkHost {
   hello(): Hello;
 }
 
-type Ending = 'refused' | 'told' | 'unclear';
+type Ending = 'refused' | 'told' | 'starting' | 'unclear';
 
 export class PeerLink {
   readonly brokerId: number;
@@ -185,9 +185,10 @@ export class PeerLink {
       onMet: (other) => {
         if (this.#meeting === channel) this.#met(channel, other);
       },
-      onFailed: (problem, { sentence, succeededBy }) => {
+      onFailed: (problem, { sentence, succeededBy, starting }) => {
         if (this.#meeting !== channel) return;
-        this.#failed(problem === 'lost' ? 'unclear' : 'told', sentence);
+        if (problem === 'lost') this.#failed('unclear', sentence);
+        else this.#failed(starting ? 'starting' : 'told', sentence);
         if (succeededBy !== undefined) this.#host.events.onSuperseded(succeededBy);
       },
     });
@@ -246,6 +247,8 @@ export class PeerLink {
     this.#retryLater();
     if (ending === 'refused') this.#report('refused', why);
     else if (ending === 'told') this.#report('closed', why);
+    // Nothing to worry about: each broker does that.
+    else if (ending === 'starting') this.#report('closed', why, 'info');
   }
 
   #retryLater(): void {
@@ -256,11 +259,11 @@ export class PeerLink {
   }
 
   /** Once for each thing that becomes known; who is refused is gone, and nothing more can become known. */
-  #report(why: DownReason, sentence: string): void {
+  #report(why: DownReason, sentence: string, level: 'info' | 'warn' = 'warn'): void {
     if (this.#closed || this.#down === 'refused' || this.#down === why) return;
     if (why === 'silent' && this.#down !== null) return;
     this.#down = why;
-    this.#host.runtime.logger.warn({ broker: this.brokerId, why, sentence }, 'a broker does not answer');
+    this.#host.runtime.logger[level]({ broker: this.brokerId, why, sentence }, 'a broker does not answer');
     this.#host.events.onDown(this.brokerId, why, sentence);
   }
 }

@@ -104,7 +104,7 @@ export class Reception {
     }
     const { events } = this.#host;
     if (events === null) {
-      refuse(channel, { sentence: `broker ${own.brokerId} is starting` });
+      refuse(channel, { sentence: `broker ${own.brokerId} is starting`, starting: true });
       return;
     }
     const sentence = mismatch(own, hello);

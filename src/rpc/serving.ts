@@ -16,6 +16,9 @@ import { CALL_HEAD_BYTES, errorFrame, KIND, numbered, PING_HEAD_BYTES } from './
 
 /** Answers from here on may be overtaken by smaller ones. */
 const BULK_BYTES = 64 * 1024;
+/** Answers that the other end has not taken: more of them are dropped. */
+const UNTAKEN_BYTES_MAX = RPC_WAITING_BYTES_MAX + RPC_FRAME_BYTES_MAX;
+
 export interface Served {
   readonly method: RpcMethod<unknown, unknown>;
   readonly handler: RpcHandler<unknown, unknown>;
@@ -95,6 +98,11 @@ export class ServingConnection extends Connection {
   }
 
   protected override take(frame: Buffer): void {
+    // Errors and pongs are never dropped: who asks on without reading them would have them pile up.
+    if (this.channel.waitingBytes > UNTAKEN_BYTES_MAX) {
+      this.channel.close(`broker ${this.other.brokerId} asks and takes no answers`);
+      return;
+    }
     switch (frame[0]) {
       case KIND.call:
         this.#serve(frame.readUInt32BE(1), frame.readUInt16BE(5), frame);
@@ -185,7 +193,7 @@ export class ServingConnection extends Connection {
       return new KafkaError('MESSAGE_TOO_LARGE', message, { noSideEffects: false });
     }
     const { waitingBytes } = this.channel;
-    if (waitingBytes + bytes <= RPC_WAITING_BYTES_MAX + RPC_FRAME_BYTES_MAX) return null;
+    if (waitingBytes + bytes <= UNTAKEN_BYTES_MAX) return null;
     return new PeerUnavailableError(`the answer to ${name} was dropped: ${waitingBytes} bytes wait to be sent`, true);
   }
 

@@ -244,6 +244,14 @@ describe('a server', () => {
     expect(errorOf(channel.sent[1]!)).toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER', sent: true });
   });
 
+  test('ends the connection of who asks on and takes no answers, errors and pongs included', () => {
+    serving(METHOD, (text) => text);
+    channel.waitingBytes = RPC_WAITING_BYTES_MAX + RPC_FRAME_BYTES_MAX + 1;
+    channel.onFrame(question(1, '', 99));
+    expect(closed).toEqual(['broker 2 asks and takes no answers']);
+    expect(channel.sent).toEqual([]);
+  });
+
   test('answers that a question is malformed, and goes on', () => {
     const strict = {
       ...METHOD,

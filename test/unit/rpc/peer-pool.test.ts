@@ -297,8 +297,11 @@ describe('connections', () => {
     expect(second.events.superseded).toEqual([]);
   });
 
-  test('a broker that is starting is met as soon as it has started', async () => {
-    const a = await cluster.broker(1);
+  test('a broker that is starting is met as soon as it has started, and nobody is warned of it', async () => {
+    const warned: string[] = [];
+    const { runtime } = cluster;
+    const warn = (_: unknown, message: string) => void warned.push(message);
+    const a = await cluster.broker(1, { runtime: { ...runtime, logger: { ...runtime.logger, warn } } });
     const pool = new PeerPool({
       transport: cluster.network.transport('b'),
       runtime: cluster.runtime,
@@ -315,6 +318,7 @@ describe('connections', () => {
     pool.start(1, new RecordedEvents());
     await cluster.runtime.advance(1_000);
     expect(a.events.up).toHaveLength(1);
+    expect(warned).toEqual([]);
   });
 
   test('is tried again in growing pauses of at most a second', async () => {
