@@ -72,7 +72,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const rightClock = sharing && new RightClock(storeClock, options.runtime);
   const runtime = rightClock ? { ...options.runtime, clock: rightClock } : options.runtime;
   await rightClock?.compare();
-  const given = { config, runtime, metadata, objects, version: VERSION, ...(journalLimits && { journalLimits }) };
+  const optional = { ...(journalLimits && { journalLimits }), ...(signal && { signal }) };
+  const given = { config, runtime, metadata, objects, version: VERSION, ...optional };
   const cluster = await (sharing ? openSharedCluster({ ...given, ...sharing }) : openClusterOfOne(given));
   const opened: { stop(): Promise<void> | void }[] = [{ stop: () => cluster.close() }];
   const close = () =>

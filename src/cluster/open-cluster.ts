@@ -41,6 +41,8 @@ export interface OpenClusterOptions {
   /** Of the program. */
   readonly version: string;
   readonly journalLimits?: Partial<MaintenanceLimits>;
+  /** Gives up waiting for others. */
+  readonly signal?: AbortSignal;
 }
 
 /** What it takes to share stores with other brokers. */
@@ -158,11 +160,12 @@ export async function openClusterOfOne(options: OpenClusterOptions): Promise<Clu
 export async function openSharedCluster(options: OpenClusterOptions & Sharing): Promise<Cluster> {
   const { config, runtime, metadata, objects, incarnation, version, transport, host, journalLimits: limits } = options;
   const clusterId = config.cluster;
+  const stoppable = options.signal === undefined ? {} : { signal: options.signal };
   const pool = new PeerPool({ transport, runtime, clusterId, incarnation, brokerId: config['broker.id'], version });
   try {
     const internal = await pool.listen(parseAddress(config.internal));
     await agreeOnFormat(metadata, clusterId, version);
-    const strangers = { metadata, clusterId, brokerId: config['broker.id'], runtime };
+    const strangers = { metadata, clusterId, brokerId: config['broker.id'], runtime, ...stoppable };
     await meetOthers({ ...strangers, probe: (address) => pool.probe(address) });
     const probe = async (address: Address) => {
       const found = await pool.probe(address);
