@@ -79,13 +79,14 @@ export class Transport {
   /** Throws ClientError, or the signal's reason when it aborts. */
   async request(request: Request): Promise<Answer> {
     const { clock, timers, random } = this.runtime;
-    const deadline = clock.monotonic() + this.#timeoutMs + (request.waitMs ?? 0);
+    const timeoutMs = this.#timeoutMs + (request.waitMs ?? 0);
+    const deadline = clock.monotonic() + timeoutMs;
     for (let attempt = 1; ; attempt++) {
       const error = await this.#attempt(request, deadline - clock.monotonic());
       if (!(error instanceof ClientError)) return error;
       const pauseMs = backoffMs(attempt + 1, random.float());
       if (!mayRepeat(error, request.repeat)) throw error;
-      if (clock.monotonic() + pauseMs >= deadline) throw timedOut(this.#timeoutMs, error);
+      if (clock.monotonic() + pauseMs >= deadline) throw timedOut(timeoutMs, error);
       await sleep(timers, pauseMs, request.signal);
     }
   }

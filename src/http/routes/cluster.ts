@@ -19,6 +19,7 @@ import { replyJson } from '../reply.ts';
 const TAG = 'cluster';
 const json = <S>(schema: S) => ({ 'application/json': { schema } });
 const NO_CONTROLLER = 'Nobody is the controller now.';
+const NO_CONTROLLER_OR_GONE = 'Nobody is the controller now, or the broker is gone.';
 const UNKNOWN_BROKER = 'No such broker.';
 
 export function clusterRoutes(api: Api): void {
@@ -62,7 +63,7 @@ export function clusterRoutes(api: Api): void {
         'broker is undrained or starts again.',
       params: BrokerParams,
       answers: { 200: { description: 'It leads nothing.', content: json(Drained) } },
-      problems: { 404: UNKNOWN_BROKER, 503: NO_CONTROLLER },
+      problems: { 404: UNKNOWN_BROKER, 503: NO_CONTROLLER_OR_GONE },
     },
     async ({ params }) => replyJson(200, DRAINED.toJson(await cluster.drain(params.broker))),
   );
@@ -123,7 +124,7 @@ export function clusterRoutes(api: Api): void {
       params: JournalParams,
       body: MoveBody,
       answers: { 200: { description: 'The broker leads it.', content: json(JournalPlace) } },
-      problems: { 404: 'No such journal, or no such broker.', 503: NO_CONTROLLER },
+      problems: { 404: 'No such journal, or no such broker.', 503: NO_CONTROLLER_OR_GONE },
     },
     async ({ params, body }) => replyJson(200, JOURNAL.toJson(await cluster.move(params.journal, body.broker_id))),
   );

@@ -58,6 +58,13 @@ test('what does not succeed in time fails with what happened last', async () => 
   expect(requests()).toBeGreaterThan(20);
 });
 
+test('how long it took is told with the time that the broker may wait on purpose', async () => {
+  const { made } = transport(problem(504, 'REQUEST_TIMED_OUT', true));
+  await expect(made.request({ ...get('safe'), waitMs: 25_000 })).rejects.toMatchObject({
+    message: 'given up after 85000 ms; last: why',
+  });
+});
+
 test('a broker that never answers is given up on', async () => {
   const made = new Transport(virtualTime(), {
     url: 'http://broker',
