@@ -60,7 +60,7 @@ export class TlsTransport implements Transport {
     this.#limited = new LogLimiter(runtime.logger, runtime.clock);
     this.#handshakes = runtime.metrics.counter({
       name: 'rpc_handshakes_total',
-      help: "Connections to the internal listener, by outcome: proved (the other end knows the cluster's secret), refused.",
+      help: "Connections to the internal listener, by outcome: proved (the other end knows the cluster's secret), refused, left (it hung up before either).",
       labels: ['outcome'],
     });
   }
@@ -91,7 +91,13 @@ export class TlsTransport implements Transport {
       this.#handshakes.add(1, { outcome: 'proved' });
       onChannel(new TlsChannel(socket, this.#runtime, null));
     });
-    server.on('tlsClientError', (cause, socket) => {
+    server.on('tlsClientError', (cause: NodeJS.ErrnoException, socket) => {
+      if (cause.code === 'ECONNRESET') {
+        // A broker that has a reason to begin anew does that, and who only looks whether somebody listens.
+        this.#handshakes.add(1, { outcome: 'left' });
+        socket.destroy();
+        return;
+      }
       this.#handshakes.add(1, { outcome: 'refused' });
       this.#limited.warn('a connection to the internal listener was refused', {
         remote: socket.remoteAddress,

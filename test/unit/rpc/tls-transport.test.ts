@@ -102,8 +102,8 @@ async function plain(address: Address, bytes: Uint8Array | null): Promise<Buffer
   return Buffer.concat(answer);
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 describe('frames', () => {
@@ -239,6 +239,21 @@ describe('the secret', () => {
     await expectEcho(await connected(address));
     expect(await counted('refused')).toBe(refused + 2);
     expect(await counted('proved')).toBe(proved + 1);
+  });
+
+  test('nobody is warned of who hangs up before it has proved it or not', async () => {
+    const { address, accepted } = await echo();
+    const looks = connectPlain(address.port, address.host);
+    await new Promise((resolve) => looks.once('connect', resolve));
+    looks.destroy();
+    const attempt = new AbortController();
+    const left = transport().connect(address, attempt.signal);
+    setImmediate(() => attempt.abort(new Error('not wanted any more')));
+    await left.catch(() => {});
+    await expectEcho(await connected(address));
+    await until(async () => /rpc_handshakes_total\{outcome="left"\} [1-9]/.test(await runtime.metrics.expose()));
+    expect(warnings).toEqual([]);
+    expect(accepted.length).toBeGreaterThan(0);
   });
 
   test('without one, loopback works all the same', async () => {
