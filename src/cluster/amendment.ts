@@ -25,11 +25,18 @@ export function amendment(
   }
 }
 
-function moved(journal: number, brokerId: number, item: ControllerItem, { journals, brokers }: Surroundings) {
+function moved(journal: number, brokerId: number, item: ControllerItem, { journals, brokers, epochOf }: Surroundings) {
   if (!(journal < journals)) throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
   const broker = brokers.find((candidate) => candidate.brokerId === brokerId);
-  if (broker === undefined) throw new KafkaError('BROKER_NOT_AVAILABLE', `broker ${brokerId} is not there`);
-  if (!broker.eligible) throw new KafkaError('INVALID_REQUEST', `broker ${brokerId} drains, or cannot write`);
+  if (broker === undefined || broker.doubtful) {
+    throw new KafkaError('BROKER_NOT_AVAILABLE', `broker ${brokerId} is not there`);
+  }
+  if (!broker.eligible) {
+    const drainedEpoch = item.drained[brokerId];
+    const isDrained = drainedEpoch !== undefined && drainedEpoch === epochOf(brokerId);
+    const why = isDrained ? 'is drained: undrain it first' : 'is about to stop, or cannot write to the table';
+    throw new KafkaError('INVALID_REQUEST', `broker ${brokerId} ${why}`);
+  }
   if (item.assigned[journal] === brokerId && item.pinned[journal] === brokerId) return null;
   const assigned = [...item.assigned];
   assigned[journal] = brokerId;

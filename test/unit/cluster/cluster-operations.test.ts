@@ -74,7 +74,10 @@ test('what makes no sense is refused', async () => {
   await expect(cluster.awaited(operations.move(0, 3))).rejects.toMatchObject({ error: 'BROKER_NOT_AVAILABLE' });
   await cluster.awaited(operations.drain(2));
   await expect(cluster.awaited(operations.drain(1))).rejects.toMatchObject({ error: 'INVALID_REQUEST' });
-  await expect(cluster.awaited(operations.move(0, 2))).rejects.toMatchObject({ error: 'INVALID_REQUEST' });
+  await expect(cluster.awaited(operations.move(0, 2))).rejects.toMatchObject({
+    error: 'INVALID_REQUEST',
+    message: 'broker 2 is drained: undrain it first',
+  });
   await expect(operations.addJournals(100_000)).rejects.toMatchObject({ error: 'INVALID_REQUEST' });
 });
 
