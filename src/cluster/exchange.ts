@@ -38,9 +38,9 @@ export function decodePing(payload: Buffer): Ping | null {
 }
 
 /** A broker tells of itself only. Throws CLUSTER_AUTHORIZATION_FAILED. */
-export function toldBy(brokerId: number, { description }: PeerState): void {
-  if (description.brokerId === brokerId) return;
-  const message = `broker ${brokerId} tells how broker ${description.brokerId} is`;
+export function toldBy(brokerId: number, state: PeerState): PeerState {
+  if (state.description.brokerId === brokerId) return state;
+  const message = `broker ${brokerId} tells how broker ${state.description.brokerId} is`;
   throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', message);
 }
 
@@ -80,9 +80,7 @@ export class StateExchange {
     try {
       do {
         underWay.again = false;
-        const state = await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS });
-        toldBy(brokerId, state);
-        onState(state);
+        onState(toldBy(brokerId, await peers.call(brokerId, EXCHANGE_STATES, own(), { timeoutMs: CALL_MS })));
       } while (underWay.again);
     } catch (cause) {
       // The next ping of that broker shows that we missed something.

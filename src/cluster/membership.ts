@@ -317,8 +317,7 @@ export class MembershipService implements Members {
   #answerPeers(): void {
     const { registry, seats } = this.#options;
     registry.handle(EXCHANGE_STATES, (state, { from }) => {
-      toldBy(from.brokerId, state);
-      this.#onState(state);
+      this.#onState(toldBy(from.brokerId, state));
       return this.#ownState();
     });
     registry.handle(TELL_ASSIGNMENTS, (item) => {
