@@ -11,7 +11,7 @@ import type { Peers } from '../rpc/peers.ts';
 import { count, number, objectOf, text } from '../rpc/shape.ts';
 import { assert } from '../runtime/assert.ts';
 import type { LeaderWaits } from './leader-waits.ts';
-import { type Led, type Locator, notConfirmed } from './locate.ts';
+import type { Locator } from './locate.ts';
 import { watermarksOf } from './locate-service.ts';
 import type { FoundOffset, OffsetAt, PartitionId, Watermarks } from './log.ts';
 import { LEADER_CALL_TIMEOUT_MS, type Place, WATERMARKS } from './log-methods.ts';
@@ -165,17 +165,8 @@ export class LeaderQuestions {
 
   /** Consumers go back to where an old leader says that an epoch ended, and begin anew where it does not know the epoch. */
   async #epochEnd(question: EpochQuestion): Promise<EpochEnd> {
-    const { state, journal } = await this.#confirmed(question);
+    const { state, journal } = await this.#options.locator.confirmed(question);
     return epochEnd(state.epochs, { epoch: journal.epoch, startOffset: state.nextOffset }, question.leaderEpoch);
-  }
-
-  /** Throws NOT_LEADER_OR_FOLLOWER where another broker may know more. */
-  async #confirmed(place: Place): Promise<Led> {
-    const { locator } = this.#options;
-    const led = locator.mustLead(place);
-    if (await led.journal.confirmLeadership()) return locator.mustLead(place);
-    const { error, message } = notConfirmed(led);
-    throw new KafkaError(error, message);
   }
 
   #producers(place: Place): readonly ProducerState[] {
@@ -185,7 +176,7 @@ export class LeaderQuestions {
 
   async #delete(deletion: Deletion): Promise<number> {
     const { topicId, partition, beforeOffset } = deletion;
-    const { state, journal } = await this.#confirmed(deletion);
+    const { state, journal } = await this.#options.locator.confirmed(deletion);
     const logStartOffset = beforeOffset === -1 ? state.nextOffset : beforeOffset;
     if (logStartOffset < 0 || logStartOffset > state.nextOffset) {
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `offset ${beforeOffset} is not within 0 to ${state.nextOffset}`);

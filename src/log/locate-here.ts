@@ -2,6 +2,7 @@
  * Locates partitions in the journals that this broker leads, and waits for their records: for fetches that came here, and
  * for other brokers that ask (`locate-service.ts`).
  */
+import type { Journal } from '../journal/journal.ts';
 import { availableIn, type Located, type Locator, notConfirmed, outOfRange, type WantedPartition } from './locate.ts';
 import type { Isolation } from './log.ts';
 import type { Purgatory } from './purgatory.ts';
@@ -21,19 +22,21 @@ export class LocateHere {
     this.#purgatory = purgatory;
   }
 
-  /** In the order of the question. Confirms leadership before it tells anybody that an offset is out of range. */
+  /** In the order of the question. Confirms leadership before it tells anybody that an offset or a partition is not there. */
   async locate(partitions: readonly WantedPartition[]): Promise<Located[]> {
     const located = partitions.map((wanted) => this.#locator.forFetch(wanted));
-    if (!located.some(({ type }) => type === 'outside')) return located;
+    if (!located.some(isDenial)) return located;
     return Promise.all(partitions.map((wanted, index) => this.#confirmed(wanted, located[index]!)));
   }
 
   async #confirmed(wanted: WantedPartition, found: Located): Promise<Located> {
-    if (found.type !== 'outside') return found;
-    const isLeader = await found.journal.confirmLeadership();
+    const journal = deniedBy(found);
+    if (journal === undefined) return found;
+    const isLeader = await journal.confirmLeadership();
     const again = this.#locator.forFetch(wanted);
-    if (again.type !== 'outside') return again;
-    return isLeader ? outOfRange(again, wanted.fetchOffset) : notConfirmed(found);
+    if (!isDenial(again)) return again;
+    if (!isLeader) return notConfirmed(journal);
+    return again.type === 'outside' ? outOfRange(again, wanted.fetchOffset) : again;
   }
 
   /** Everything was found, and it is not enough. */
@@ -73,4 +76,12 @@ export function available({ partitions, isolation }: LocateQuestion, located: re
   let bytes = 0;
   for (const [index, found] of located.entries()) bytes += availableIn(partitions[index]!, found, isolation);
   return bytes;
+}
+
+/** What a leader that was succeeded and does not know it says wrongly. */
+const isDenial = (found: Located): boolean => deniedBy(found) !== undefined;
+
+function deniedBy(found: Located): Journal | undefined {
+  if (found.type === 'outside') return found.journal;
+  return found.type === 'error' ? found.missingIn : undefined;
 }

@@ -34,6 +34,8 @@ export interface LocatedError {
   readonly message: string;
   /** Watermarks to show with the error, where there are any. */
   readonly led?: Led;
+  /** It is led here and does not know the partition. A successor may have made it: confirm leadership first. */
+  readonly missingIn?: Journal;
 }
 
 /** Another broker leads it, or nobody. */
@@ -83,7 +85,7 @@ export class Locator {
     if (journal === undefined) return notLed(journalId);
     if (journal.role !== 'leading' || this.isSucceeded(journal)) return { type: 'elsewhere', journal };
     const state = journal.state.partition(topicId, partition);
-    return state === undefined ? unknownPartition(id) : { journal, state, told: null };
+    return state === undefined ? { ...unknownPartition(id), missingIn: journal } : { journal, state, told: null };
   }
 
   /** A leader that was told of its successor, and will find out at its next entry, is known to be old. */
@@ -97,6 +99,15 @@ export class Locator {
     const led = this.lead(id);
     if ('state' in led) return led;
     const { error, message } = led.type === 'error' ? led : notLed(led.journal.id);
+    throw new KafkaError(error, message);
+  }
+
+  /** As `mustLead`, and no sooner than this broker is known to lead: a successor may know more. */
+  async confirmed(id: PartitionId & { readonly journal?: number }): Promise<Led> {
+    const led = this.lead(id);
+    const journal = unconfirmed(led);
+    if (journal === undefined || (await journal.confirmLeadership())) return this.mustLead(id);
+    const { error, message } = notConfirmed(journal);
     throw new KafkaError(error, message);
   }
 
@@ -123,8 +134,12 @@ export const outOfRange = (led: Led, offset: number): LocatedError => ({
   led,
 });
 
-export const notConfirmed = (led: Led): LocatedError =>
-  error('NOT_LEADER_OR_FOLLOWER', `this broker could not confirm that it leads journal ${led.journal.id}`);
+export const notConfirmed = ({ id }: Journal): LocatedError =>
+  error('NOT_LEADER_OR_FOLLOWER', `this broker could not confirm that it leads journal ${id}`);
+
+/** The journal whose state the answer rests on, where this broker leads it. */
+const unconfirmed = (led: Led | LocatedError | Elsewhere): Journal | undefined =>
+  'state' in led ? led.journal : led.type === 'error' ? led.missingIn : undefined;
 
 export const notLed = (journal: number): LocatedError =>
   error('NOT_LEADER_OR_FOLLOWER', `no leader of journal ${journal} answers`);

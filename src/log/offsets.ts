@@ -10,7 +10,7 @@ import { decodeBatch } from '../record/records.ts';
 import type { FoundRun } from './answer.ts';
 import type { Gatherer, Target } from './gather.ts';
 import type { Leases } from './lease.ts';
-import { type Led, type Locator, notConfirmed, readableEnd } from './locate.ts';
+import { type Led, type Locator, readableEnd } from './locate.ts';
 import type { FoundOffset, Isolation, OffsetAt, PartitionId } from './log.ts';
 import { isCut } from './read-plan.ts';
 import type { SegmentIndexes } from './segment-indexes.ts';
@@ -46,12 +46,7 @@ export class Offsets {
   /** See `Log.listOffset`; where it is led. */
   async list(id: PartitionId & { readonly journal?: number }, at: OffsetAt): Promise<FoundOffset> {
     const { locator } = this.#options;
-    const before = locator.mustLead(id);
-    if (!(await before.journal.confirmLeadership())) {
-      const { error, message } = notConfirmed(before);
-      throw new KafkaError(error, message);
-    }
-    const led = locator.mustLead(id);
+    const led = await locator.confirmed(id);
     const { state, journal } = led;
     switch (at.type) {
       case 'earliest':

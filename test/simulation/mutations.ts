@@ -303,7 +303,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'log/locate-here.ts',
-        from: 'const isLeader = await found.journal.confirmLeadership();',
+        from: 'const isLeader = await journal.confirmLeadership();',
         to: 'const isLeader = true;',
       },
     ],
@@ -320,8 +320,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'log/offsets.ts',
-        from: 'if (!(await before.journal.confirmLeadership())) {',
-        to: 'if (notConfirmed === undefined) {',
+        from: 'const led = await locator.confirmed(id);',
+        to: 'const led = locator.mustLead(id);',
       },
     ],
     checkers: ['offsets'],
