@@ -20,6 +20,13 @@ export interface Standing {
   readonly partitions: readonly string[];
 }
 
+/** What is left to do. */
+export interface Unfinished {
+  readonly count: number;
+  /** The first of it. */
+  readonly what: string;
+}
+
 /** Somebody who was a member, and does not know that it is not any more. */
 export interface Former extends CommitsAs {
   readonly positions: readonly Position[];
@@ -30,7 +37,11 @@ export type Mishap = 'crash' | 'leave' | 'stall' | 'rejoin' | 'ghost' | 'intrude
 const MISHAPS: readonly Mishap[] = ['crash', 'leave', 'stall', 'rejoin', 'ghost', 'ghost', 'intruder'];
 const MISHAP_CHANCE = 0.06;
 const FORMERS_MAX = 8;
-/** How long the members of a group may take to share its partitions once nothing goes wrong. */
+/**
+ * How long the members of a group may take to share its partitions once nothing goes wrong; and, where they share what is in
+ * them as well, until less of it is left. Over slow stores a request brings some twenty records in a second, of the thousands
+ * that a run leaves: members that got on all the time were told to be stuck. The phase as a whole has a limit, too.
+ */
 const SETTLE_MS_MAX = 60_000;
 const LOOK_MS = 200;
 
@@ -38,8 +49,8 @@ export class Crew {
   readonly groupId: string;
   readonly #world: World;
   readonly #random: SeededRandom;
-  /** Of a group whose members share partitions: what is left to do; null for nothing. */
-  readonly #unfinished: ((groupId: string) => string | null) | null;
+  /** Of a group whose members share partitions. */
+  readonly #unfinished: ((groupId: string) => Unfinished) | null;
   readonly #formers: Former[] = [];
   #exists = false;
   #over = false;
@@ -48,7 +59,7 @@ export class Crew {
     world: World,
     groupId: string,
     random: SeededRandom,
-    unfinished: ((groupId: string) => string | null) | null = null,
+    unfinished: ((groupId: string) => Unfinished) | null = null,
   ) {
     this.#world = world;
     this.groupId = groupId;
@@ -99,9 +110,16 @@ export class Crew {
 
   async #settle(members: readonly CrewMember[]): Promise<void> {
     const { time, history } = this.#world;
+    let leastLeft = Number.POSITIVE_INFINITY;
     for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
-      const what = this.#unrest(members);
+      const unrest = this.#unrest(members);
+      const left = unrest === null ? this.#unfinished?.(this.groupId) : undefined;
+      const what = unrest ?? (left?.count ? left.what : null);
       if (what === null) return;
+      if (left !== undefined && left.count < leastLeft) {
+        leastLeft = left.count;
+        waitedMs = 0;
+      }
       if (waitedMs >= SETTLE_MS_MAX) {
         history.add({ type: 'unsettled', groupId: this.groupId, what, waitedMs });
         return;
@@ -130,6 +148,6 @@ export class Crew {
         if (!taken.has(name)) return `nobody has ${name}`;
       }
     }
-    return this.#unfinished?.(this.groupId) ?? null;
+    return null;
   }
 }

@@ -11,7 +11,7 @@ import { Client, coordinatorOf, type Target } from '../connection.ts';
 import { nameOf, type PartitionName, type ShareAcknowledgement, type ShareRange } from '../history.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import type { World } from '../world.ts';
-import { Crew, type CrewMember, type Mishap, type Standing } from './crew.ts';
+import { Crew, type CrewMember, type Mishap, type Standing, type Unfinished } from './crew.ts';
 
 const REQUEST_MS_MAX = 10_000;
 const FETCH_EVERY_MS = 150;
@@ -45,8 +45,10 @@ export async function shareGroup(world: World, name: string, random: SeededRando
   await crew.run(members);
 }
 
-/** A record that still waits for somebody; null when all are done with. */
-function unfinished({ topics, ledger, shareDeliveries }: World, groupId: string): string | null {
+/** Records that still wait for somebody. */
+function unfinished({ topics, ledger, shareDeliveries }: World, groupId: string): Unfinished {
+  let count = 0;
+  let what = '';
   for (const { topicId, partitions } of topics.all()) {
     for (let partition = 0; partition < partitions; partition++) {
       const place = nameOf({ topicId, partition });
@@ -55,12 +57,14 @@ function unfinished({ topics, ledger, shareDeliveries }: World, groupId: string)
         const { logStartOffset } = ledger.partition(batch)!;
         for (let offset = batch.baseOffset; offset < batch.baseOffset + batch.count; offset++) {
           const waits = offset >= logStartOffset && !shareDeliveries.isDone(groupId, place, offset);
-          if (waits) return `record ${offset} of ${place} waits`;
+          if (!waits) continue;
+          if (count === 0) what = `record ${offset} of ${place} waits`;
+          count++;
         }
       }
     }
   }
-  return null;
+  return { count, what };
 }
 
 /** One connection to one process, and the session on it. */
