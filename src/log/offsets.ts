@@ -8,6 +8,7 @@ import type { EpochStart, Extent, PartitionState } from '../journal/partition-st
 import { type BatchHeader, iterateBatches, LOG_APPEND_TIME_FLAG } from '../record/batch.ts';
 import { decodeBatch } from '../record/records.ts';
 import type { FoundRun } from './answer.ts';
+import { Gate } from './gate.ts';
 import type { Gatherer, Target } from './gather.ts';
 import type { Leases } from './lease.ts';
 import { type Led, type Locator, readableEnd } from './locate.ts';
@@ -27,6 +28,8 @@ export interface OffsetsOptions {
 /** Memory that one look needs at most at a time: a block. */
 const LOOK_BYTES = 1024 * 1024;
 const MEMORY_WAIT_MS = 5_000;
+/** Batches opened at once: each may take `http.decompressed.bytes.max`. */
+const OPENED_MAX = 2;
 
 const NOT_FOUND: FoundOffset = { offset: -1, timestamp: -1, leaderEpoch: -1 };
 
@@ -38,6 +41,7 @@ interface Wanted {
 
 export class Offsets {
   readonly #options: OffsetsOptions;
+  readonly #opening = new Gate(OPENED_MAX);
 
   constructor(options: OffsetsOptions) {
     this.#options = options;
@@ -174,7 +178,8 @@ export class Offsets {
       return wanted.isIt(maxTimestamp) ? { offset: baseOffset, timestamp: maxTimestamp, leaderEpoch } : null;
     }
     const decompressedBytesMax = this.#options.config['http.decompressed.bytes.max'];
-    for (const { offset, timestamp } of await decodeBatch(batch, { decompressedBytesMax })) {
+    const records = await this.#opening.run(() => decodeBatch(batch, { decompressedBytesMax }));
+    for (const { offset, timestamp } of records) {
       if (offset >= from && wanted.isIt(timestamp)) return { offset, timestamp, leaderEpoch };
     }
     return null;
