@@ -51,7 +51,7 @@ export interface ControllerOptions {
   readonly surroundings: (item: ControllerItem | null) => Surroundings;
   /** Another item holds. `own`: this broker wrote it, and tells the others. */
   readonly onItem: (item: ControllerItem, own: boolean) => void;
-  /** Reads the table: whether the controller that we do not see wrote anything. */
+  /** Reads the table: whether the controller that we do not see wrote anything. False when it does not answer. */
   readonly refresh: () => Promise<unknown>;
 }
 
@@ -89,7 +89,7 @@ export class Controller {
   /** Takes in what the table or another broker says, unless something later is known. True when it is news. */
   adopt(item: ControllerItem): boolean {
     if (this.#stopped || (this.#item !== null && item.version <= this.#item.version)) return false;
-    this.#take(item, false);
+    this.#hold(item, false);
     return true;
   }
 
@@ -155,17 +155,20 @@ export class Controller {
         return;
       }
       case 'take':
-        if (await this.#isStillGone(surroundings)) await this.#become(surroundings);
-        else this.look();
+        return this.#take();
     }
   }
 
-  /** One that has shown life before is looked at once more. */
-  async #isStillGone({ standing }: Surroundings): Promise<boolean> {
-    if (standing.type !== 'gone' || standing.proofs === 0) return true;
-    await this.#options.refresh();
-    const now = this.#options.surroundings(this.#item).standing;
-    return now.type === 'gone' && now.proofs === standing.proofs;
+  /** What this broker knows may be old, when it did not run for a while or nobody could reach it: the table is looked at before. */
+  async #take(): Promise<void> {
+    if ((await this.#options.refresh()) === false) {
+      this.#unavailable('the table cannot be read');
+      return;
+    }
+    if (this.#stopped) return;
+    const surroundings = this.#options.surroundings(this.#item);
+    if (decideController(surroundings, this.#now()).type === 'take') await this.#become(surroundings);
+    else this.look();
   }
 
   async #become(surroundings: Surroundings): Promise<void> {
@@ -275,7 +278,7 @@ export class Controller {
         if (this.#stopped) return 'written';
         // Who succeeded us since may have been heard of before our answer.
         if ((this.#item?.version ?? 0) < next.version) {
-          this.#take(next, true);
+          this.#hold(next, true);
           return 'written';
         }
         this.look();
@@ -301,7 +304,7 @@ export class Controller {
     return 'unavailable';
   }
 
-  #take(item: ControllerItem, own: boolean): void {
+  #hold(item: ControllerItem, own: boolean): void {
     const before = this.#item;
     this.#item = item;
     if (!this.#isOurs(item)) this.#waiting.clear();

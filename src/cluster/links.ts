@@ -20,6 +20,8 @@ export interface Links {
   onPing(listener: (peer: PeerIdentity, payload: Buffer) => void): void;
   /** What a broker answered to a ping that was sent at `sentAt`: things were so at that moment, or later. */
   onPong(listener: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void): void;
+  /** This process did not run for so long: what others said meanwhile is still to be read. */
+  onStall(listener: (ms: number) => void): void;
   /** Asked for what each ping, and each answer to one, carries: small, some hundred bytes at most. */
   setPingPayload(provider: () => Uint8Array): void;
 }

@@ -3,7 +3,6 @@
  * For brokers that share their stores. One that is alone needs none of it: see `alone.ts`.
  *
  * At start, in this order:
- *
  *   1. `agreeOnFormat`, `registerBroker`, `agreeOnJournals` (registration.ts): the broker has an id and an epoch.
  *   2. The composition root opens the internal listener with that identity, and the seats.
  *   3. `new MembershipService`: registers what other brokers may ask. Nothing is sent or decided yet.
@@ -13,7 +12,6 @@
  *   6. `announce(addresses)`: clients may be told of it.
  *
  * At the end: `leave()` while the doors still answer, then the doors close, then `close()`, then the seats.
- *
  * `failed` resolves when the broker must stop: its id was registered anew, or the table does not know it any more.
  */
 import { KafkaError } from '../errors.ts';
@@ -108,8 +106,8 @@ export class MembershipService implements Members {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
-    const { clusterId, metadata, runtime, registration, seats, peers, links } = options;
-    const { counter: _, ...own } = registration;
+    const { clusterId, metadata, runtime, seats, peers, links } = options;
+    const { counter: _, ...own } = options.registration;
     this.#own = own;
     const { brokerId, brokerEpoch } = own;
     const { promise, resolve } = Promise.withResolvers<Error>();
@@ -214,6 +212,11 @@ export class MembershipService implements Members {
     links.onPong((peer, payload, sentAt) => {
       if (this.#onPing(peer, payload)) this.#table.heard(peer, sentAt);
     });
+    links.onStall((ms) => {
+      this.#table.forgive(ms);
+      this.#readiness.forgive(ms);
+      this.#changed();
+    });
     links.setPingPayload(() => this.#ping());
     this.#live = [this.self];
   }
@@ -257,7 +260,6 @@ export class MembershipService implements Members {
 
   async start(addresses: BrokerAddresses): Promise<void> {
     this.#started = true;
-    this.#readiness.start();
     this.#describe({ ...addresses });
     await this.heartbeats.start();
     this.#changed();
@@ -280,8 +282,8 @@ export class MembershipService implements Members {
   }
 
   #unled(): number[] {
-    const all = Array.from(this.#options.seats, ({ id }) => id);
-    return all.filter((journal) => this.#leaderTable.claimedBy(journal) === null);
+    const isUnled = (journal: number) => this.#leaderTable.claimedBy(journal) === null;
+    return Array.from(this.#options.seats, ({ id }) => id).filter(isUnled);
   }
 
   /**
@@ -328,9 +330,8 @@ export class MembershipService implements Members {
       if (seats.get(journal) === undefined)
         throw new KafkaError('RESOURCE_NOT_FOUND', `there is no journal ${journal}`);
       if (version > (this.controller.item?.version ?? 0)) await this.heartbeats.refresh();
-      if (this.#view.assignedTo(journal) === this.#own.brokerId && version <= (this.controller.item?.version ?? 0)) {
-        return { released: false };
-      }
+      const isOurs = this.#view.assignedTo(journal) === this.#own.brokerId;
+      if (isOurs && version <= (this.controller.item?.version ?? 0)) return { released: false };
       await this.#reconciler.relinquish(journal);
       return { released: true };
     });
@@ -450,8 +451,7 @@ export class MembershipService implements Members {
 
   /** A table that is away keeps nobody from stopping: what becomes of a put that is under way the next leader reads. */
   async #atMost(ms: number, act: Promise<unknown>): Promise<void> {
-    const { timers } = this.#options.runtime;
-    await within(timers, () => act, { ms }).catch(() => {});
+    await within(this.#options.runtime.timers, () => act, { ms }).catch(() => {});
   }
 
   async #untilEmpty(): Promise<void> {
@@ -474,7 +474,6 @@ export class MembershipService implements Members {
 
   #settle(): void {
     const { runtime, links, seats } = this.#options;
-    const now = runtime.clock.monotonic();
     links.want(this.#view.wanted());
     this.#view.settle();
     if (this.#view.hasLostSomebody()) this.images.doubt();
@@ -482,9 +481,10 @@ export class MembershipService implements Members {
     this.controller.look();
     this.#leaderTable.tell(seats.count);
     this.#tellMembers();
+    if (this.controllerId !== null) this.#readiness.sees();
     this.#timer?.cancel();
     const next = this.#table.nextChangeAt();
-    if (next !== null) this.#timer = runtime.timers.after(next - now, () => this.#changed());
+    if (next !== null) this.#timer = runtime.timers.after(next - runtime.clock.monotonic(), () => this.#changed());
   }
 
   #tellMembers(): void {

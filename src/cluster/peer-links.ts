@@ -12,6 +12,7 @@ export class PeerLinks implements Links {
   #down: (brokerId: number, reason: DownReason) => void = () => {};
   #ping: (peer: PeerIdentity, payload: Buffer) => void = () => {};
   #pong: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void = () => {};
+  #stall: (ms: number) => void = () => {};
   #payload: () => Uint8Array = () => NOTHING;
 
   constructor(pool: PeerPool) {
@@ -23,6 +24,7 @@ export class PeerLinks implements Links {
     return {
       onUp: (other) => this.#up(other),
       onDown: (brokerId, why) => this.#down(brokerId, why),
+      onStall: (ms) => this.#stall(ms),
       onPing: (from, payload) => this.#ping(from, payload),
       onPong: (from, payload, sentAt) => this.#pong(from, payload, sentAt),
       pingPayload: () => [this.#payload()],
@@ -48,6 +50,10 @@ export class PeerLinks implements Links {
 
   onPong(listener: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void): void {
     this.#pong = listener;
+  }
+
+  onStall(listener: (ms: number) => void): void {
+    this.#stall = listener;
   }
 
   setPingPayload(provider: () => Uint8Array): void {

@@ -139,6 +139,15 @@ export class PeerTable {
     peer.link = { type: 'down', reason, since };
   }
 
+  /** This process did not run for so long: nobody had a chance to connect meanwhile. */
+  forgive(ms: number): void {
+    const now = this.#now();
+    for (const peer of this.#peers.values()) {
+      const { link } = peer;
+      if (link.type !== 'up') peer.link = { ...link, since: Math.min(now, link.since + ms) };
+    }
+  }
+
   /** It wrote something else that we did not know of. True when that shows that it lives although we do not see it. */
   proven(brokerId: number): boolean {
     const peer = this.#peers.get(brokerId);

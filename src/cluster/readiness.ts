@@ -6,7 +6,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 const LOOK_MS = 50;
-/** A broker that starts is ready by then even when some journals are led by nobody: they are damaged. */
+/** A broker that sees the controller is ready by then even when some journals are led by nobody: they are damaged. */
 const LEADERS_MS_MAX = 15_000;
 
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
@@ -24,15 +24,22 @@ export interface ReadinessWatchOptions {
 
 export class ReadinessWatch {
   readonly #options: ReadinessWatchOptions;
-  #startedAt = 0;
+  /** When the controller was first seen: its assignments are what leaders follow. */
+  #seenAt: number | null = null;
   #wasReady = false;
 
   constructor(options: ReadinessWatchOptions) {
     this.#options = options;
   }
 
-  start(): void {
-    this.#startedAt = this.#options.runtime.clock.monotonic();
+  /** The controller is there. */
+  sees(): void {
+    this.#seenAt ??= this.#options.runtime.clock.monotonic();
+  }
+
+  /** This process did not run for so long. */
+  forgive(ms: number): void {
+    if (this.#seenAt !== null) this.#seenAt += ms;
   }
 
   look(): Readiness {
@@ -42,7 +49,8 @@ export class ReadinessWatch {
     if (!isFit()) return unready('the table cannot be written');
     if (this.#wasReady) return { ready: true };
     const waiting = unled();
-    const patient = runtime.clock.monotonic() - this.#startedAt < LEADERS_MS_MAX || waiting.length === journals();
+    const now = runtime.clock.monotonic();
+    const patient = now - (this.#seenAt ?? now) < LEADERS_MS_MAX || waiting.length === journals();
     if (waiting.length > 0 && patient) return unready(`nobody is known to lead journal ${waiting[0]}`);
     if (waiting.length > 0) runtime.logger.error({ journals: waiting }, 'nobody leads some journals; the others work');
     this.#wasReady = true;

@@ -24,6 +24,8 @@ export interface PeerEvents {
    * version answers pings without it.
    */
   onPong(from: PeerIdentity, payload: Buffer, sentAt: number): void;
+  /** This process did not run for so long: that was nobody's silence. */
+  onStall(ms: number): void;
   /** What to tell a broker now, in a ping or the answer to one. `fresh` on the first ping of a connection: pings arrive in order until it ends. */
   pingPayload(brokerId: number, fresh: boolean): readonly Uint8Array[];
   /** A newer instance of this broker's id is known to others: this one should stop. */

@@ -224,6 +224,7 @@ export class PeerPool implements Peers, RpcRegistry {
     if (lateMs > WATCH_MS) {
       this.#reception.forgive(lateMs);
       for (const link of this.#links.values()) link.forgive(lateMs);
+      this.#events?.onStall(lateMs);
     }
     this.#reception.watch(now);
     for (const link of [...this.#links.values()]) link.watch(now);

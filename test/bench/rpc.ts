@@ -33,6 +33,7 @@ export const QUIET_EVENTS: PeerEvents = {
   onDown() {},
   onPing() {},
   onPong() {},
+  onStall() {},
   pingPayload: () => [],
   onSuperseded() {},
 };

@@ -55,6 +55,7 @@ test('a broker that goes away while the table is asked for it is gone', async ()
       },
       onPing() {},
       onPong() {},
+      onStall() {},
       setPingPayload() {},
     },
   });

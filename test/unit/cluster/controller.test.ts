@@ -18,6 +18,8 @@ function controllerOf(brokerId: number, table: MemoryMetadataStore, given: Runti
     held: Promise.resolve(),
     failure: null as Error | null,
     logged: [] as string[],
+    /** What the table tells when it is read; false when it does not. */
+    read: (): unknown => true,
   };
   const metadata: MetadataStore = {
     pricing: table.pricing,
@@ -51,7 +53,7 @@ function controllerOf(brokerId: number, table: MemoryMetadataStore, given: Runti
     longGone: null,
   });
   const options = { clusterId: 'c', brokerId, brokerEpoch: 1, metadata, runtime, surroundings };
-  const controller: Controller = new Controller({ ...options, onItem: () => {}, refresh: async () => {} });
+  const controller: Controller = new Controller({ ...options, onItem: () => {}, refresh: async () => world.read() });
   return { controller, world };
 }
 
@@ -96,6 +98,37 @@ test('a broker that hears of the controller before the table refuses its own cla
   await time.settle();
   expect(started.world.logged).toEqual([]);
   expect(started.controller.leads).toBe(true);
+});
+
+test('who takes the controller for gone, and learns from the table that it is not, leaves it in peace', async () => {
+  const time = steppedRuntime();
+  const table = new MemoryMetadataStore();
+  const one = controllerOf(1, table, time);
+  one.controller.look();
+  await time.settle();
+  const two = controllerOf(2, table, time);
+  two.controller.adopt(one.controller.item!);
+  two.world.standing = { type: 'gone', reason: 'silent', since: -20_000, proofs: 0, provenAt: 0 };
+  two.world.read = () => {
+    two.world.standing = { type: 'unknown' };
+    return true;
+  };
+  two.controller.look();
+  await time.settle();
+  expect(two.controller.leads).toBe(false);
+  expect(decodeController((await table.get(controllerKey('c'), OPTIONS))!).brokerId).toBe(1);
+});
+
+test('who cannot read the table becomes the controller when it can', async () => {
+  const time = steppedRuntime();
+  const { controller, world } = controllerOf(1, new MemoryMetadataStore(), time);
+  world.read = () => false;
+  controller.look();
+  await time.settle();
+  expect(controller.leads).toBe(false);
+  world.read = () => true;
+  await time.advance(1_000);
+  expect(controller.leads).toBe(true);
 });
 
 test('a controller that cannot read what stands in the table says so, and looks again', async () => {

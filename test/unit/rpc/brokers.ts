@@ -45,6 +45,12 @@ export class RecordedEvents implements PeerEvents {
     this.pongs.push({ from, payload: payload.toString(), sentAt });
   }
 
+  readonly stalls: number[] = [];
+
+  onStall(ms: number): void {
+    this.stalls.push(ms);
+  }
+
   pingPayload(brokerId: number, fresh: boolean): readonly Uint8Array[] {
     if (fresh) this.freshPings.push(brokerId);
     return [Buffer.from(this.payload)];

@@ -104,6 +104,7 @@ export class NetworkNode implements Links, RpcRegistry {
   onPong(listener: (peer: PeerIdentity, payload: Buffer, sentAt: number) => void): void {
     this.#pong = listener;
   }
+  onStall(): void {}
   setPingPayload(provider: () => Uint8Array): void {
     this.#payload = provider;
   }
