@@ -28,8 +28,14 @@ CATCH_UP_SECONDS = 75
 PAUSE = CONFIG.get("pauseMs", 40) / 1000
 
 stopping = threading.Event()
+stopped_at = None
 output = threading.Lock()
 next_client = CONFIG["base"]
+
+
+def is_late():
+    """Whether the others stopped so long ago that nobody waits for a chain any more."""
+    return stopping.is_set() and time.monotonic() - stopped_at > CATCH_UP_SECONDS
 
 
 def now():
@@ -163,10 +169,10 @@ def end_transaction(client, producer, txn, chance):
             return False
 
 
-def transactional_producer(name):
+def transactional_producer(name, is_over):
     config = {"transactional.id": name, "transaction.timeout.ms": 30000, "message.timeout.ms": 30000, "linger.ms": 2}
     producer = Producer(common(**config))
-    while not stopping.is_set():
+    while not is_over():
         try:
             producer.init_transactions(30)
             return producer
@@ -179,7 +185,7 @@ def transactional_producer(name):
 def transactional(chance, index):
     while not stopping.is_set():
         client = Client("transactional producer", ordered=True)
-        producer = transactional_producer(f"librdkafka-{index}")
+        producer = transactional_producer(f"librdkafka-{index}", stopping.is_set)
         going = producer is not None
         txn = 0
         while going and not stopping.is_set():
@@ -320,14 +326,12 @@ def guarded(call, seconds):
 
 def chain(chance, index):
     """Reads committed records in a group and writes one for each, both in one transaction."""
-    stopped_at = None
-    while True:
+    # Also one that failed when the others had stopped begins anew: what it had read is left to do.
+    while not is_late():
         quiet_since = None
         client = Client("chain", isolation="read_committed", ordered=True)
-        producer = transactional_producer(f"chain-{index}")
+        producer = transactional_producer(f"chain-{index}", is_late)
         if producer is None:
-            if stopping.is_set():
-                return
             continue
         config = {"group.id": "chain", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         more = {"isolation.level": "read_committed", "session.timeout.ms": 10000, "fetch.wait.max.ms": 100}
@@ -342,11 +346,10 @@ def chain(chance, index):
             if good:
                 quiet_since = None
             elif stopping.is_set():
-                stopped_at = stopped_at or time.monotonic()
                 if client.is_assigned:
                     quiet_since = quiet_since or time.monotonic()
                 quiet = quiet_since is not None and time.monotonic() - quiet_since > QUIET_SECONDS
-                if quiet or time.monotonic() - stopped_at > CATCH_UP_SECONDS:
+                if quiet or is_late():
                     consumer.close()
                     return
             if not good:
@@ -430,6 +433,7 @@ for thread in threads:
     thread.start()
 if CONFIG["roles"] != ["final"]:
     sys.stdin.read()
+    stopped_at = time.monotonic()
     stopping.set()
 for thread in threads:
     thread.join()
