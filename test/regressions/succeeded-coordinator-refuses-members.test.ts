@@ -69,9 +69,11 @@ describe.each(Object.entries(REQUESTS))('%s of a classic group', (name, request)
       return request(await joinAlone(asked));
     }));
 
-  test.skipIf(name === 'JoinGroup')('a member of the next generation', () =>
-    refuses(joinAlone, async (asked, known) => request(await joinAlone(asked, known))),
-  );
+  // JoinGroup names no generation.
+  if (name !== 'JoinGroup') {
+    test('a member of the next generation', () =>
+      refuses(joinAlone, async (asked, known) => request(await joinAlone(asked, known))));
+  }
 
   test('a static member that took the place of another', () =>
     refuses(
