@@ -122,8 +122,10 @@ export class AloneOperations implements ClusterOperations {
   async addJournals(count: number): Promise<AddedJournals> {
     const { config, runtime, metadata, seats, signal } = this.#options;
     const added = await addToJournals(metadata, config.cluster, count, runtime);
+    // Fewer than before where the answer to an earlier addition was lost for good.
+    const known = Math.min(seats.count, added.before);
     if (seats.count < added.count) seats.grow(added.count);
-    for (let id = added.before; id < added.count; id++) await seats.lead(id, { signal });
+    for (let id = known; id < added.count; id++) await seats.lead(id, { signal });
     return added;
   }
 

@@ -52,6 +52,12 @@ test('added journals are led, and there after the next start', async () => {
   expect(await agreeOnJournals(world.stores.metadata, 'c', 1, testRuntime())).toBe(5);
 });
 
+test('journals whose addition was heard of by nobody are led with those that are added next', async () => {
+  await agreeOnJournals(world.stores.metadata, 'c', 4, testRuntime());
+  expect(await operations.addJournals(1)).toEqual({ before: 4, count: 5 });
+  expect(operations.info().journals).toEqual({ count: 5, led: 5 });
+});
+
 test('no more journals are added than there may be', async () => {
   await expect(operations.addJournals(JOURNALS_MAX)).rejects.toMatchObject({ error: 'INVALID_REQUEST' });
   expect(broker.seats.count).toBe(2);
