@@ -3,6 +3,7 @@
  * may be cut off from all who know, and would wait for records that never come to it.
  */
 import type { Leaders } from '../cluster/members.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 
 interface Poll {
   readonly brokerId: number;
@@ -34,17 +35,15 @@ export class LeaderPolls {
     ask: (signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const abort = new AbortController();
-    const onAbort = () => abort.abort(signal.reason);
     const poll: Poll = { brokerId, abort };
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    const either = linkSignals(signal, abort.signal);
     for (const journal of journals) this.#add(journal, poll);
     try {
-      await ask(abort.signal);
+      await ask(either.signal);
     } catch (cause) {
-      if (abort.signal.reason !== SUCCEEDED) throw cause;
+      if (either.signal.reason !== SUCCEEDED) throw cause;
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      either.unlink();
       for (const journal of journals) this.#remove(journal, poll);
     }
   }
