@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../stand-ins/environment.ts';
+import { freePort } from '../stand-ins/free-port.ts';
 import { isInstalled, startRealS3 } from '../stand-ins/real-s3.ts';
 import { type ServerProcess, startServerProcess } from '../stand-ins/server-process.ts';
 import { run } from './run.ts';
@@ -119,6 +120,8 @@ export class Broker {
 
   /** Resolves when it serves. */
   async start(): Promise<void> {
+    if (this.kafka === ANY_PORT) this.kafka = `127.0.0.1:${await freePort()}`;
+    if (this.http === ANY_PORT) this.http = `127.0.0.1:${await freePort()}`;
     const { flags, environment } = this.#stores;
     const command = [
       ...(this.#options.wrapper ?? []),

@@ -1,7 +1,8 @@
 /** A server of somebody else as a child process: started on a free port, waited for, and gone with the test run. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
+import { freePort } from './free-port.ts';
 
 export interface ServerProcess {
   /** `http://127.0.0.1:PORT` */
@@ -38,15 +39,6 @@ export async function startServerProcess(command: ServerCommand): Promise<Server
       await exited;
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function listening(binary: string, port: number, exitCode: () => number | null): Promise<void> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from '../../../src/client/client.ts';
-import { freePort } from '../../stand-ins/server-process.ts';
+import { freePort } from '../../stand-ins/free-port.ts';
 import { Broker, makeStores, type StoresKind } from '../broker.ts';
 import { SHORT_GROUP_TIMES } from '../group-timing.ts';
 import { run } from '../run.ts';

@@ -8,10 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startDynoxide } from '../../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../../stand-ins/environment.ts';
+import { freePort } from '../../stand-ins/free-port.ts';
 import { ProxyLinks } from '../../stand-ins/link-proxy.ts';
 import type { Links } from '../../stand-ins/links.ts';
 import { NamespaceLinks } from '../../stand-ins/namespaces.ts';
-import { freePort, type ServerProcess, startServerProcess } from '../../stand-ins/server-process.ts';
+import { type ServerProcess, startServerProcess } from '../../stand-ins/server-process.ts';
 import { type StoreProxy, type StoreWeather, startStoreProxy } from '../../stand-ins/store-proxy.ts';
 import { Broker, MILLRACE, ROOT } from '../broker.ts';
 import { run } from '../run.ts';
@@ -171,8 +172,8 @@ export class Cluster {
         ...(links instanceof NamespaceLinks && { wrapper: links.wrapper(name) }),
       },
     );
-    broker.kafka = `${host}:0`;
-    broker.http = `${host}:0`;
+    broker.kafka = `${host}:${await freePort()}`;
+    broker.http = `${host}:${await freePort()}`;
     const member: Member = { name, broker, s3, dynamodb, running: false };
     this.#ofLinks.set(name, { pid: () => (broker.isAlive ? broker.pid : 0), internal: () => internal });
     this.members.push(member);
