@@ -3,10 +3,11 @@
  * heartbeat counters, the controller and its assignments, the number of journals, versions of images, the format of it all. They
  * are under one partition key, so that one consistent query reads everything.
  */
+import { z } from 'zod';
 import type { Address } from '../config.ts';
 import { StorageCorruptError } from '../errors.ts';
 import { JOURNALS_MAX } from '../limits.ts';
-import { count, integer, listOf, number, objectOf, recordOf, type Shape, text } from '../rpc/shape.ts';
+import { count, firstIssue } from '../schema.ts';
 import {
   brokerKey,
   CLUSTER_ITEMS,
@@ -56,21 +57,21 @@ export interface BrokerDescription extends BrokerAddresses {
   readonly startedAt: number;
 }
 
-const address = objectOf({ host: text, port: integer(0, 65_535) });
+const address = z.object({ host: z.string(), port: count.max(65_535) });
 
-export const DESCRIPTION: Shape = objectOf({
+export const DESCRIPTION: z.ZodType<BrokerDescription> = z.object({
   kafka: address,
-  kafkaByZone: recordOf(text, address),
+  kafkaByZone: z.record(z.string(), address),
   http: address,
   internal: address,
   brokerId: count,
   brokerEpoch: count,
-  session: text,
-  state: text, // A later minor may know more of them.
+  session: z.string(),
+  state: z.custom<BrokerState>((state) => typeof state === 'string'), // A later minor may know more of them.
   revision: count,
-  zone: text,
-  version: text,
-  startedAt: number,
+  zone: z.string(),
+  version: z.string(),
+  startedAt: z.number(),
 });
 
 export interface BrokerItem extends BrokerDescription {
@@ -96,17 +97,17 @@ export interface ControllerItem {
   readonly nonce: string;
 }
 
-const isWhole = (name: unknown) => count(Number(name));
+const byNumber = z.record(z.string().regex(/^[0-9]+$/), count);
 
-export const CONTROLLER_ITEM: Shape = objectOf({
+export const CONTROLLER_ITEM: z.ZodType<ControllerItem> = z.object({
   brokerId: count,
   brokerEpoch: count,
   controllerEpoch: count,
   version: count,
-  assigned: listOf(integer(-1), JOURNALS_MAX),
-  pinned: recordOf(isWhole, count),
-  drained: recordOf(isWhole, count),
-  nonce: text,
+  assigned: z.array(z.int().min(-1)).max(JOURNALS_MAX),
+  pinned: byNumber,
+  drained: byNumber,
+  nonce: z.string(),
 });
 
 export const IMAGE_KINDS = ['topics', 'configs'] as const;
@@ -190,9 +191,10 @@ export function decodeController(item: Item): ControllerItem {
   return shaped(item, controller, CONTROLLER_ITEM);
 }
 
-function shaped<T>({ partitionKey, sortKey }: Item, value: T, shape: Shape): T {
-  if (shape(value)) return value;
-  throw new StorageCorruptError(`item ${partitionKey} ${sortKey} lacks what belongs to it`);
+function shaped<T>({ partitionKey, sortKey }: Item, value: T, schema: z.ZodType): T {
+  const wrong = schema.safeParse(value).error;
+  if (!wrong) return value;
+  throw new StorageCorruptError(`item ${partitionKey} ${sortKey} is not what it should be: ${firstIssue(wrong)}`);
 }
 
 export function parseBody(item: Item): unknown {

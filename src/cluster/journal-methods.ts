@@ -1,4 +1,5 @@
 /** What brokers ask of a journal's leader. Every question begins with the number of the journal. */
+import { z } from 'zod';
 import {
   decodeAppendAnswer,
   decodeAppendRequest,
@@ -10,8 +11,8 @@ import { ByteWriter } from '../journal/byte-writer.ts';
 import type { AppendAnswer, AppendRequest, Change, ChangeOutcome, Lane } from '../journal/journal.ts';
 import { readLane, writeLane } from '../journal/lane-codec.ts';
 import { jsonMethod, type RpcMethod } from '../rpc/method.ts';
-import { count, objectOf } from '../rpc/shape.ts';
-import { CHANGE } from './change-shape.ts';
+import { count } from '../schema.ts';
+import { CHANGE } from './change-schema.ts';
 
 export interface RemoteAppend {
   readonly journal: number;
@@ -71,7 +72,7 @@ export const JOURNAL_SKIP: RpcMethod<RemoteSkip, null> = {
 export const JOURNAL_PROPOSE = jsonMethod<{ readonly journal: number; readonly change: Change }, ChangeOutcome>(
   22,
   'journal.propose',
-  { request: objectOf({ journal: count, change: CHANGE }) },
+  { request: z.object({ journal: count, change: CHANGE }) },
 );
 
 /** Part of the body of an entry: what an inline extent points to. */

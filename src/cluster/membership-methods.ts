@@ -1,7 +1,8 @@
 /** What membership asks of other brokers. All of it may be asked twice; none of it is needed for safety. */
+import { z } from 'zod';
 import { JOURNALS_MAX } from '../limits.ts';
 import { jsonMethod } from '../rpc/method.ts';
-import { count, either, flag, integer, listOf, objectOf, oneOf, placesOf, type Shape, text } from '../rpc/shape.ts';
+import { count } from '../schema.ts';
 import {
   type BrokerDescription,
   CONTROLLER_ITEM,
@@ -11,7 +12,7 @@ import {
   type ImageKind,
 } from './cluster-items.ts';
 
-const journal = integer(0, JOURNALS_MAX - 1);
+const journal = count.max(JOURNALS_MAX - 1);
 
 /** What a broker tells of itself, whole. */
 export interface PeerState {
@@ -26,10 +27,13 @@ export interface PeerState {
   readonly sees: readonly number[];
 }
 
-const PEER_STATE: Shape = objectOf(
-  { description: DESCRIPTION, stateVersion: count, led: listOf(placesOf(journal, count), JOURNALS_MAX), fit: flag },
-  { sees: listOf(count) },
-);
+const PEER_STATE = z.object({
+  description: DESCRIPTION,
+  stateVersion: count,
+  led: z.array(z.tuple([journal, count])).max(JOURNALS_MAX),
+  fit: z.boolean(),
+  sees: z.array(count),
+});
 
 /** Each tells the other. */
 export const EXCHANGE_STATES = jsonMethod<PeerState, PeerState>(1, 'cluster.exchangeStates', {
@@ -50,7 +54,7 @@ export interface RelinquishRequest {
 
 /** To who leads a journal: let go of it, now. Answers false when that broker knows better. */
 export const RELINQUISH = jsonMethod<RelinquishRequest, { readonly released: boolean }>(3, 'cluster.relinquish', {
-  request: objectOf({ journal, version: count }),
+  request: z.object({ journal, version: count }),
 });
 
 export interface ImageChange {
@@ -63,7 +67,7 @@ export interface ImageChange {
 
 /** Answers once the asked broker shows the change. */
 export const IMAGE_CHANGED = jsonMethod<ImageChange, null>(4, 'cluster.imageChanged', {
-  request: objectOf({ kind: oneOf(...IMAGE_KINDS), before: count, version: count, names: listOf(text) }),
+  request: z.object({ kind: z.enum(IMAGE_KINDS), before: count, version: count, names: z.array(z.string()) }),
 });
 
 export type ControllerRequest =
@@ -74,9 +78,9 @@ export type ControllerRequest =
 
 /** To the controller. Answers the version of the assignments that carry it out. */
 export const ASK_CONTROLLER = jsonMethod<ControllerRequest, { readonly version: number }>(5, 'cluster.askController', {
-  request: either(
-    objectOf({ type: oneOf('move'), journal, brokerId: count }),
-    objectOf({ type: oneOf('drain', 'undrain'), brokerId: count }),
-    objectOf({ type: oneOf('grow'), journals: integer(1, JOURNALS_MAX) }),
-  ),
+  request: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('move'), journal, brokerId: count }),
+    z.object({ type: z.enum(['drain', 'undrain']), brokerId: count }),
+    z.object({ type: z.literal('grow'), journals: count.min(1).max(JOURNALS_MAX) }),
+  ]),
 });

@@ -8,6 +8,7 @@ import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { KafkaError } from '../errors.ts';
 import type { Timers } from '../runtime/clock.ts';
+import { firstIssue } from '../schema.ts';
 import { bodyType, readBody } from './body.ts';
 import { ByteBudget, Holding } from './byte-budget.ts';
 import type { HttpContext, HttpEnv } from './context.ts';
@@ -270,7 +271,5 @@ function pickHeaders(c: Context<HttpEnv>, schema: Shape): Record<string, string>
 function check<S extends Schema>(schema: S, value: unknown, where: string): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const path = issue.path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
-  throw new KafkaError('INVALID_REQUEST', `${where}${path}: ${issue.message}`);
+  throw new KafkaError('INVALID_REQUEST', `${where}${firstIssue(parsed.error)}`);
 }

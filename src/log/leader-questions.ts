@@ -2,14 +2,15 @@
  * What is asked of the leader of one partition: watermarks, offsets by time and by epoch, producers, deletions. Here when this
  * broker leads it, else by a call; for a moment patiently, so that a change of leaders is not seen.
  */
+import { z } from 'zod';
 import type { LeaderCalls } from '../cluster/leader-calls.ts';
 import { KafkaError } from '../errors.ts';
 import type { ProducerState } from '../journal/journal.ts';
 import type { Journals } from '../journal/journals.ts';
 import { jsonMethod, type RpcMethod, type RpcRegistry } from '../rpc/method.ts';
 import type { Peers } from '../rpc/peers.ts';
-import { count, number, objectOf, text } from '../rpc/shape.ts';
 import { assert } from '../runtime/assert.ts';
+import { count } from '../schema.ts';
 import type { LeaderWaits } from './leader-waits.ts';
 import type { Locator } from './locate.ts';
 import { watermarksOf } from './locate-service.ts';
@@ -33,7 +34,7 @@ const LIST_OFFSET = jsonMethod<OffsetQuestion, FoundOffset>(42, 'log.listOffset'
 const OFFSET_FOR_LEADER_EPOCH = jsonMethod<EpochQuestion, EpochEnd>(43, 'log.offsetForLeaderEpoch');
 const PRODUCERS = jsonMethod<Place, readonly ProducerState[]>(45, 'log.producers');
 const DELETE_RECORDS = jsonMethod<Deletion, number>(46, 'log.deleteRecords', {
-  request: objectOf({ topicId: text, partition: count, journal: count, beforeOffset: number }),
+  request: z.object({ topicId: z.string(), partition: count, journal: count, beforeOffset: z.number() }),
 });
 
 /** A hand-over is over sooner; who waits for longer is told to look for the leader. */

@@ -2,7 +2,9 @@
  * How two brokers meet: the opener of a connection says hello, the other end says hello or why not. Both look at the
  * other's hello and tell it in a sentence when they cannot work together.
  */
+import { z } from 'zod';
 import type { TimerHandle, Timers } from '../runtime/clock.ts';
+import { firstIssue } from '../schema.ts';
 import type { Channel } from './transport.ts';
 import { KIND, worded } from './wire.ts';
 
@@ -30,15 +32,23 @@ export interface OpeningHello extends Hello {
   readonly probe: boolean;
 }
 
+const HELLO: z.ZodType<OpeningHello> = z.object({
+  format: z.int(),
+  minor: z.int(),
+  clusterId: z.string(),
+  incarnation: z.string(),
+  brokerId: z.int(),
+  brokerEpoch: z.int(),
+  version: z.string(),
+  to: z.object({ brokerId: z.int(), brokerEpoch: z.int() }).nullable().default(null),
+  probe: z.boolean().default(false),
+});
+
 /** Throws Error when these bytes are no hello. Unknown fields are those of a later minor. */
 function readHello(frame: Buffer): OpeningHello {
-  const hello = JSON.parse(frame.toString('utf8', 1)) as Partial<OpeningHello>;
-  const numbers = [hello.format, hello.minor, hello.brokerId, hello.brokerEpoch];
-  const texts = [hello.clusterId, hello.incarnation, hello.version];
-  if (!numbers.every(Number.isSafeInteger) || !texts.every((text) => typeof text === 'string')) {
-    throw new Error('a hello lacks what belongs to it');
-  }
-  return { ...(hello as Hello), to: hello.to ?? null, probe: hello.probe === true };
+  const { data, error } = HELLO.safeParse(JSON.parse(frame.toString('utf8', 1)));
+  if (error) throw new Error(`this is no hello: ${firstIssue(error)}`);
+  return data;
 }
 
 function readRefusal(frame: Buffer): Refusal {

@@ -10,8 +10,8 @@
  * | 60 - 79 | `coordinator/`                 |
  * | 80 - 99 | the doors                      |
  */
-
-import type { Shape } from './shape.ts';
+import type { z } from 'zod';
+import { firstIssue } from '../schema.ts';
 
 /** Ids are spoken between brokers of two minor versions: never renumber, never use one again. */
 export interface RpcMethod<Request, Response> {
@@ -26,35 +26,37 @@ export interface RpcMethod<Request, Response> {
   readonly decodeResponse: (bytes: Buffer) => Response;
 }
 
-/** What question and answer must look like; for those that are kept, or acted on later. */
-export interface Shapes {
-  readonly request?: Shape;
-  readonly response?: Shape;
+/**
+ * What question and answer must look like; for those that are kept, or acted on later. A broker proved that it knows the secret,
+ * not that it has no bugs. Fields that are not known are those of a later minor, and stay.
+ */
+export interface Schemas<Request, Response> {
+  readonly request?: z.ZodType<Request>;
+  readonly response?: z.ZodType<Response>;
 }
 
 /** A method whose question and answer are small and rare: JSON. */
 export function jsonMethod<Request, Response>(
   id: number,
   name: string,
-  { request = ANY, response = ANY }: Shapes = {},
+  { request, response }: Schemas<Request, Response> = {},
 ): RpcMethod<Request, Response> {
   const encode = (value: unknown) => [Buffer.from(JSON.stringify(value ?? null))];
-  const decode = (bytes: Buffer, shape: Shape) => {
+  const decode = <T>(bytes: Buffer, schema: z.ZodType<T> | undefined) => {
     const value: unknown = JSON.parse(bytes.toString());
-    if (!shape(value)) throw new TypeError(`this is not what ${name} is told`);
-    return value;
+    const wrong = schema?.safeParse(value).error;
+    if (wrong) throw new TypeError(`this is not what ${name} is told: ${firstIssue(wrong)}`);
+    return value as T;
   };
   return {
     id,
     name,
     encodeRequest: encode,
-    decodeRequest: (bytes) => decode(bytes, request) as Request,
+    decodeRequest: (bytes) => decode(bytes, request),
     encodeResponse: encode,
-    decodeResponse: (bytes) => decode(bytes, response) as Response,
+    decodeResponse: (bytes) => decode(bytes, response),
   };
 }
-
-const ANY: Shape = () => true;
 
 /** Who is at the other end, as both ends proved when they met. */
 export interface PeerIdentity {

@@ -1,7 +1,8 @@
 /** What brokers ask of each other for transactions. */
+import { z } from 'zod';
 import { PARTITIONS_PER_TOPIC_MAX } from '../../limits.ts';
 import { jsonMethod } from '../../rpc/method.ts';
-import { count, flag, integer, listOf, objectOf, recordOf, text } from '../../rpc/shape.ts';
+import { count } from '../../schema.ts';
 import type { ForcedMarker } from './forced-marker.ts';
 import type { Ended, Guarded, Participants, Place } from './participants.ts';
 import type { Partitions, ProducerIdentity } from './transaction-state.ts';
@@ -27,23 +28,23 @@ export interface MarkWish {
   readonly guardMayCome: boolean;
 }
 
-const participants = objectOf({
-  partitions: recordOf(text, listOf(integer(0, PARTITIONS_PER_TOPIC_MAX - 1))),
-  groups: listOf(text),
+const participants = z.object({
+  partitions: z.record(z.string(), z.array(count.max(PARTITIONS_PER_TOPIC_MAX - 1))),
+  groups: z.array(z.string()),
 });
-const guarded = { producerId: count, producerEpoch: count, transaction: count };
+const guarded = z.object({ producerId: count, producerEpoch: count, transaction: count });
 
 /** Both are durable when they are answered, may be repeated, and go to who leads the journal. */
 export const TRANSACTIONS_GUARD = jsonMethod<GuardWish, null>(60, 'transactions.guard', {
-  request: objectOf({ journal: count, guarded: objectOf(guarded), participants, client: text }),
+  request: z.object({ journal: count, guarded, participants, client: z.string() }),
 });
 export const TRANSACTIONS_MARK = jsonMethod<MarkWish, null>(61, 'transactions.mark', {
-  request: objectOf({
+  request: z.object({
     journal: count,
-    ended: objectOf({ ...guarded, committed: flag }),
+    ended: guarded.extend({ committed: z.boolean() }),
     participants,
     coordinatorEpoch: count,
-    guardMayCome: flag,
+    guardMayCome: z.boolean(),
   }),
 });
 
