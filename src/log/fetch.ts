@@ -14,6 +14,7 @@ import { availableIn, currentState, epochOf, outOfRange, readEnd, unknownPartiti
 import type { FoundOrError, LocateElsewhere } from './locate-elsewhere.ts';
 import type { LocateHere, LocateQuestion } from './locate-here.ts';
 import type { ArrivalRequest, FetchAnswer, FetchedPartition, FetchPartition, FetchRequest, Isolation } from './log.ts';
+import { FULL_PAUSE_MS_MAX, FULL_PAUSE_MS_MIN, type WaitEnd } from './purgatory.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
 export interface FetcherOptions {
@@ -59,20 +60,28 @@ export class Fetcher {
     const endMs = clock.monotonic() + maxWaitMs;
     const located = await this.#locate({ partitions, isolation, minBytes: 1, maxBytes: 1, maxWaitMs }, endMs, signal);
     const question: LocateQuestion = { partitions, isolation, minBytes: 1 };
-    // There was no room to wait: who asks again at once would do so for ever.
+    // Nobody waits here any more: who asks again at once would do so for ever.
     if (this.#options.here.mustWait(question, located)) await sleep(timers, endMs - clock.monotonic(), signal);
   }
 
   /** All partitions, and enough of them unless it takes longer than until `endMs`. */
   async #locate(request: FetchRequest, endMs: number, signal: AbortSignal): Promise<readonly FoundOrError[]> {
     const { here, elsewhere, runtime } = this.#options;
+    const { clock, timers } = runtime;
     const { partitions, isolation } = request;
     const question: LocateQuestion = { partitions, isolation, minBytes: this.#enough(request) };
     let located = await here.locate(partitions);
-    const waitMs = endMs - runtime.clock.monotonic();
-    if (waitMs > 0 && here.mustWait(question, located)) {
-      await here.wait(question, located, waitMs, signal);
+    let pauseMs = FULL_PAUSE_MS_MIN;
+    for (let end: WaitEnd = 'full'; end === 'full'; ) {
+      const waitMs = endMs - clock.monotonic();
+      if (waitMs <= 0 || !here.mustWait(question, located)) break;
+      end = await here.wait(question, located, waitMs, signal);
       signal.throwIfAborted();
+      if (end === 'full') {
+        // Answered with nothing, its client would ask again at once, and all that have no room would keep this broker busy.
+        await sleep(timers, Math.min(pauseMs, waitMs), signal);
+        pauseMs = Math.min(FULL_PAUSE_MS_MAX, pauseMs * 2);
+      }
       located = await here.locate(partitions);
     }
     if (!located.some(({ type }) => type === 'elsewhere')) return located as readonly FoundOrError[];

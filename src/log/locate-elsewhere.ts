@@ -33,6 +33,7 @@ import { LOCATE, type ToldPartition } from './locate-codec.ts';
 import { available, type LocateHere, type LocateQuestion } from './locate-here.ts';
 import type { Isolation, Watermarks } from './log.ts';
 import { LEADER_CALL_TIMEOUT_MS } from './log-methods.ts';
+import { FULL_PAUSE_MS_MAX, FULL_PAUSE_MS_MIN, type WaitEnd } from './purgatory.ts';
 
 export interface LocateElsewhereOptions {
   readonly brokerId: number;
@@ -50,9 +51,6 @@ const AGAIN_MS = 200;
 const POLLS_MAX = RPC_CALLS_IN_FLIGHT_MAX / 2;
 /** What has no room for a long poll asks this often. */
 const CROWDED_MS = 100;
-/** The first pause before a leader is asked again that had no room, and the longest. */
-const FULL_MS = 100;
-const FULL_MS_MAX = 3_200;
 
 /** The partitions of a question that one broker leads, by their places in it. */
 type Groups = Map<number, number[]>;
@@ -71,7 +69,7 @@ interface Search {
   readonly question: LocateQuestion;
   readonly result: Located[];
   readonly endMs: number;
-  /** The next pause of leaders without room, by broker. */
+  /** The next pause of leaders without room, this broker among them, by broker. */
   readonly pauses: Map<number, number>;
 }
 
@@ -250,17 +248,17 @@ export class LocateElsewhere {
 
   async #pause({ pauses, endMs }: Search, brokerId: number, signal: AbortSignal): Promise<void> {
     const { clock, timers } = this.#options;
-    const pauseMs = pauses.get(brokerId) ?? FULL_MS;
-    pauses.set(brokerId, Math.min(FULL_MS_MAX, pauseMs * 2));
+    const pauseMs = pauses.get(brokerId) ?? FULL_PAUSE_MS_MIN;
+    pauses.set(brokerId, Math.min(FULL_PAUSE_MS_MAX, pauseMs * 2));
     await sleep(timers, Math.min(pauseMs, endMs - clock.monotonic()), signal);
   }
 
   /**
-   * Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. False when this broker
-   * has no room to wait.
+   * Until one of the leaders, this broker among them, has enough, leaders change, or the time is over. False when nobody waits
+   * at this broker any more.
    */
   async #waitForAny(search: Search, signal: AbortSignal): Promise<boolean> {
-    const { here, waits: leaderWaits, clock } = this.#options;
+    const { waits: leaderWaits, clock } = this.#options;
     const { question, result, endMs } = search;
     const { partitions, isolation, minBytes } = question;
     const leftMs = Math.max(0, endMs - clock.monotonic());
@@ -278,10 +276,10 @@ export class LocateElsewhere {
       const enough = Math.max(1, minBytes - (total - own));
       waits.push(this.#ask(search, { brokerId, indexes, minBytes: enough, waitMs: leftMs }, either));
     }
-    let hasRoom = true;
+    let isOpen = true;
     if (result.some(isHere)) {
-      const waiting = here.wait(question, result, leftMs, either);
-      waits.push(waiting.then((hasWaited) => (hasRoom = hasWaited)));
+      const waiting = this.#waitHere(search, leftMs, either);
+      waits.push(waiting.then((end) => (isOpen = end !== 'closed')));
     }
     // Also of what was told by a leader that is none any more: there may be nothing else to wait for.
     const away = result.flatMap((found) => (polled.has(found) || isHere(found) ? [] : [journalOf(found).id]));
@@ -295,7 +293,15 @@ export class LocateElsewhere {
       unlink();
     }
     signal.throwIfAborted();
-    return hasRoom;
+    return isOpen;
+  }
+
+  /** Without room it looks again after a pause: who fetches would ask again at once. */
+  async #waitHere(search: Search, leftMs: number, signal: AbortSignal): Promise<WaitEnd> {
+    const { here, brokerId } = this.#options;
+    const end = await here.wait(search.question, search.result, leftMs, signal);
+    if (end === 'full') await this.#pause(search, brokerId, signal);
+    return end;
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Journal } from '../journal/journal.ts';
 import { availableIn, type Located, type Locator, notConfirmed, outOfRange, type WantedPartition } from './locate.ts';
 import type { Isolation } from './log.ts';
-import type { Purgatory } from './purgatory.ts';
+import type { Purgatory, WaitEnd } from './purgatory.ts';
 
 export interface LocateQuestion {
   readonly partitions: readonly WantedPartition[];
@@ -48,9 +48,9 @@ export class LocateHere {
 
   /**
    * Until there is enough in the partitions that are found here, or one of them is not any more, for `waitMs` at most. What
-   * others told counts as it is. False where it could not wait: see `Purgatory.wait`.
+   * others told counts as it is. See `Purgatory.wait` for how it ends.
    */
-  wait(question: LocateQuestion, located: readonly Located[], waitMs: number, signal: AbortSignal): Promise<boolean> {
+  wait(question: LocateQuestion, located: readonly Located[], waitMs: number, signal: AbortSignal): Promise<WaitEnd> {
     const { partitions, isolation, minBytes } = question;
     const bytes = located.map((found, index) => availableIn(partitions[index]!, found, isolation));
     let total = bytes.reduce((sum, each) => sum + each, 0);

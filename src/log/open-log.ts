@@ -64,6 +64,8 @@ export interface OpenLogOptions {
   readonly topics: Topics;
   /** Overwrites buffers that come back, so that a test sees whoever still reads them. */
   readonly poison?: boolean;
+  /** Fetches that wait at once. */
+  readonly waitersMax?: number;
 }
 
 export interface LogCluster {
@@ -148,7 +150,8 @@ export function openLog(options: OpenLogOptions): OpenedLog {
 
   const locator = new Locator(topics, journals, cluster === undefined ? null : leaders);
   const leases = new Leases(cacheBytesMax, timers);
-  const purgatory = new Purgatory({ timers, waitersMax: WAITERS_MAX, hooksMax: HOOKS_MAX });
+  const { waitersMax = WAITERS_MAX } = options;
+  const purgatory = new Purgatory({ timers, waitersMax, hooksMax: HOOKS_MAX });
   const { clusterId, objects } = options;
   const readsMax = config['fetch.reads.max'];
   const reader = new BlockReader({ runtime, clusterId, objects, pool, cache, near, readsMax, signal });

@@ -8,6 +8,10 @@ import type { TimerHandle, Timers } from '../runtime/clock.ts';
 import type { PartitionId } from './log.ts';
 import { PartitionMap } from './partition-map.ts';
 
+/** Who finds no room to wait looks again after a pause that doubles. */
+export const FULL_PAUSE_MS_MIN = 100;
+export const FULL_PAUSE_MS_MAX = 3_200;
+
 export interface PurgatoryOptions {
   readonly timers: Timers;
   /** Waiters at once; beyond it a fetch does not wait. */
@@ -23,6 +27,9 @@ export interface Wait {
   /** True when the partition at `index`, which changed, ends the wait. */
   readonly satisfied: (index: number) => boolean;
 }
+
+/** `full`: there was no room to wait. `closed`: nobody waits here any more. */
+export type WaitEnd = 'waited' | 'full' | 'closed';
 
 interface Waiter {
   readonly wait: Wait;
@@ -57,14 +64,15 @@ export class Purgatory {
   }
 
   /**
-   * Resolves when satisfied, after `maxWaitMs`, when aborted or closed, or at once when there is no room to wait. False where
-   * it could not wait, as it is closed or full: who asks again at once would do so for ever.
+   * Resolves when satisfied, after `maxWaitMs`, when aborted or closed, or at once when there is no room to wait: who asks
+   * again at once would do so for ever.
    */
-  wait(wait: Wait): Promise<boolean> {
+  wait(wait: Wait): Promise<WaitEnd> {
     const { waitersMax, hooksMax, timers } = this.#options;
     const full = this.#waiters.size >= waitersMax || this.#hookCount + wait.partitions.length > hooksMax;
-    if (wait.signal.aborted) return Promise.resolve(true);
-    if (this.#closed || full) return Promise.resolve(false);
+    if (wait.signal.aborted) return Promise.resolve('waited');
+    if (this.#closed) return Promise.resolve('closed');
+    if (full) return Promise.resolve('full');
     return new Promise((resolve) => {
       const hooks: Hook[] = [];
       let timer: TimerHandle | null = null;
@@ -73,7 +81,7 @@ export class Purgatory {
         wait.signal.removeEventListener('abort', end);
         this.#unhook(wait.partitions, hooks);
         this.#waiters.delete(waiter);
-        resolve(!this.#closed);
+        resolve(this.#closed ? 'closed' : 'waited');
       };
       const waiter: Waiter = { wait, end, changed: [] };
       this.#waiters.add(waiter);

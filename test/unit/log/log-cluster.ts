@@ -28,6 +28,8 @@ export interface LogClusterOptions {
   /** Between a broker's peers and the network. */
   readonly wrapPeers?: WrapPeers;
   readonly wrapObjects?: (objects: ObjectStore, brokerId: number) => ObjectStore;
+  /** Fetches that wait at once at each broker. */
+  readonly waitersMax?: number;
 }
 
 export class TestMembers implements Members {
@@ -94,6 +96,7 @@ export async function openLogCluster(options: LogClusterOptions = {}) {
       segmentIds: new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch),
       topics,
       poison: true,
+      ...(options.waitersMax !== undefined && { waitersMax: options.waitersMax }),
       cluster: {
         peers: wrapPeers(world.network.peers({ brokerId, brokerEpoch }), brokerId),
         registry: world.network.registry(brokerId),

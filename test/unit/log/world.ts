@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly metadata?: MetadataStore;
   readonly objects?: ObjectStore;
   readonly journal?: Partial<OpenJournalOptions>;
+  /** Fetches that wait at once. */
+  readonly waitersMax?: number;
 }
 
 export interface World {
@@ -74,7 +76,9 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
   const metadataPricing = metadata.pricing;
   const stores = { journals: fixedJournals(journals), objects, metadataPricing };
-  const log = openLog({ ...identity, ...stores, config, segmentIds, topics, poison: true });
+  const { waitersMax } = options;
+  const more = { config, segmentIds, topics, poison: true, ...(waitersMax !== undefined && { waitersMax }) };
+  const log = openLog({ ...identity, ...stores, ...more });
   return {
     config,
     runtime,
