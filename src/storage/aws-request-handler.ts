@@ -11,18 +11,24 @@ import http from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import { StorageUnavailableError } from '../errors.ts';
-import type { Timers } from '../runtime/clock.ts';
+import type { TimerHandle, Timers } from '../runtime/clock.ts';
 
 export interface RequestLimits {
   /** Connections, and so requests in flight; more wait for one. */
   readonly socketsMax: number;
   /** Until TCP and TLS stand. */
   readonly connectMs: number;
-  /** Longest silence on the connection while a request is under way: a store that went away without a word. */
+  /**
+   * Longest silence on the connection while a request is under way: a store that went away without a word. Also the longest
+   * that the head of an answer may take once the request is out, and each further `ANSWERED_BYTES_MIN` of its body.
+   */
   readonly silenceMs: number;
   /** A longer answer is refused; a range read answers what was asked, a page a few MiB. */
   readonly answerBytesMax: number;
 }
+
+/** What a store must answer within `silenceMs` at least, unless the answer ends: less than the slowest line that is of use brings. */
+const ANSWERED_BYTES_MIN = 64 * 1024;
 
 /** A body in parts, written in order as one. Not a view of bytes, so that the SDK's signer leaves it unhashed. */
 export class GatherBody {
@@ -94,13 +100,18 @@ export class AwsRequestHandler {
       timeout: this.#limits.silenceMs,
       ...(options.abortSignal && { signal: options.abortSignal }),
     });
-    const silent = (what: string) => outgoing.destroy(new StorageUnavailableError(`${request.hostname} ${what}`));
-    outgoing.on('timeout', () => silent(`was silent for ${this.#limits.silenceMs} ms`));
+    const giveUp = (what: string) => {
+      const cause = new StorageUnavailableError(`${request.hostname} ${what}`);
+      reject(cause); // When some of the answer has come, its end would be reported, without the reason.
+      outgoing.destroy(cause);
+    };
+    outgoing.on('timeout', () => giveUp(`was silent for ${this.#limits.silenceMs} ms`));
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => this.#collect(incoming, resolve, reject));
+    this.#watch(outgoing, giveUp);
     outgoing.on('socket', (socket) => {
       if (!socket.connecting) return;
-      const late = () => silent(`did not connect in ${this.#limits.connectMs} ms`);
+      const late = () => giveUp(`did not connect in ${this.#limits.connectMs} ms`);
       const timer = this.#timers.after(this.#limits.connectMs, late);
       socket.once(secure ? 'secureConnect' : 'connect', timer.cancel).once('close', timer.cancel);
     });
@@ -117,6 +128,29 @@ export class AwsRequestHandler {
   destroy(): void {
     this.#plain.destroy();
     this.#secure.destroy();
+  }
+
+  /** A byte now and then is no silence, and would never end: what is too little of an answer is taken for silence, too. */
+  #watch(outgoing: http.ClientRequest, giveUp: (what: string) => void): void {
+    const { silenceMs } = this.#limits;
+    let timer: TimerHandle | null = null;
+    let received = 0;
+    const next = () => {
+      timer?.cancel();
+      received = 0;
+      timer = this.#timers.after(silenceMs, () => {
+        if (received >= ANSWERED_BYTES_MIN) next();
+        else giveUp(`answered ${received} bytes in ${silenceMs} ms`);
+      });
+    };
+    outgoing.once('finish', next);
+    outgoing.once('response', (incoming) => {
+      next();
+      incoming.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+      });
+    });
+    outgoing.once('close', () => timer?.cancel());
   }
 
   #collect(

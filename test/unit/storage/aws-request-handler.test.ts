@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { StorageThrottledError, StorageUnavailableError } from '../../../src/errors.ts';
-import { systemTimers } from '../../../src/runtime/clock.ts';
+import { systemTimers, type Timers } from '../../../src/runtime/clock.ts';
 import { AwsRequestHandler, collectedBytes, GatherBody } from '../../../src/storage/aws-request-handler.ts';
 import { createDynamoDbClient } from '../../../src/storage/dynamodb/client.ts';
 import { DynamoDbMetadataStore } from '../../../src/storage/dynamodb/metadata-store.ts';
@@ -38,8 +38,14 @@ async function serve(answer: (received: string, socket: Socket) => void): Promis
 
 const LIMITS = { socketsMax: 4, connectMs: 1_000, silenceMs: 100, answerBytesMax: 1_000 };
 
-function send(port: number, body: unknown = undefined, abortSignal?: AbortSignal) {
-  const handler = new AwsRequestHandler(LIMITS, systemTimers);
+function send(
+  port: number,
+  body: unknown = undefined,
+  abortSignal?: AbortSignal,
+  limits = LIMITS,
+  timers = systemTimers,
+) {
+  const handler = new AwsRequestHandler(limits, timers);
   const headers = body instanceof GatherBody ? { 'content-length': String(body.bytes) } : {};
   const request = { protocol: 'http:', hostname: '127.0.0.1', port, method: 'PUT', path: '/k', headers, body };
   const answered = handler.handle(request, abortSignal ? { abortSignal } : {});
@@ -67,6 +73,68 @@ test('a store that falls silent is given up', async () => {
 test('a store that falls silent in the middle of an answer is given up', async () => {
   const port = await serve((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345'));
   await expect(send(port)).rejects.toThrow();
+});
+
+/** Writes a piece every few milliseconds, for as long as the connection stands. */
+function trickle(socket: Socket, pieces: Iterator<string>): void {
+  const next = () => {
+    const { value, done } = pieces.next();
+    if (done || socket.destroyed) return;
+    socket.write(value);
+    systemTimers.after(20, next);
+  };
+  next();
+}
+
+function* endlessly(piece: string): Generator<string> {
+  for (;;) yield piece;
+}
+
+test('a store that answers a byte now and then is given up', async () => {
+  const port = await serve((_, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n');
+    trickle(socket, endlessly('x'));
+  });
+  await expect(send(port)).rejects.toThrow(/^127\.0\.0\.1 answered \d bytes in 100 ms$/);
+});
+
+test('a store whose head comes a byte now and then is given up', async () => {
+  const port = await serve((_, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nx-long: ');
+    trickle(socket, endlessly('x'));
+  });
+  await expect(send(port, new GatherBody([Buffer.from('body')]))).rejects.toThrow('answered 0 bytes in 100 ms');
+});
+
+test('an answer that comes slowly is collected whole, and no timer is left', async () => {
+  const pieces = new Array<string>(50).fill('x'.repeat(100_000));
+  const port = await serve((_, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n');
+    trickle(socket, pieces.values());
+  });
+  const pending = new Set<object>();
+  const counted: Timers = {
+    ...systemTimers,
+    after(delayMs, callback) {
+      const mark = {};
+      pending.add(mark);
+      const timer = systemTimers.after(delayMs, () => {
+        pending.delete(mark);
+        callback();
+      });
+      return {
+        cancel() {
+          pending.delete(mark);
+          timer.cancel();
+        },
+      };
+    },
+  };
+  const limits = { ...LIMITS, silenceMs: 400, answerBytesMax: 10_000_000 };
+  const { response } = await send(port, undefined, undefined, limits, counted);
+  expect(response.body.bytes.length).toBe(5_000_000);
+  await new Promise<void>((resolve) => systemTimers.soon(resolve));
+  expect(pending.size).toBe(0);
 });
 
 test('an answer that is cut is no answer', async () => {
