@@ -77,7 +77,10 @@ export class Leases {
         this.#waiting.delete(waiting);
         resolve(given);
       };
-      const giveUp = () => admit(null);
+      const giveUp = () => {
+        admit(null);
+        this.#admitWaiting(); // It may have stood in the way of smaller ones.
+      };
       const waiting: Waiting = { bytes, admit };
       this.#waiting.add(waiting);
       signal.addEventListener('abort', giveUp, { once: true });
@@ -89,6 +92,10 @@ export class Leases {
   ended(bytes: number): void {
     this.outstanding--;
     this.reservedBytes -= bytes;
+    this.#admitWaiting();
+  }
+
+  #admitWaiting(): void {
     for (const waiting of this.#waiting) {
       if (!this.#hasRoom(waiting.bytes)) return;
       waiting.admit(this.#give(waiting.bytes));

@@ -156,6 +156,20 @@ test('who waits too long for a lease goes without', async () => {
   expect(leases.outstanding).toBe(0);
 });
 
+test('who gives up waiting for a lease does not stand in the way of smaller ones', async () => {
+  const runtime = manualRuntime();
+  const leases = new Leases(100, runtime.timers);
+  const { signal } = new AbortController();
+  const held = leases.tryReserve(80)!;
+  const large = leases.reserve(50, 1_000, signal);
+  const small = leases.reserve(20, 60_000, signal);
+  await runtime.advance(1_000);
+  expect(await large).toBeNull();
+  (await small)!.end();
+  expect([leases.outstanding, leases.reservedBytes]).toEqual([1, 80]);
+  held.end();
+});
+
 test('a lease holds a chunk once, keeps what is asked for, and gives all back at its end', () => {
   const chunks = pool();
   const [kept, dropped] = [chunks.take(), chunks.take()];
