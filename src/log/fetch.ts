@@ -32,6 +32,9 @@ export interface FetcherOptions {
 /** Answers wait at least this long for memory, also for clients that do not wait for records. */
 const MEMORY_WAIT_MS_MIN = 1_000;
 
+/** A fetch that brings nothing because of what cannot be read is answered after its time, or after this. */
+const UNREADABLE_MS_MAX = 1_000;
+
 const NOTHING_TO_RELEASE = (): void => {};
 
 export class Fetcher {
@@ -47,11 +50,15 @@ export class Fetcher {
 
   /** See `Log.fetch`. Rejects only when aborted. */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
-    const { clock } = this.#options.runtime;
+    const { clock, timers } = this.#options.runtime;
     const endMs = clock.monotonic() + request.maxWaitMs;
     const located = await this.#locate(request, endMs, signal);
+    const waitMs = Math.max(MEMORY_WAIT_MS_MIN, endMs - clock.monotonic());
+    const answer = await this.#answer(request, located, waitMs, signal);
     const leftMs = endMs - clock.monotonic();
-    return this.#answer(request, located, Math.max(MEMORY_WAIT_MS_MIN, leftMs), signal);
+    // Some clients ask again at once: what is damaged would be read as fast as the store can, for as long as it is.
+    if (leftMs > 0 && isUnreadable(answer)) await sleep(timers, Math.min(leftMs, UNREADABLE_MS_MAX), signal);
+    return answer;
   }
 
   /** See `Log.arrival`. */
@@ -175,6 +182,10 @@ export class Fetcher {
     return { error: 'NONE', message: '', ...watermarksOf(led), abortedTransactions, records, bytes };
   }
 }
+
+/** It holds no memory then. */
+const isUnreadable = ({ bytes, partitions }: FetchAnswer): boolean =>
+  bytes === 0 && partitions.some(({ error }) => error === 'KAFKA_STORAGE_ERROR' || error === 'UNKNOWN_SERVER_ERROR');
 
 /** How much each partition may bring, in the order of the request; null for those with nothing to read. */
 function targetsOf(

@@ -5,6 +5,7 @@ import { Faults, faultyObjectStore } from '../../../src/storage/faulty.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
 import { MemoryObjectStore } from '../../../src/storage/memory/object-store.ts';
 import type { ObjectKey, ObjectStore } from '../../../src/storage/object-store.ts';
+import { virtualRuntime } from '../storage/virtual-runtime.ts';
 import { turns } from './manual-runtime.ts';
 import {
   decode,
@@ -248,6 +249,26 @@ describe('trouble with stores', () => {
     answer.release();
     expect(answer.partitions[0]).toMatchObject({ error: 'KAFKA_STORAGE_ERROR' });
     expect(answer.partitions[0]!.message).toContain(key!.split('/').at(-1));
+  });
+
+  test('what is damaged is not read again and again for a client that asks at once', async () => {
+    const { store: objects, reads } = countingReads(new MemoryObjectStore());
+    const { world, topic } = await singlePartition({ objects });
+    await produce(world.log, topic, 0, [large('a')]);
+    const runtime = virtualRuntime();
+    const reader = await restart(world, { runtime });
+    const [key] = await segmentKeys(reader.objects);
+    await reader.objects.delete([key!], { cause: 'tool' });
+    await reader.objects.create(key!, [Buffer.alloc(1 << 20)], { cause: 'tool' });
+    const startedAt = runtime.elapsedMs;
+    const readsBefore = reads();
+    for (let asked = 0; asked < 4; asked++) {
+      const answer = await fetch(reader.log, [fetchPartition(topic, 0, 0)], { maxWaitMs: 500 });
+      expect(answer.partitions[0]).toMatchObject({ error: 'KAFKA_STORAGE_ERROR' });
+      answer.release();
+    }
+    expect(runtime.elapsedMs - startedAt).toBeGreaterThanOrEqual(2_000);
+    expect(reads() - readsBefore).toBe(4);
   });
 
   test('a store that throttles slows reads down and fails none', async () => {
