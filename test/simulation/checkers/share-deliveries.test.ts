@@ -165,3 +165,22 @@ test('what is said of records behind the start changes nothing', () => {
   const events = [asked('b', 5, 1), told('b', 5, 1)].map((event) => [1, event] as const);
   expect(watch([0, queue(6, [])], ...events)).toBeNull();
 });
+
+test('what is said of records that were deleted meanwhile is not held against what others said before', () => {
+  const place = { topicId: TOPIC, partition: 0 };
+  const rest = { dropped: [], bytesLeft: 0, now: 15 };
+  const advanced = { type: 'logStartAdvanced', ...place, ...rest, logStartOffset: 6 } as const;
+  const events = [
+    [0, leads('p1')],
+    [0, queue(5, [])],
+    [1, given({ memberId: 'b', offset: 5, askedAt: 0, process: 'p0' })],
+    [10, given({ memberId: 'a', offset: 5, askedAt: 9 })],
+    [11, { type: 'shareFetchAsked', ...seen('b') }],
+    [11, asked('b', 5, 1)],
+    [12, asked('a', 5, 2)],
+    [13, queue(6, [])],
+    [14, told('a', 5, 2)],
+  ] as const;
+  expect(watch(...events, [16, told('b', 5, 1)])).toMatch(/a was done with 5 before/);
+  expect(watch(...events, [15, advanced], [16, told('b', 5, 1)])).toBeNull();
+});
