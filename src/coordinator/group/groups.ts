@@ -135,9 +135,12 @@ export class Groups implements GroupDirectory {
     }
   }
 
-  /** Lists a group that was just made. One of another kind under the same id ends: those who wait at it join again. */
+  /**
+   * Lists a group that was just made, unless its journal was handed over a moment ago: it would stand for what the records
+   * say when the journal comes back. One of another kind under the same id ends: those who wait at it join again.
+   */
   put(group: LiveGroup): void {
-    if (this.#closed) {
+    if (this.#closed || group.journal.role !== 'leading') {
       group.close('NOT_COORDINATOR');
       return;
     }
