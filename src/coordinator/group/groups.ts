@@ -230,12 +230,15 @@ export class Groups implements GroupDirectory {
   }
 
   async #deleteRecords(journal: Journal, owner: string, agrees: (records: Records) => boolean): Promise<boolean> {
+    // A leadership in between may have given it members, which are in nobody's memory here.
+    const { epoch } = journal;
     // Commits that passed `place` before have reached the journal after this turn, and are seen.
     await new Promise<void>((resolve) => this.#options.runtime.timers.soon(resolve));
     try {
       const release = await this.#options.placements.releasing(owner);
       for (let rest = true; rest; ) {
         const step = await journal.coordinate((view) => {
+          if (view.epoch !== epoch) throw new KafkaError('NOT_COORDINATOR', 'another broker led the group meanwhile');
           const records = view.records(owner);
           if (!agrees(records)) return { commands: [], answer: null };
           const { changes, more } = removalOf(records);
