@@ -24,6 +24,7 @@ export interface Missed {
 
 interface Deadline {
   readonly at: number;
+  readonly timeoutMs: number;
   readonly memberEpoch: number;
 }
 
@@ -46,7 +47,7 @@ export class MemberDeadlines {
     if (this.#closed) return;
     const deadlines = this.#members.get(memberId) ?? {};
     const at = this.#runtime.clock.monotonic() + timeoutMs;
-    deadlines[kind] = { at, memberEpoch };
+    deadlines[kind] = { at, timeoutMs, memberEpoch };
     this.#members.set(memberId, deadlines);
     this.#arm(at);
   }
@@ -88,7 +89,7 @@ export class MemberDeadlines {
     this.#timer = null;
     const now = this.#runtime.clock.monotonic();
     const stalledMs = now - this.#timerAt;
-    if (stalledMs > STALL_MS) this.#putOff(stalledMs + STALL_MS); // Heartbeats that wait are read after this.
+    if (stalledMs > STALL_MS) this.#putOff(stalledMs + STALL_MS, now); // Heartbeats that wait are read after this.
     const missed: Missed[] = [];
     let next = Number.POSITIVE_INFINITY;
     for (const [memberId, deadlines] of this.#members) {
@@ -104,10 +105,12 @@ export class MemberDeadlines {
     if (missed.length > 0) this.#onMissed(missed);
   }
 
-  #putOff(byMs: number): void {
+  /** Sessions begin anew: clients that gave up their connections meanwhile take seconds to come back. */
+  #putOff(byMs: number, now: number): void {
     for (const deadlines of this.#members.values()) {
-      for (const [kind, { at, memberEpoch }] of Object.entries(deadlines) as [DeadlineKind, Deadline][]) {
-        deadlines[kind] = { at: at + byMs, memberEpoch };
+      for (const [kind, deadline] of Object.entries(deadlines) as [DeadlineKind, Deadline][]) {
+        const at = kind === 'session' ? now + deadline.timeoutMs : deadline.at + byMs;
+        deadlines[kind] = { ...deadline, at };
       }
     }
   }
