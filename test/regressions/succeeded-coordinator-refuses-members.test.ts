@@ -52,8 +52,8 @@ const REQUESTS: Record<string, (member: ClassicMember) => Request> = {
 };
 
 async function leave(asked: Asked, member: ClassicMember): Promise<string> {
-  const { members } = await asked('LeaveGroup', 3, { groupId: GROUP, members: [member] });
-  return error(members[0]!);
+  const answer = await asked('LeaveGroup', 3, { groupId: GROUP, members: [member] });
+  return error(answer.members[0] ?? answer);
 }
 
 const joinConsumers = async (asked: Asked, memberId: string, memberEpoch = 0) =>
