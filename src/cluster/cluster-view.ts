@@ -8,6 +8,7 @@ import type { WantedPeer } from './links.ts';
 import type { Member } from './members.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
 import { HEARTBEAT_SILENCE_MS } from './presence.ts';
+import type { Assignment } from './reconciler.ts';
 
 /** This broker, and what it last heard of assignments. */
 export interface Own {
@@ -97,9 +98,7 @@ export class ClusterView {
 
   /** Brokers that can be called. The connection to one that said goodbye was closed here, and nothing tells of that. */
   connected(): number[] {
-    return [...this.#table.all()]
-      .filter(({ link, description }) => link.type === 'up' && description.state !== 'stopped')
-      .map(({ description }) => description.brokerId);
+    return [...this.#table.all()].filter(canBeCalled).map(({ description }) => description.brokerId);
   }
 
   /** Whether some cannot be called that may be at work. */
@@ -133,6 +132,13 @@ export class ClusterView {
   assignedTo(journal: number): number | null {
     const brokerId = this.#own().controller?.assigned[journal] ?? -1;
     return brokerId === -1 ? null : brokerId;
+  }
+
+  assignmentOf(journal: number): Assignment {
+    const brokerId = this.assignedTo(journal);
+    if (brokerId === this.#own().description.brokerId) return 'ours';
+    const peer = brokerId === null ? undefined : this.#table.get(brokerId);
+    return peer !== undefined && canBeCalled(peer) ? 'connected' : 'elsewhere';
   }
 
   /** To be called when anything has changed. */
@@ -220,6 +226,8 @@ export class ClusterView {
     return brokerId === own.brokerId ? own.brokerEpoch : this.#table.get(brokerId)?.description.brokerEpoch;
   }
 }
+
+const canBeCalled = ({ link, description }: Peer): boolean => link.type === 'up' && description.state !== 'stopped';
 
 /** Nothing says that it is gone. */
 const isAtWork = (peer: Peer): boolean =>

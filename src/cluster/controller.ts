@@ -20,7 +20,10 @@ const LOOK_MS = 1_000;
 /** Numbers are evened out once all brokers have been there for so long, one journal in so long. */
 export const BALANCE_AFTER_MS = 5_000;
 export const BALANCE_INTERVAL_MS = 1_000;
-/** A broker that was given a journal and does not lead it by then: another one is tried. Doubles with each time. */
+/**
+ * A broker that was given a journal and does not lead it by then: another one is tried, first who led it before, and this one is
+ * given nothing more for twice as long. Both double with each time.
+ */
 export const STUCK_MS = 15_000;
 const STUCK_MS_MAX = 5 * 60_000;
 /** Registrations are dropped one in so long. */
@@ -74,6 +77,12 @@ export class Controller {
     { readonly brokerId: number; readonly since: number; readonly attempts: number }
   >();
 
+  /** Brokers that did not come to lead what they were given, until when each is given nothing more, and how often that was. */
+  readonly #failed = new Map<
+    number,
+    { readonly brokerEpoch: number | undefined; readonly until: number; readonly times: number }
+  >();
+
   constructor(options: ControllerOptions) {
     this.#options = options;
   }
@@ -118,7 +127,7 @@ export class Controller {
         const amended = { ...item, ...changed };
         const facts = {
           ...surroundings,
-          brokers: withoutDrained(surroundings, amended.drained),
+          brokers: this.#takers(withoutDrained(surroundings, amended.drained), surroundings),
           assigned: amended.assigned,
           pinned: amended.pinned,
           balance: false,
@@ -216,7 +225,8 @@ export class Controller {
   #next(item: ControllerItem, surroundings: Surroundings, now: number): Assignments | null {
     const reassignAt = mayReassignAt(surroundings, surroundings.stableSince);
     if (now < reassignAt) return null;
-    const facts = { ...surroundings, assigned: this.#withoutStuck(item, surroundings, now), pinned: item.pinned };
+    const unstuck = this.#withoutStuck(item, surroundings, now);
+    const facts = { ...surroundings, ...unstuck, brokers: this.#takers(surroundings.brokers, surroundings) };
     const settled = now - surroundings.stableSince >= BALANCE_AFTER_MS && !this.#isMoving(now);
     const decided = decideAssignments({ ...facts, balance: false }, item);
     if (decided !== item) return decided;
@@ -236,30 +246,64 @@ export class Controller {
   }
 
   /** The assignments, but for journals whose broker had its time and does not lead them. */
-  #withoutStuck(item: ControllerItem, { brokers, leaderOf }: Surroundings, now: number): readonly number[] {
-    const eligible = brokers.filter((broker) => broker.eligible).map(({ brokerId }) => brokerId);
+  #withoutStuck(item: ControllerItem, surroundings: Surroundings, now: number): Assignments {
+    const { brokers, leaderOf } = surroundings;
     const assigned = [...item.assigned];
+    const pinned = { ...item.pinned };
     for (const [journal, brokerId] of item.assigned.entries()) {
+      const waiting = this.#waiting.get(journal);
       if (brokerId === NOBODY || leaderOf(journal) === brokerId) {
+        if (waiting?.brokerId === brokerId) this.#failed.delete(brokerId);
         this.#waiting.delete(journal);
         continue;
       }
-      const waiting = this.#waiting.get(journal);
       if (waiting?.brokerId !== brokerId) {
         this.#waiting.set(journal, { brokerId, since: now, attempts: waiting?.attempts ?? 0 });
         continue;
       }
       const patienceMs = Math.min(STUCK_MS_MAX, STUCK_MS * 2 ** waiting.attempts);
-      const others = eligible.filter((id) => id !== brokerId);
+      const candidates = this.#takers(
+        brokers.filter((broker) => broker.brokerId !== brokerId),
+        surroundings,
+      );
+      const others = candidates.filter((broker) => broker.eligible).map((broker) => broker.brokerId);
       if (now - waiting.since < patienceMs || others.length === 0) continue;
-      assigned[journal] = others[(journal + waiting.attempts) % others.length]!;
+      const leader = leaderOf(journal);
+      const goesOn = leader !== null && others.includes(leader);
+      assigned[journal] = goesOn ? leader : others[(journal + waiting.attempts) % others.length]!;
+      delete pinned[journal];
+      // What others could not lead either says nothing about this one.
+      if (waiting.attempts === 0) this.#hasFailed(brokerId, surroundings, now);
       this.#waiting.set(journal, { brokerId: assigned[journal]!, since: now, attempts: waiting.attempts + 1 });
       this.#options.runtime.logger.warn(
         { journal, broker: brokerId, next: assigned[journal], waitedMs: Math.round(now - waiting.since) },
         'a broker does not come to lead the journal that it was given; another one is tried',
       );
     }
-    return assigned;
+    return { assigned, pinned };
+  }
+
+  #hasFailed(brokerId: number, { epochOf }: Surroundings, now: number): void {
+    const brokerEpoch = epochOf(brokerId);
+    const before = this.#failed.get(brokerId);
+    const times = before?.brokerEpoch === brokerEpoch ? before!.times + 1 : 1;
+    const until = now + Math.min(STUCK_MS_MAX, STUCK_MS * 2 ** times);
+    this.#failed.set(brokerId, { brokerEpoch, until, times });
+  }
+
+  /** Brokers that failed keep what they have, as long as there are others to give something to. */
+  #takers(brokers: readonly AssignableBroker[], { epochOf }: Surroundings): readonly AssignableBroker[] {
+    const now = this.#now();
+    const isFailing = ({ brokerId }: AssignableBroker) => {
+      const failed = this.#failed.get(brokerId);
+      return failed !== undefined && failed.brokerEpoch === epochOf(brokerId) && now < failed.until;
+    };
+    const takers = brokers.map((broker) =>
+      isFailing(broker)
+        ? { ...broker, eligible: false, doubtful: broker.eligible || broker.doubtful === true }
+        : broker,
+    );
+    return takers.some(({ eligible }) => eligible) ? takers : brokers;
   }
 
   /** Puts the next version. `raced`: another broker's stands there, and was taken in. A look follows when it is not written. */
@@ -307,7 +351,10 @@ export class Controller {
   #hold(item: ControllerItem, own: boolean): void {
     const before = this.#item;
     this.#item = item;
-    if (!this.#isOurs(item)) this.#waiting.clear();
+    if (!this.#isOurs(item)) {
+      this.#waiting.clear();
+      this.#failed.clear();
+    }
     if (before !== null && this.#isOurs(before) && !this.#isOurs(item)) {
       this.#options.runtime.logger.info({ controller: item.brokerId }, 'another broker is the controller now');
     }

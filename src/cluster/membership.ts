@@ -189,7 +189,7 @@ export class MembershipService implements Members {
       onAttempt: (outcome) => metrics.takeover(outcome),
       seats,
       runtime,
-      isAssigned: (journal) => this.#view.assignedTo(journal) === brokerId,
+      assignmentOf: (journal) => this.#view.assignmentOf(journal),
       handOver: (journal) => this.#handOver(journal),
       refresh: () => this.heartbeats.refresh(),
       onLed: () => {

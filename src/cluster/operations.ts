@@ -20,7 +20,7 @@ export interface ClusterOperations {
   journals(): readonly JournalPlace[];
   /**
    * Has a broker lead a journal and waits until it does, 10 seconds at most; answers at once when it does already. The
-   * journal stays there until brokers come or go.
+   * journal stays there until brokers come or go. Where the broker does not come to lead it, it is given to another one.
    */
   move(journal: number, brokerId: number): Promise<JournalPlace>;
   /**

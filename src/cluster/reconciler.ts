@@ -4,24 +4,29 @@
  *
  *   assigned      leads            nothing to do
  *   assigned      does not lead    lead(); after a failure again, with growing patience
- *   not assigned  leads            the next leader asks for it; else let go after a grace period
+ *   not assigned  leads            the next leader asks for it, when it has read everything; else let go after a grace period
  *   not assigned  is taking over   give up
  */
 import type { TimerHandle } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Seats } from './seats.ts';
 
-/** How long a leader waits for the next one to ask for the journal. */
+/** How long a leader waits for the next one to ask for the journal, as long as that one is not connected. */
 export const GRACE_MS = 3_000;
+/** And when it is: it may have much to read, or cannot read it, and the controller finds another one meanwhile. */
+export const GRACE_MS_MAX = 21_000;
 const PATIENCE_MS = 250;
 const PATIENCE_MS_MAX = 30_000;
 /** Who led for so long has not failed. */
 const GOOD_MS = 10_000;
 
+export type Assignment = 'ours' | 'connected' | 'elsewhere';
+
 export interface ReconcilerOptions {
   readonly seats: Seats;
   readonly runtime: Runtime;
-  readonly isAssigned: (journal: number) => boolean;
+  /** Who shall lead: this broker, one that is connected and can ask for it, or any other. */
+  readonly assignmentOf: (journal: number) => Assignment;
   /** Asks the present leader to let go. */
   readonly handOver: (journal: number) => Promise<void>;
   /** Reads the assignments anew: this broker lost a journal that it was assigned. */
@@ -105,7 +110,7 @@ export class Reconciler {
   #step(journal: number): void {
     if (this.#halted) return;
     const course = this.#course(journal);
-    if (this.#options.isAssigned(journal)) this.#pursue(journal, course);
+    if (this.#isOurs(journal)) this.#pursue(journal, course);
     else this.#letGo(journal, course);
   }
 
@@ -137,11 +142,21 @@ export class Reconciler {
       course.timer = null;
       return;
     }
-    course.timer ??= this.#options.runtime.timers.after(GRACE_MS, () => {
+    if (course.timer === null) this.#relinquishLater(journal, course, this.#now() + GRACE_MS_MAX);
+  }
+
+  #relinquishLater(journal: number, course: Course, endsAt: number): void {
+    course.timer = this.#options.runtime.timers.after(GRACE_MS, () => {
       course.timer = null;
-      if (this.#halted || this.#options.isAssigned(journal) || !this.#led.has(journal)) return;
-      void this.relinquish(journal);
+      if (this.#halted || this.#isOurs(journal) || !this.#led.has(journal)) return;
+      const mayAsk = this.#options.assignmentOf(journal) === 'connected' && this.#now() < endsAt;
+      if (mayAsk) this.#relinquishLater(journal, course, endsAt);
+      else void this.relinquish(journal);
     });
+  }
+
+  #isOurs(journal: number): boolean {
+    return this.#options.assignmentOf(journal) === 'ours';
   }
 
   async #attempt(journal: number, course: Course): Promise<void> {

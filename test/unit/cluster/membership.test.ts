@@ -343,6 +343,73 @@ test('a broker that cannot take over a journal does not keep it from others', as
   expect(cluster.get(1).logged.join()).toContain('a broker does not come to lead the journal that it was given');
 });
 
+test('a journal that takes long to read is led until its next leader has read it', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.get(2).seats.readMs = 8_000;
+  const journal = cluster.leaders().indexOf(1);
+  const moved = cluster.get(1).operations.move(journal, 2);
+  await cluster.until(() => {
+    expect(cluster.leaders()[journal]).not.toBeNull();
+    return cluster.leaders()[journal] === 2;
+  }, 9_000);
+  expect(await cluster.awaited(moved)).toMatchObject({ leaderId: 2 });
+});
+
+test('a leader whose successor is not connected to it lets go soon', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  cluster.network.cut(2, 3);
+  await cluster.time.advance(5_000);
+  cluster.get(3).seats.readMs = 8_000;
+  const journal = cluster.leaders().indexOf(2);
+  const moved = cluster.get(1).operations.move(journal, 3);
+  await cluster.until(() => cluster.leaders()[journal] === null, 4_000);
+  await cluster.awaited(moved);
+});
+
+test('a broker that cannot take over anything takes no journal out of service', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.fences.refuses = (broker) => (broker === 3 ? new Error('no way to the bucket') : null);
+  await cluster.begin(3);
+  const wasGiven = () => cluster.get(1).membership.controller.item!.assigned.includes(3);
+  let given = 0;
+  for (let second = 0; second < 600; second++) {
+    await cluster.time.advance(1_000);
+    expect(cluster.leaders()).not.toContain(null);
+    if (wasGiven()) given++;
+  }
+  // One journal at a time, more and more rarely.
+  expect(given).toBeGreaterThan(0);
+  expect(given).toBeLessThan(100);
+  cluster.fences.refuses = () => null;
+  await cluster.until(() => cluster.counts()[3] === 2, 360_000, 500);
+});
+
+test('journals of a broker that was killed are not given to one that cannot take over anything', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2]);
+  cluster.fences.refuses = (broker) => (broker === 3 ? new Error('no way to the bucket') : null);
+  await cluster.begin(3);
+  await cluster.time.advance(30_000);
+  cluster.kill(2);
+  await cluster.until(() => !cluster.leaders().includes(null), 2_000);
+});
+
+test('a journal that its new broker does not come to lead is led again where it was', async () => {
+  const cluster = new Cluster();
+  await cluster.startAll([1, 2, 3]);
+  const journal = cluster.leaders().indexOf(2);
+  cluster.fences.refuses = (broker, refused) =>
+    broker === 3 && refused === journal ? new Error('damaged here') : null;
+  const moved = cluster.get(1).operations.move(journal, 3);
+  await expect(cluster.awaited(moved)).rejects.toThrow(`broker 3 does not lead journal ${journal} yet; it goes on`);
+  await cluster.time.advance(20_000);
+  expect(cluster.leaders()[journal]).toBe(2);
+  expect(cluster.get(1).membership.controller.item!.pinned).toEqual({});
+});
+
 test('a broker leaves in seconds although the table does not answer', async () => {
   const cluster = new Cluster();
   await cluster.startAll([1, 2]);
