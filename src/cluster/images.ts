@@ -73,6 +73,9 @@ interface Kept {
   askingNext: Promise<void> | null;
   /** Changes that no version was written for yet. */
   readonly untold: Set<string>;
+  /** Changes are being told of; those that come meanwhile are told of together after that. */
+  telling: Promise<void> | null;
+  tellingNext: Promise<void> | null;
   /** When they are told of again. */
   retry: TimerHandle | null;
   timer: TimerHandle | null;
@@ -95,6 +98,8 @@ export class Images {
       asking: null,
       askingNext: null,
       untold: new Set(),
+      telling: null,
+      tellingNext: null,
       retry: null,
       timer: null,
       failures: 0,
@@ -158,19 +163,44 @@ export class Images {
     for (const kind of IMAGE_KINDS) if (this.#kinds[kind].image !== null) void this.#readAll(kind);
   }
 
-  /** After items were changed. Never rejects: whoever is not told sees the version. */
-  async announce(kind: ImageKind, names: readonly string[]): Promise<void> {
+  /**
+   * After items were changed. Never rejects: whoever is not told sees the version. Changes at the same time share a version, and a
+   * call to each broker.
+   */
+  announce(kind: ImageKind, names: readonly string[]): Promise<void> {
     const kept = this.#kinds[kind];
-    const { untold } = kept;
-    for (const name of names) untold.add(name);
-    const told = [...untold];
-    const version = await this.#grow(kind);
-    if (this.#stopped) return;
-    if (version === null) this.#announceLater(kind, kept);
-    else for (const name of told) untold.delete(name);
-    const versions =
-      version === null ? { before: kept.latest, version: kept.latest } : { before: version - 1, version };
-    await this.#tell({ kind, ...versions, names: told.length > NAMES_MAX ? [] : told });
+    for (const name of names) kept.untold.add(name);
+    if (kept.telling === null && kept.tellingNext === null) return this.#announceAll(kind, kept);
+    kept.tellingNext ??= kept.telling!.then(() => {
+      kept.tellingNext = null;
+      return this.#announceAll(kind, kept);
+    });
+    return kept.tellingNext;
+  }
+
+  async #announceAll(kind: ImageKind, kept: Kept): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    kept.telling = promise;
+    const onCalled = () => {
+      if (kept.telling === promise) kept.telling = null;
+      resolve();
+    };
+    try {
+      const told = [...kept.untold];
+      if (told.length === 0) return;
+      kept.untold.clear();
+      const version = await this.#grow(kind);
+      if (this.#stopped) return;
+      if (version === null) {
+        for (const name of told) kept.untold.add(name);
+        this.#announceLater(kind, kept);
+      }
+      const versions =
+        version === null ? { before: kept.latest, version: kept.latest } : { before: version - 1, version };
+      await this.#tell({ kind, ...versions, names: told.length > NAMES_MAX ? [] : told }, onCalled);
+    } finally {
+      onCalled();
+    }
   }
 
   #announceLater(kind: ImageKind, kept: Kept): void {
@@ -181,11 +211,12 @@ export class Images {
   }
 
   /** Resolves when all know of it, or those who do not have gone without a ping for long enough to know that. */
-  async #tell(change: ImageChange): Promise<void> {
+  async #tell(change: ImageChange, onCalled: () => void): Promise<void> {
     const { peers, connected, missesSome, runtime } = this.#options;
     const until = runtime.clock.monotonic() + TELL_MS;
     const calls = connected().map((id) => peers.call(id, IMAGE_CHANGED, change, { timeoutMs: TELL_MS }));
     const outcomes = await Promise.allSettled(calls);
+    onCalled();
     const told = outcomes.every(({ status }) => status === 'fulfilled') && !missesSome();
     if (!told && !this.#stopped) await sleep(runtime.timers, Math.max(0, until - runtime.clock.monotonic()));
   }

@@ -70,6 +70,33 @@ test('changes of several brokers at once are all shown', async () => {
   }
 });
 
+test('changes that one broker makes at once are told together', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  for (const broker of cluster.brokers.values()) broker.table.delayMs = 10;
+  const before = cluster.get(1).membership.images.versions().topics;
+  const names = Array.from({ length: 40 }, (_, index) => `t${index}`);
+  const changes = names.map((name, index) => shown.change(cluster.get(1), name, index));
+  await cluster.awaited(Promise.all(changes), 1);
+  for (const [index, name] of names.entries()) expect(shown.of(cluster.get(2), name)).toBe(index);
+  expect(shown.reads.toSorted()).toEqual(names.map((name) => `2: ${name}`).toSorted());
+  expect(cluster.get(1).membership.images.versions().topics).toBe(before + 2);
+  await cluster.time.advance(15_000);
+  expect(shown.reads).toHaveLength(names.length);
+});
+
+test('changes of the same thing that come one upon the other are all shown, and nothing else is read', async () => {
+  const { cluster, shown } = await opened([1, 2]);
+  for (const broker of cluster.brokers.values()) broker.table.delayMs = 10;
+  const changes: Promise<void>[] = [];
+  for (let value = 1; value <= 5; value++) {
+    changes.push(shown.change(cluster.get(1), 'orders', value));
+    await cluster.time.advance(2);
+  }
+  await cluster.awaited(Promise.all(changes), 1);
+  expect(shown.of(cluster.get(2), 'orders')).toBe(5);
+  expect(new Set(shown.reads)).toEqual(new Set(['2: orders']));
+});
+
 test('a broker that could not be told sees the version of a ping and reads everything', async () => {
   const { cluster, shown } = await opened([1, 2]);
   cluster.get(2).node.frozen = true;
