@@ -27,10 +27,16 @@ export interface PeerState {
   readonly sees: readonly number[];
 }
 
+/** A later minor may have more places. */
+const led = z.custom<PeerState['led'][number]>(
+  (value) => Array.isArray(value) && journal.safeParse(value[0]).success && count.safeParse(value[1]).success,
+  'Invalid input: expected a journal and its epoch',
+);
+
 const PEER_STATE = z.object({
   description: DESCRIPTION,
   stateVersion: count,
-  led: z.array(z.tuple([journal, count])).max(JOURNALS_MAX),
+  led: z.array(led).max(JOURNALS_MAX),
   fit: z.boolean(),
   sees: z.array(count),
 });

@@ -29,6 +29,8 @@ const UNSEEN = -1;
 /** The item of a broker that said goodbye, or did not, is of no use after this, as observed by the controller. */
 export const STOPPED_KEPT_MS = 3_600_000;
 export const DEAD_KEPT_MS = 24 * 3_600_000;
+/** Who is not in the table after this is not registered: it was forgotten, went on, and stops. */
+export const UNSEEN_KEPT_MS = 30_000;
 
 export class PeerTable {
   readonly #self: number;
@@ -67,8 +69,9 @@ export class PeerTable {
     }
     // Dropped from the table, which had it before.
     for (const [brokerId, peer] of this.#peers) {
-      const isGone = peer.counter !== UNSEEN && peer.counterTo < at && !isConnected(peer) && !brokers.has(brokerId);
-      if (isGone) this.#peers.delete(brokerId);
+      if (brokers.has(brokerId) || isConnected(peer)) continue;
+      const keptMs = peer.counter === UNSEEN ? UNSEEN_KEPT_MS : 0;
+      if (peer.counterTo + keptMs < at) this.#peers.delete(brokerId);
     }
   }
 

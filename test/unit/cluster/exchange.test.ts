@@ -41,6 +41,12 @@ const description = {
 const stateOf = (brokerId: number, stateVersion: number) =>
   ({ description: { ...description, brokerId }, stateVersion, led: [], fit: true, sees: [] }) as PeerState;
 
+test('what a later minor adds to a state is left alone', () => {
+  const state = { ...stateOf(2, 7), led: [[0, 5, 'later']], later: { deep: [1] } };
+  const [bytes] = EXCHANGE_STATES.encodeRequest(state as unknown as PeerState);
+  expect(EXCHANGE_STATES.decodeRequest(bytes as Buffer)).toEqual(state);
+});
+
 test('one exchange with a broker is under way at a time, and what changed meanwhile goes with the next', async () => {
   const network = new LocalNetwork();
   let version = 1;

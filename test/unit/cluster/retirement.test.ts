@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type BrokerItem, readClusterItems } from '../../../src/cluster/cluster-items.ts';
-import { DEAD_KEPT_MS, PeerTable, STOPPED_KEPT_MS } from '../../../src/cluster/peer-table.ts';
+import { DEAD_KEPT_MS, PeerTable, STOPPED_KEPT_MS, UNSEEN_KEPT_MS } from '../../../src/cluster/peer-table.ts';
 import { registerBroker } from '../../../src/cluster/registration.ts';
 import { retireBroker } from '../../../src/cluster/retirement.ts';
 import { MemoryMetadataStore } from '../../../src/storage/memory/metadata-store.ts';
@@ -119,7 +119,7 @@ test('in no order of requests is an epoch of an id given twice', { timeout: 60_0
   }
 });
 
-test('what the table drops is dropped from memory, but not what it has never shown, nor who is connected', () => {
+test('what the table drops is dropped from memory, soon also what it has never shown, but not who is connected', () => {
   let now = 0;
   const table = new PeerTable(1, () => now);
   const item = (brokerId: number): BrokerItem => ({
@@ -135,6 +135,9 @@ test('what the table drops is dropped from memory, but not what it has never sho
   now = 20;
   table.observe(new Map(), now);
   expect([...table.all()].map(({ description }) => description.brokerId)).toEqual([3, 4]);
+  now = 11 + UNSEEN_KEPT_MS;
+  table.observe(new Map(), now);
+  expect([...table.all()].map(({ description }) => description.brokerId)).toEqual([3]);
 });
 
 test.each([
@@ -195,4 +198,13 @@ test('a broker that was forgotten while it stood still stops when it goes on', a
   await cluster.time.advance(20_000);
   expect(cluster.get(2).failure?.message).toMatch('the table does not know this broker any more');
   expect(cluster.get(2).seats.led).toEqual([]);
+  // Nobody listens where it was, and nobody says so.
+  cluster.network.cut(1, 2);
+  await cluster.time.advance(60_000);
+  expect(
+    cluster
+      .get(1)
+      .membership.known()
+      .map(({ member }) => member.brokerId),
+  ).toEqual([1]);
 });
