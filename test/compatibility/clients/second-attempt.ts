@@ -1,6 +1,9 @@
 /**
  * Suites of others wait by the clock, and a machine may be too busy for them once. What fell out gets a second attempt, alone
  * and on a broker of its own; what passes then is reported, so that it is seen when it happens often.
+ *
+ * kafka-python's `test_idempotent_producer_max_in_flight` now and then reads nothing for its 30 s: the client subscribes while its
+ * first metadata request, for no topic, is on the way, takes that answer for the one that it needs, and asks again after five minutes.
  */
 import type { StoresKind } from '../broker.ts';
 import { compareWithKept, readKeptList } from './kept-list.ts';
