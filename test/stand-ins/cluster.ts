@@ -18,8 +18,9 @@ const MILLRACE = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 const STORES = ['--store', 's3://demo/millrace', '--table', 'demo'];
 const BROKERS = [1, 2, 3];
 const SPREAD_MS = 20_000;
+const SAME_SIGNAL_MS = 300;
 
-const [s3, dynamodb] = await Promise.all([startS3Server(), startDynoxide()]);
+const [s3, dynamodb] = await Promise.all([startS3Server(), startDynoxide(undefined, true)]);
 const environment = {
   ...process.env,
   ...standInEnvironment(),
@@ -59,7 +60,15 @@ function start(broker: number): Promise<void> {
   });
 }
 
+let stoppingSince: number | null = null;
+
 async function stop(): Promise<void> {
+  if (stoppingSince !== null) {
+    // npm may pass on what the terminal told us, too.
+    if (Date.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(130);
+    return;
+  }
+  stoppingSince = Date.now();
   const ends = [...running].map((child) => {
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
@@ -69,7 +78,7 @@ async function stop(): Promise<void> {
   await Promise.all([s3.close(), dynamodb.close()]);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop());
 
 const init = millrace(['storage', 'init', ...STORES]);
 init.stdout!.resume();

@@ -19,12 +19,13 @@ export function dynoxideBinary(): string | null {
   }
 }
 
-/** Starts one on a free port, or on `port`. */
-export async function startDynoxide(port?: number): Promise<ServerProcess> {
+/** Starts one on a free port, or on `port`; one that is `apart` outlives a Ctrl-C in the terminal. */
+export async function startDynoxide(port?: number, apart = false): Promise<ServerProcess> {
   const binary = dynoxideBinary();
   if (binary === null) throw new Error(DYNOXIDE_MISSING);
   return startServerProcess({
     binary,
+    apart,
     arguments: (listen) => ['serve', '--host', '127.0.0.1', '--port', String(listen)],
     ...(port !== undefined && { port }),
   });

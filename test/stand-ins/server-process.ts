@@ -20,12 +20,14 @@ export interface ServerCommand {
   readonly environment?: Readonly<Record<string, string>>;
   /** A free one unless given. */
   readonly port?: number;
+  /** Ctrl-C in the terminal does not end it: whoever started it needs it until the end. */
+  readonly apart?: boolean;
 }
 
 export async function startServerProcess(command: ServerCommand): Promise<ServerProcess> {
   const port = command.port ?? (await freePort());
   const env = { ...process.env, ...command.environment };
-  const child = spawn(command.binary, command.arguments(port), { stdio: 'ignore', env });
+  const child = spawn(command.binary, command.arguments(port), { stdio: 'ignore', env, detached: command.apart ?? false });
   const exited = once(child, 'exit');
   const stop = () => void child.kill('SIGKILL');
   process.once('exit', stop); // A test run that is cut leaves no process behind.
