@@ -144,6 +144,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       close,
     };
   } catch (cause) {
+    // It is in the table: others would look for it, and show it as gone.
+    opened.push({ stop: () => cluster.leave(async () => {}) });
     await close();
     throw cause;
   }

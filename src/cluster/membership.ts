@@ -291,13 +291,15 @@ export class MembershipService implements Members {
    * says goodbye. Calls to others go on until `close`. Rejects as `whenEmpty` only.
    */
   async leave(whenEmpty: () => Promise<void> = async () => {}): Promise<void> {
-    if (this.#stopped || this.#left || !this.#started) return;
+    if (this.#stopped || this.#left) return;
     this.#left = true;
-    this.#describe({ state: 'draining' });
-    this.#changed();
-    await this.#untilEmpty();
-    await whenEmpty();
-    await this.#atMost(HALT_MS_MAX, this.#reconciler.halt());
+    if (this.#started) {
+      this.#describe({ state: 'draining' });
+      this.#changed();
+      await this.#untilEmpty();
+      await whenEmpty();
+      await this.#atMost(HALT_MS_MAX, this.#reconciler.halt());
+    }
     this.#describe({ state: 'stopped' });
     this.controller.stop();
     const told = this.#view.connected().map((id) => this.#exchange.with(id));
