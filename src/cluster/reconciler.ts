@@ -181,11 +181,14 @@ export class Reconciler {
 
   #began(journal: number, epoch: number): () => void {
     const course = this.#course(journal);
+    const { logger } = this.#options.runtime;
     course.ledSince = this.#now();
+    logger.info({ journal, epoch }, 'this broker leads a journal');
     this.#led.set(journal, epoch);
     this.#options.onLed();
     this.#step(journal);
     return () => {
+      logger.info({ journal, epoch }, 'this broker leads a journal no longer');
       this.#led.delete(journal);
       course.timer?.cancel();
       course.timer = null;

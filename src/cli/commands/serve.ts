@@ -34,9 +34,11 @@ export async function serveCommand(given: Given, terminal: Terminal): Promise<nu
     );
     const failure = await Promise.race([broker.failed, aborted(interrupted)]);
     if (failure) note(terminal, `millrace: ${failure.message}`);
+    else runtime.logger.info({ reason: String(interrupted.reason?.message) }, 'the broker stops');
     return failure ? EXIT.error : EXIT.ok;
   } finally {
     await broker.stop();
+    runtime.logger.info({}, 'the broker has stopped');
   }
 }
 
