@@ -39,7 +39,7 @@ function parseSetting(name: SettingName, setting: Setting, raw: string | boolean
       return value;
     }
     case 'address':
-      parseAddress(String(raw), refuse);
+      if (raw !== setting.default) parseAddress(String(raw), refuse); // The default of some is none.
       return String(raw);
     case 'string':
       if (setting.pattern?.test(String(raw)) === false) throw refuse(`expected ${setting.form}`);
@@ -68,7 +68,7 @@ export function parseZones(text: string, setting: string): Readonly<Record<strin
   const zones: Record<string, Address> = {};
   for (const part of text === '' ? [] : text.split(',')) {
     const refuse = (why: string) => new StartupError(`${setting} has ${JSON.stringify(part)}: ${why}`);
-    const [, zone, address] = /^([A-Za-z0-9._-]+)=(.+)$/.exec(part) ?? [];
+    const [, zone, address] = /^([A-Za-z0-9._-]{1,64})=(.+)$/.exec(part) ?? [];
     if (zone === undefined) throw refuse('expected ZONE=HOST:PORT, for example eu-west-1a=127.0.0.1:9192');
     if (Object.hasOwn(zones, zone)) throw refuse(`zone ${zone} is there twice`);
     zones[zone] = parseAddress(address!, refuse);

@@ -48,19 +48,19 @@ export const SETTINGS = {
     doc: 'Where other brokers of the cluster connect; unused by a single broker.',
   },
   'advertise.kafka': {
-    type: 'string',
+    type: 'address',
     default: '',
     flag: '--advertise-kafka',
     doc: 'HOST:PORT that Metadata tells Kafka clients; empty: where it listens.',
   },
   'advertise.http': {
-    type: 'string',
+    type: 'address',
     default: '',
     flag: '--advertise-http',
     doc: 'HOST:PORT that others reach HTTP at; empty: where it listens.',
   },
   'advertise.internal': {
-    type: 'string',
+    type: 'address',
     default: '',
     flag: '--advertise-internal',
     doc: 'HOST:PORT that other brokers of the cluster reach this one at; empty: where it listens.',
@@ -98,8 +98,8 @@ export const SETTINGS = {
     type: 'string',
     default: '',
     flag: '--zone',
-    pattern: /^[A-Za-z0-9._-]*$/,
-    form: 'letters, digits, ".", "_" and "-"',
+    pattern: /^[A-Za-z0-9._-]{0,64}$/,
+    form: 'at most 64 letters, digits, ".", "_" and "-"',
     doc: 'Availability zone, reported as the rack of this broker.',
   },
   'kafka.zones': {

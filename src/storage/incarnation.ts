@@ -107,4 +107,6 @@ async function readObject(objects: ObjectStore, clusterId: string): Promise<stri
 }
 
 const refusal = (clusterId: string, why: string): StartupError =>
-  new StartupError(`the stores of cluster ${clusterId} do not belong together: ${why}`);
+  new StartupError(
+    `the stores of cluster ${clusterId} do not belong together: ${why}; give it the bucket, prefix and table that were made for it`,
+  );

@@ -35,7 +35,18 @@ describe('zones with listeners of their own', () => {
 
 test('a zone that a client id cannot name is refused', () => {
   expect(() => parseConfig({ zone: 'eu-west-1a' })).not.toThrow();
-  expect(() => parseConfig({ zone: 'a,b' })).toThrow('--zone (MILLRACE_ZONE) is "a,b": expected letters, digits');
+  expect(() => parseConfig({ zone: 'a,b' })).toThrow('--zone (MILLRACE_ZONE) is "a,b": expected at most 64 letters');
+  expect(() => parseConfig({ zone: 'z'.repeat(65) })).toThrow('expected at most 64 letters');
+});
+
+test.each([
+  'advertise.kafka',
+  'advertise.http',
+  'advertise.internal',
+] as const)('%s is an address or nothing', (name) => {
+  expect(parseConfig({ [name]: '' })[name]).toBe('');
+  expect(parseConfig({ [name]: 'broker-1:9092' })[name]).toBe('broker-1:9092');
+  expect(() => parseConfig({ [name]: 'broker-1' })).toThrow(`--${name.replace('.', '-')} (MILLRACE_`);
 });
 
 describe('the secret of a cluster', () => {
