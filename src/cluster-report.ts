@@ -3,6 +3,10 @@
  * cluster` prints it. What `/openapi.json` shows of it is in `http/cluster-schemas.ts`.
  */
 
+/** How long a broker takes at most until it answers that a journal has moved, or that a broker is drained. */
+export const MOVE_MS_MAX = 10_000;
+export const DRAIN_MS_MAX = 25_000;
+
 export interface ClusterInfo {
   readonly clusterId: string;
   /** False: on embedded stores, which one broker has for itself. */

@@ -16,7 +16,7 @@ export const EXIT = {
 } as const;
 
 export const EXIT_HELP =
-  'Exit status: 0 success, 1 error, 2 wrong usage, 3 not found, 4 not allowed, 5 timed out, 6 partly failed.';
+  'Exit status: 0 success, 1 error, 2 wrong usage, 3 not found, 4 not allowed,\n5 timed out, 6 partly failed.';
 
 /** What the user typed cannot be done: exit status 2. */
 export class UsageError extends Error {

@@ -3,6 +3,7 @@
  * loads only what it needs: `serve` no client, the others no broker, nobody the AWS SDK unless it is used.
  */
 import { Command, CommanderError, Option } from 'commander';
+import { DRAIN_MS_MAX, MOVE_MS_MAX } from '../cluster-report.ts';
 import { environmentName, SETTINGS, type SettingName } from '../settings.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit-code.ts';
 import { InterruptError } from './interrupt.ts';
@@ -56,14 +57,15 @@ function buildProgram(terminal: Terminal, setStatus: SetStatus): Command {
 }
 
 /** Options of every command that speaks to a broker. */
-function addClientOptions(command: Command, terminal: Terminal, timeoutMs: number): Command {
+function addClientOptions(command: Command, terminal: Terminal, timeoutMs: number, workMs = 0): Command {
+  const beside = workMs === 0 ? '' : `, beside the ${workMs} ms that the work itself may take`;
   return command
     .addOption(
       new Option('--url <url>', 'broker to speak to (MILLRACE_URL)').default(
         terminal.environment['MILLRACE_URL'] || URL_DEFAULT,
       ),
     )
-    .option('--timeout <ms>', 'give up when a request has not succeeded after this long', String(timeoutMs));
+    .option('--timeout <ms>', `give up when a request has not succeeded after this long${beside}`, String(timeoutMs));
 }
 
 const outputOption = () => new Option('--output <how>', 'how to print').choices(OUTPUTS).default('table');
@@ -189,8 +191,8 @@ function addGroup(program: Command, terminal: Terminal): void {
 
 function addCluster(program: Command, terminal: Terminal): void {
   const cluster = program.command('cluster').description('Show and move what the brokers of a cluster do.');
-  const add = (parent: Command, usage: string, description: string, timeoutMs = 5_000) =>
-    addClientOptions(parent.command(usage).description(description), terminal, timeoutMs);
+  const add = (parent: Command, usage: string, description: string, timeoutMs = 5_000, workMs = 0) =>
+    addClientOptions(parent.command(usage).description(description), terminal, timeoutMs, workMs);
   const commands = () => import('./commands/cluster.ts');
   const yesOption = () => new Option('-y, --yes', 'do not ask');
 
@@ -206,10 +208,10 @@ function addCluster(program: Command, terminal: Terminal): void {
   add(journals, 'add <count>', 'Add journals: what is created from now on is spread over them, too.', 15_000)
     .addOption(yesOption())
     .action(async (count, options) => (await commands()).addJournals(count, options, terminal));
-  add(cluster, 'move <journal> <broker>', 'Have a broker lead a journal.').action(async (journal, broker, options) =>
-    (await commands()).moveJournal(journal, broker, options, terminal),
+  add(cluster, 'move <journal> <broker>', 'Have a broker lead a journal.', 5_000, MOVE_MS_MAX).action(
+    async (journal, broker, options) => (await commands()).moveJournal(journal, broker, options, terminal),
   );
-  add(cluster, 'drain <broker>', 'Take a broker out of the work without stopping it.')
+  add(cluster, 'drain <broker>', 'Take a broker out of the work without stopping it.', 5_000, DRAIN_MS_MAX)
     .addOption(yesOption())
     .action(async (broker, options) => (await commands()).drainBroker(broker, options, terminal));
   add(cluster, 'undrain <broker>', 'Give a drained broker its share of the work again.').action(

@@ -13,19 +13,17 @@ import {
   type BrokerReport,
   CLUSTER_INFO,
   type ClusterInfo,
+  DRAIN_MS_MAX,
   DRAINED,
   JOURNAL,
   type JournalPlace,
+  MOVE_MS_MAX,
 } from '../cluster-report.ts';
 import type { Transport } from './transport.ts';
 
 export type { AddedJournals, BrokerReport, ClusterInfo, JournalPlace } from '../cluster-report.ts';
 
 type Json = Readonly<Record<string, any>>;
-
-/** How long the broker may take for it. */
-const MOVE_MS = 10_000;
-const DRAIN_MS = 25_000;
 
 export class Cluster {
   readonly #transport: Transport;
@@ -52,12 +50,14 @@ export class Cluster {
 
   /** Resolves when the broker leads the journal. */
   async move(journal: number, brokerId: number): Promise<JournalPlace> {
-    return JOURNAL.fromJson(await this.#post(`/v1/cluster/journals/${journal}/move`, { broker_id: brokerId }, MOVE_MS));
+    return JOURNAL.fromJson(
+      await this.#post(`/v1/cluster/journals/${journal}/move`, { broker_id: brokerId }, MOVE_MS_MAX),
+    );
   }
 
   /** Resolves when the broker leads nothing, with the journals that others took over. */
   async drain(brokerId: number): Promise<readonly number[]> {
-    return DRAINED.fromJson(await this.#post(`/v1/cluster/brokers/${brokerId}/drain`, undefined, DRAIN_MS)).moved;
+    return DRAINED.fromJson(await this.#post(`/v1/cluster/brokers/${brokerId}/drain`, undefined, DRAIN_MS_MAX)).moved;
   }
 
   async undrain(brokerId: number): Promise<BrokerReport> {

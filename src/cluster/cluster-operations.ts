@@ -1,5 +1,13 @@
 /** What administrators ask of a cluster, at any of its brokers. */
-import type { AddedJournals, BrokerReport, ClusterInfo, Drained, JournalPlace } from '../cluster-report.ts';
+import {
+  type AddedJournals,
+  type BrokerReport,
+  type ClusterInfo,
+  DRAIN_MS_MAX,
+  type Drained,
+  type JournalPlace,
+  MOVE_MS_MAX,
+} from '../cluster-report.ts';
 import type { Config } from '../config.ts';
 import { KafkaError } from '../errors.ts';
 import { sleep } from '../runtime/clock.ts';
@@ -11,8 +19,6 @@ import { addToJournals } from './registration.ts';
 import type { Seats } from './seats.ts';
 
 const LOOK_MS = 50;
-const MOVE_MS_MAX = 10_000;
-const DRAIN_MS_MAX = 25_000;
 
 export interface MembershipOperationsOptions {
   readonly config: Config;

@@ -268,7 +268,6 @@ export class MembershipService implements Members {
   /** Clients may be told of this broker from now on. */
   async announce(addresses: BrokerAddresses): Promise<void> {
     this.#describe({ ...addresses, state: 'running' });
-    this.#changed();
     await this.heartbeats.write();
   }
 
@@ -295,7 +294,6 @@ export class MembershipService implements Members {
     this.#left = true;
     if (this.#started) {
       this.#describe({ state: 'draining' });
-      this.#changed();
       await this.#untilEmpty();
       await whenEmpty();
       await this.#atMost(HALT_MS_MAX, this.#reconciler.halt());

@@ -27,7 +27,11 @@ export interface ServerCommand {
 export async function startServerProcess(command: ServerCommand): Promise<ServerProcess> {
   const port = command.port ?? (await freePort());
   const env = { ...process.env, ...command.environment };
-  const child = spawn(command.binary, command.arguments(port), { stdio: 'ignore', env, detached: command.apart ?? false });
+  const child = spawn(command.binary, command.arguments(port), {
+    stdio: 'ignore',
+    env,
+    detached: command.apart ?? false,
+  });
   const exited = once(child, 'exit');
   const stop = () => void child.kill('SIGKILL');
   process.once('exit', stop); // A test run that is cut leaves no process behind.

@@ -19,16 +19,14 @@ export async function clusterInfo(flags: PrintFlags, terminal: Terminal): Promis
 
 function infoText({ clusterId, store, table, controllerId, brokers, journals, versions, zones }: ClusterInfo): string {
   const { count, led } = journals;
-  const apart = [
-    brokers.draining > 0 ? `${brokers.draining} draining` : '',
-    brokers.gone > 0 ? `${brokers.gone} gone` : '',
-  ].filter((part) => part !== '');
+  const draining = brokers.draining > 0 ? ` (${brokers.draining} draining)` : '';
+  const gone = brokers.gone > 0 ? `, ${brokers.gone} gone` : '';
   const lines: [string, string][] = [
     ['cluster', clusterId],
     ['store', store],
     ['table', table],
     ['controller', controllerId === null ? 'none now' : `broker ${controllerId}`],
-    ['brokers', [`${brokers.live} live`, ...apart].join(', ')],
+    ['brokers', `${brokers.live} live${draining}${gone}`],
     ['journals', led === count ? `${count}, all led` : `${count}, ${led} led`],
     ['zones', zones.join(', ')],
     ['version', versions.join(', ')],
@@ -131,6 +129,7 @@ export async function drainBroker(broker: string, flags: ChangeFlags, terminal: 
 
 export async function undrainBroker(broker: string, flags: ClientFlags, terminal: Terminal): Promise<void> {
   const id = wholeNumber('<broker>', broker, 0);
-  await openClient(flags).cluster.undrain(id);
-  note(terminal, `broker ${id} takes its share again`);
+  const { state } = await openClient(flags).cluster.undrain(id);
+  const then = state === 'gone' ? 'is gone, and takes its share when it is back' : 'takes its share again';
+  note(terminal, `broker ${id} ${then}`);
 }

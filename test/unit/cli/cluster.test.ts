@@ -56,7 +56,7 @@ test('what is not as it should be is seen at once', async () => {
   await cluster.drain(1);
   const { stdout } = await millrace('info');
   expect(stdout).toContain('controller  none now\n');
-  expect(stdout).toContain('brokers     2 live, 1 draining, 1 gone\n');
+  expect(stdout).toContain('brokers     2 live (1 draining), 1 gone\n');
   expect(stdout).toContain('journals    4, 3 led\n');
 });
 
@@ -124,6 +124,9 @@ test('a broker is drained and given its share again', async () => {
   expect(await millrace('drain', '3')).toMatchObject({ stderr: 'broker 3 is drained: others lead journal 2\n' });
   expect(await millrace('undrain', '1')).toMatchObject({ status: 0, stderr: 'broker 1 takes its share again\n' });
   expect(cluster.members[0]!.draining).toBe(false);
+  cluster.gone = [3];
+  const stderr = 'broker 3 is gone, and takes its share when it is back\n';
+  expect(await millrace('undrain', '3')).toMatchObject({ status: 0, stderr });
 });
 
 test('journals are added', async () => {
