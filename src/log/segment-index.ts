@@ -27,12 +27,22 @@ class PartitionIndex implements PartitionId {
   constructor({ topicId, partition, batches }: PartitionBatches) {
     this.topicId = topicId;
     this.partition = partition;
-    this.count = batches.length;
-    this.positions = Float64Array.from(batches, (batch) => batch.position);
-    this.lengths = Uint32Array.from(batches, (batch) => batch.length);
-    this.offsetCounts = Uint32Array.from(batches, (batch) => batch.offsetCount);
-    this.baseOffsets = Float64Array.from(batches, (batch) => batch.baseOffset);
-    this.maxTimestamps = Float64Array.from(batches, (batch) => batch.maxTimestamp);
+    const count = batches.length;
+    this.count = count;
+    this.positions = new Float64Array(count);
+    this.lengths = new Uint32Array(count);
+    this.offsetCounts = new Uint32Array(count);
+    this.baseOffsets = new Float64Array(count);
+    this.maxTimestamps = new Float64Array(count);
+    // Typed arrays' own `from` takes ten times as long, in one turn: a tenth of a second for 400,000 batches.
+    for (let at = 0; at < count; at++) {
+      const batch = batches[at]!;
+      this.positions[at] = batch.position;
+      this.lengths[at] = batch.length;
+      this.offsetCounts[at] = batch.offsetCount;
+      this.baseOffsets[at] = batch.baseOffset;
+      this.maxTimestamps[at] = batch.maxTimestamp;
+    }
   }
 
   /** Index of the batch that starts at `position`; -1 when none does. */
