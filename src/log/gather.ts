@@ -46,6 +46,9 @@ interface Planned {
   readonly plan: ReadPlan;
 }
 
+/** Planned already for the next attempt. */
+type Ready = Map<Target, ReadPlan>;
+
 export class Gatherer {
   readonly #options: GathererOptions;
 
@@ -56,14 +59,16 @@ export class Gatherer {
   /** Fills `runs` or `failure` of each target. What it finds is held by the lease. */
   async gather(targets: readonly Target[], lease: Lease, signal: AbortSignal): Promise<void> {
     let open = targets;
+    const ready: Ready = new Map();
     for (let attempt = 0; open.length > 0; attempt++) {
       const planned: Planned[] = [];
       for (const target of open) {
-        const plan = this.#plan(target, lease);
+        const plan = ready.get(target) ?? this.#plan(target, lease);
         if (plan !== null) planned.push({ target, plan });
       }
-      const last = attempt === ATTEMPTS_MAX - 1;
-      open = await this.#read(planned, lease, attempt === 0, last);
+      ready.clear();
+      const last = attempt >= ATTEMPTS_MAX - 1;
+      open = await this.#read(planned, ready, lease, attempt === 0, last);
       // The first repeat has its footer now, or finds what was merged.
       if (open.length > 0 && attempt > 0) {
         await sleep(this.#options.runtime.timers, GONE_PAUSE_MS * attempt, signal);
@@ -72,11 +77,11 @@ export class Gatherer {
   }
 
   /** Null when the partition failed. Holds what is in memory before anything else can happen. */
-  #plan(target: Target, lease: Lease): ReadPlan | null {
+  #plan(target: Target, lease: Lease, memory = this.#options.memory): ReadPlan | null {
     const { wanted, led, bytesMax, isolation } = target;
     try {
       const end = readEnd(led, isolation);
-      const plan = planReads(this.#options.memory, led.state, wanted.fetchOffset, end, bytesMax);
+      const plan = planReads(memory, led.state, wanted.fetchOffset, end, bytesMax);
       for (const piece of plan.pieces) if (piece.type !== 'missing') lease.hold(piece.run.chunk);
       return plan;
     } catch (cause) {
@@ -85,8 +90,14 @@ export class Gatherer {
     }
   }
 
-  /** Answers the targets that must be planned again. */
-  async #read(planned: readonly Planned[], lease: Lease, first: boolean, last: boolean): Promise<readonly Target[]> {
+  /** Answers the targets that must be planned again, or are planned already. */
+  async #read(
+    planned: readonly Planned[],
+    ready: Ready,
+    lease: Lease,
+    first: boolean,
+    last: boolean,
+  ): Promise<readonly Target[]> {
     const { reader, readAhead } = this.#options;
     const blocks: WantedBlock[] = [];
     for (const { target, plan } of planned) {
@@ -98,7 +109,7 @@ export class Gatherer {
     const wantedCount = blocks.length;
     if (first) for (const { target, plan } of planned) readAhead.add(target, plan, planned.length, blocks);
     const loads = reader.load(blocks);
-    const footers = this.#loadFooters(planned);
+    const footers = this.#loadFooters(planned, ready, lease);
     const results = wantedCount === 0 ? [] : await Promise.all(loads.slice(0, wantedCount));
     if (footers.length > 0) await Promise.all(footers);
 
@@ -107,18 +118,31 @@ export class Gatherer {
     for (const { target, plan } of planned) {
       const ofTarget = results.slice(next, next + plan.missing);
       next += plan.missing;
-      if (!this.#fill(target, plan, ofTarget) && !(await this.#giveUp(target, plan, last))) again.push(target);
+      if (this.#fill(target, plan, ofTarget)) continue;
+      if (ready.has(target) || !(await this.#giveUp(target, plan, last))) again.push(target);
     }
     return again;
   }
 
-  /** Only for those that found nothing else: the others read it with their next fetch, when it is there. */
-  #loadFooters(planned: readonly Planned[]): Promise<unknown>[] {
+  /**
+   * Only for those that found nothing else: the others read it with their next fetch, when it is there. They are planned anew at
+   * once: where more footers are wanted than there is room for, the next one that comes puts this one out.
+   */
+  #loadFooters(planned: readonly Planned[], ready: Ready, lease: Lease): Promise<unknown>[] {
+    const { indexes, memory } = this.#options;
     const needed: Promise<unknown>[] = [];
     for (const { target, plan } of planned) {
       if (plan.needsIndex === null) continue;
-      const loading = this.#options.indexes.load(plan.needsIndex, target.led).then((result) => {
-        if (result.type === 'failed' && plan.pieces.length === 0) this.#fail(target, result.cause);
+      const { needsIndex } = plan;
+      const memoryWith = (blocksOf: Memory['blocks']): Memory => ({
+        ...memory,
+        blocks: (id, extent) => (extent === needsIndex ? blocksOf : memory.blocks)(id, extent),
+      });
+      const loading = indexes.load(needsIndex, target.led).then((result) => {
+        if (plan.pieces.length > 0) return;
+        if (result.type === 'failed') this.#fail(target, result.cause);
+        const again = result.type === 'read' ? this.#plan(target, lease, memoryWith(result.blocks)) : null;
+        if (again !== null && again.pieces.length > 0) ready.set(target, again);
       });
       if (plan.pieces.length === 0) needed.push(loading);
     }

@@ -66,6 +66,8 @@ export interface OpenLogOptions {
   readonly poison?: boolean;
   /** Fetches that wait at once. */
   readonly waitersMax?: number;
+  /** For footers of segments with long extents; the last one is kept whatever it takes. */
+  readonly indexBytesMax?: number;
 }
 
 export interface LogCluster {
@@ -155,7 +157,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const { clusterId, objects } = options;
   const readsMax = config['fetch.reads.max'];
   const reader = new BlockReader({ runtime, clusterId, objects, pool, cache, near, readsMax, signal });
-  const indexes = new SegmentIndexes(reader, INDEX_BYTES_MAX);
+  const indexes = new SegmentIndexes(reader, options.indexBytesMax ?? INDEX_BYTES_MAX);
   const memory: Memory = {
     tail: (topicId, partition, offset) => tail.find(topicId, partition, offset),
     block: (block) => reader.cached(block),

@@ -7,7 +7,14 @@ import { type Led, referenceOf } from './locate.ts';
 import type { PartitionId } from './log.ts';
 import { type IndexedBlock, SegmentIndex } from './segment-index.ts';
 
-export type IndexResult = { readonly type: 'read' | 'gone' } | { readonly type: 'failed'; readonly cause: unknown };
+export type IndexResult =
+  /** Another footer may take its place in memory at any time. */
+  | { readonly type: 'read'; readonly blocks: Blocks }
+  | { readonly type: 'gone' }
+  | { readonly type: 'failed'; readonly cause: unknown };
+
+/** Those of an extent in the segment. Throws StorageCorruptError when the footer contradicts the journal. */
+type Blocks = (id: PartitionId, extent: Extent) => readonly IndexedBlock[];
 
 /** Footers of segments with long extents, least recently used out first. Reads of the same footer are joined. */
 export class SegmentIndexes {
@@ -30,11 +37,7 @@ export class SegmentIndexes {
     if (index === undefined) return undefined;
     this.#indexes.delete(segmentId);
     this.#indexes.set(segmentId, index);
-    const blocks = index.blocksOf(id, extent);
-    if (blocks !== null) return blocks;
-    throw new StorageCorruptError(
-      `segment ${segmentId} is damaged: its footer does not list offsets ${extent.baseOffset} to ${extent.endOffset} of partition ${id.topicId}-${id.partition} at byte ${extent.position}`,
-    );
+    return blocksIn(index, segmentId)(id, extent);
   }
 
   /** Reads the footer of the segment that the extent lies in. Never rejects. */
@@ -72,6 +75,16 @@ export class SegmentIndexes {
       this.#indexes.delete(oldestId);
       this.bytes -= oldest.bytes;
     }
-    return { type: 'read' };
+    return { type: 'read', blocks: blocksIn(index, id) };
   }
 }
+
+const blocksIn =
+  (index: SegmentIndex, segmentId: string): Blocks =>
+  (id, extent) => {
+    const blocks = index.blocksOf(id, extent);
+    if (blocks !== null) return blocks;
+    throw new StorageCorruptError(
+      `segment ${segmentId} is damaged: its footer does not list offsets ${extent.baseOffset} to ${extent.endOffset} of partition ${id.topicId}-${id.partition} at byte ${extent.position}`,
+    );
+  };

@@ -297,6 +297,21 @@ describe('trouble with stores', () => {
     expect(await values(reader, topic, 0)).toEqual(['0:a']);
   });
 
+  test('a fetch of more long extents than there is room for footers brings all of them', async () => {
+    const world = await open();
+    const topic = await world.topics.create({ name: 'orders', partitions: 12, config: {} });
+    for (let partition = 0; partition < 12; partition++) {
+      await Promise.all(
+        Array.from({ length: 15 }, (_, index) => produce(world.log, topic, partition, [large(`${index}`)])),
+      );
+    }
+    const reader = await restart(world, { indexBytesMax: 1 });
+    const wanted = Array.from({ length: 12 }, (_, partition) => fetchPartition(topic, partition, 0, { maxBytes: 1 }));
+    const answer = await fetch(reader.log, wanted, { maxBytes: 1 << 26 });
+    answer.release();
+    expect(answer.partitions.map(({ error }) => error)).toEqual(wanted.map(() => 'NONE'));
+  });
+
   test('many readers of one block cause one read', async () => {
     const runtime = testRuntime();
     const faults = new Faults(runtime);

@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly journal?: Partial<OpenJournalOptions>;
   /** Fetches that wait at once. */
   readonly waitersMax?: number;
+  /** Of footers that are kept. */
+  readonly indexBytesMax?: number;
 }
 
 export interface World {
@@ -76,9 +78,17 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const segmentIds = new SegmentIds(runtime.clock, runtime.random, brokerId, brokerEpoch);
   const metadataPricing = metadata.pricing;
   const stores = { journals: fixedJournals(journals), objects, metadataPricing };
-  const { waitersMax } = options;
-  const more = { config, segmentIds, topics, poison: true, ...(waitersMax !== undefined && { waitersMax }) };
-  const log = openLog({ ...identity, ...stores, ...more });
+  const { waitersMax, indexBytesMax } = options;
+  const log = openLog({
+    ...identity,
+    ...stores,
+    config,
+    segmentIds,
+    topics,
+    poison: true,
+    ...(waitersMax !== undefined && { waitersMax }),
+    ...(indexBytesMax !== undefined && { indexBytesMax }),
+  });
   return {
     config,
     runtime,
