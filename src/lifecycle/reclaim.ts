@@ -36,7 +36,8 @@ import { findFooter } from './segment-footer.ts';
 
 /** Whoever leads it reclaims for all. */
 const RECLAIMING_JOURNAL = 0;
-const CONDEMN_COUNT_MAX = 500;
+/** Segments that one proposal names: all of them fit an entry, with room for others. */
+const CHANGE_COUNT_MAX = 500;
 const FOOTER_READS_IN_FLIGHT_MAX = 16;
 const LIST_COUNT = 1_000;
 /** A whole listing is made this many times within the age at which an upload counts as orphaned. */
@@ -188,9 +189,9 @@ class ReclaimTerm {
   async #condemn(signal: AbortSignal): Promise<number> {
     const candidates = [...this.#candidates.keys()];
     const condemned = new Map<string, readonly Journal[]>();
-    for (let from = 0; from < candidates.length; from += CONDEMN_COUNT_MAX) {
+    for (let from = 0; from < candidates.length; from += CHANGE_COUNT_MAX) {
       signal.throwIfAborted();
-      const some = candidates.slice(from, from + CONDEMN_COUNT_MAX);
+      const some = candidates.slice(from, from + CHANGE_COUNT_MAX);
       for (const [segmentId, journals] of await this.#condemnSome(some, signal)) condemned.set(segmentId, journals);
     }
     if (condemned.size === 0) return 0;
@@ -211,7 +212,7 @@ class ReclaimTerm {
     const named = await this.#journalsOf(segmentIds, signal);
     const asked = new Map<Journal, string[]>();
     for (const [segmentId, journals] of named) {
-      for (const journal of journals ?? []) asked.set(journal, [...(asked.get(journal) ?? []), segmentId]);
+      for (const journal of journals ?? []) ask(asked, journal, segmentId);
     }
     const agreed = new Map<Journal, ReadonlySet<string>>();
     await Promise.all([...asked].map(async ([journal, ids]) => agreed.set(journal, await condemnIn(journal, ids))));
@@ -234,7 +235,7 @@ class ReclaimTerm {
     const { delayMs, references, runtime } = this.#options;
     const asked = new Map<Journal, string[]>();
     for (const [segmentId, journals] of reluctant) {
-      for (const journal of journals) asked.set(journal, [...(asked.get(journal) ?? []), segmentId]);
+      for (const journal of journals) ask(asked, journal, segmentId);
     }
     const kept = new Set<string>();
     for (const [journal, segmentIds] of asked) {
@@ -304,18 +305,29 @@ class ReclaimTerm {
   async #forget(): Promise<void> {
     const asked = new Map<Journal, string[]>();
     for (const [segmentId, journals] of this.#deleted) {
-      for (const journal of journals) asked.set(journal, [...(asked.get(journal) ?? []), segmentId]);
+      for (const journal of journals) ask(asked, journal, segmentId);
     }
     for (const [journal, segmentIds] of asked) {
-      const outcome = await journal.propose({ type: 'forget', segmentIds }).catch(unlessBug);
-      if (outcome === null) continue;
-      for (const segmentId of segmentIds) {
-        const left = this.#deleted.get(segmentId)!.filter((other) => other !== journal);
-        if (left.length > 0) this.#deleted.set(segmentId, left);
-        else this.#deleted.delete(segmentId);
+      for (let from = 0; from < segmentIds.length; from += CHANGE_COUNT_MAX) {
+        const some = segmentIds.slice(from, from + CHANGE_COUNT_MAX);
+        const outcome = await journal.propose({ type: 'forget', segmentIds: some }).catch(unlessBug);
+        if (outcome?.type !== 'done') break;
+        for (const segmentId of some) this.#forgotten(segmentId, journal);
       }
     }
   }
+
+  #forgotten(segmentId: string, journal: Journal): void {
+    const left = this.#deleted.get(segmentId)!.filter((other) => other !== journal);
+    if (left.length > 0) this.#deleted.set(segmentId, left);
+    else this.#deleted.delete(segmentId);
+  }
+}
+
+function ask(asked: Map<Journal, string[]>, journal: Journal, segmentId: string): void {
+  const segmentIds = asked.get(journal);
+  if (segmentIds) segmentIds.push(segmentId);
+  else asked.set(journal, [segmentId]);
 }
 
 /** None when the journal cannot be asked now. */

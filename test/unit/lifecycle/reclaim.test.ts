@@ -229,6 +229,20 @@ describe('a segment that no entry names', () => {
   });
 });
 
+describe('very many segments', () => {
+  test('that are deleted in one pass are forgotten, in as many entries as that takes', async () => {
+    const found = Array.from({ length: 4_000 }, (_, number) => segmentKey('c', idOf(2, number)));
+    const body = Buffer.from('half an upload');
+    await Promise.all(found.map((key) => world.stores.objects.create(key, [body], { cause: 'ingest' })));
+    clock.offsetMs += ORPHAN_AGE_MS;
+    expect(await one.pass()).toEqual({ condemned: 4_000, deleted: 0 });
+    clock.offsetMs += DELAY_MS;
+    expect(await one.pass()).toEqual({ condemned: 0, deleted: 4_000 });
+    await one.pass();
+    expect([stateOf(0), stateOf(1)].map((state) => [...state.condemned()].length)).toEqual([0, 0]);
+  });
+});
+
 describe('another broker that reclaims', () => {
   const segmentId = idOf(1, 0);
 
