@@ -113,6 +113,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const { remote, registry } = cluster;
     const lifecycle = new Lifecycle({
       ...shared,
+      metadata,
       storeClock,
       ...(remote && { remote: { journals: remote, registry } }),
     });

@@ -10,7 +10,7 @@
  */
 import { StorageCorruptError } from '../errors.ts';
 import { topicIdKey, topicNameKey } from '../storage/keys.ts';
-import type { Item } from '../storage/metadata-store.ts';
+import type { Item, MetadataStore } from '../storage/metadata-store.ts';
 
 export type TopicPhase = 'creating' | 'active' | 'deleting';
 
@@ -57,4 +57,9 @@ export function decodeTopic(item: Item): TopicItem {
 
 export function encodeName(clusterId: string, name: string, topicId: string): Item {
   return { ...topicNameKey(clusterId, name), body: Buffer.alloc(0), attributes: { topicId } };
+}
+
+/** Whether there is a topic of that id, in whatever phase. */
+export async function isTopicStored(metadata: MetadataStore, clusterId: string, topicId: string): Promise<boolean> {
+  return (await metadata.get(topicIdKey(clusterId, topicId), { cause: 'topics' })) !== null;
 }

@@ -5,6 +5,7 @@
  */
 import type { RemoteJournals } from '../cluster/remote-journals.ts';
 import { StoreClock } from '../cluster/store-clock.ts';
+import { isTopicStored } from '../cluster/topic-item.ts';
 import type { Topics } from '../cluster/topics.ts';
 import type { Config } from '../config.ts';
 import type { Change, Journal } from '../journal/journal.ts';
@@ -14,6 +15,7 @@ import { sleep } from '../runtime/clock.ts';
 import type { Gauge } from '../runtime/metrics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SegmentIds } from '../segment/segment-id.ts';
+import type { MetadataStore } from '../storage/metadata-store.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { JournalReferences } from './journal-references.ts';
 import { Merger } from './merge.ts';
@@ -34,6 +36,7 @@ export interface LifecycleOptions {
   readonly clusterId: string;
   readonly journals: Journals;
   readonly objects: ObjectStore;
+  readonly metadata: MetadataStore;
   readonly topics: Topics;
   readonly segmentIds: SegmentIds;
   /** Compares the clock of the machine with the store's: for who goes by another one. */
@@ -142,6 +145,7 @@ export class Lifecycle {
 
   async retain(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options.runtime;
+    await this.#deleteStrays(signal);
     if (this.#due(clock.now()).length > 0) {
       // Throws, and thereby stops retention with a log line and a growing metric.
       await this.#storeClock.check(signal);
@@ -155,6 +159,33 @@ export class Lifecycle {
     // Producers and keys that are forgotten too soon repeat what was appended.
     await this.#storeClock.checkJump(signal);
     await this.#expire(clock.now());
+  }
+
+  /**
+   * Partitions that were made after their topic had been deleted, by a broker that slept in between and could not take them back.
+   * A topic's item stands before its first partition: one without belongs to nobody, and never will.
+   */
+  async #deleteStrays(signal: AbortSignal): Promise<void> {
+    const { clusterId, metadata } = this.#options;
+    for (const [journal, ended] of [...this.#led]) {
+      for (const [topicId, partitions] of this.#unknownIn(journal)) {
+        signal.throwIfAborted();
+        if (await isTopicStored(metadata, clusterId, topicId)) continue;
+        await proposeUnless(ended, journal, { type: 'deletePartitions', topicId, partitions });
+      }
+    }
+  }
+
+  /** Partitions of topics that are not shown here, by topic: on their way to be active or gone, or news. */
+  #unknownIn({ state }: Journal): ReadonlyMap<string, readonly number[]> {
+    const unknown = new Map<string, number[]>();
+    for (const { topicId, partition } of state.partitions()) {
+      if (this.#options.topics.byId(topicId) !== undefined) continue;
+      const partitions = unknown.get(topicId);
+      if (partitions) partitions.push(partition);
+      else unknown.set(topicId, [partition]);
+    }
+    return unknown;
   }
 
   #due(now: number) {

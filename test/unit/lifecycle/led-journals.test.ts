@@ -38,6 +38,7 @@ beforeEach(async () => {
     clusterId: 'c',
     journals: one.seats,
     objects: faultyObjectStore(world.stores.objects, one.faults),
+    metadata: world.stores.metadata,
     topics,
     segmentIds: new SegmentIds(clock, runtime.random, 1, 1),
     remote: { journals: one.remote, registry: world.network.registry(1) },
