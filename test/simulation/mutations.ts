@@ -411,6 +411,19 @@ export const MUTATIONS: readonly Mutation[] = [
     hunt: { ...ONE, seeds: 4, minutes: 0.1 },
   },
   {
+    name: 'keep-old-snapshots',
+    says: 'snapshots stay when newer ones took their place',
+    edits: [
+      {
+        file: 'journal/maintenance.ts',
+        from: 'await store.deleteSnapshots(old.slice(0, DELETE_BATCH_COUNT_MAX));',
+        to: '',
+      },
+    ],
+    checkers: ['segments'],
+    hunt: { ...ONE, seeds: 4, minutes: 0.1 },
+  },
+  {
     name: 'retain-by-a-wrong-clock',
     says: 'retention trusts the clock of a broker that is far off',
     edits: [

@@ -42,6 +42,7 @@ import { finalReader } from './workload/final-reader.ts';
 import { idempotentWriter } from './workload/idempotent-writer.ts';
 import { keyedWriter } from './workload/keyed-writer.ts';
 import { plainWriter } from './workload/plain-writer.ts';
+import { prober } from './workload/prober.ts';
 import { randomReader } from './workload/random-reader.ts';
 import { recordDeleter } from './workload/record-deleter.ts';
 import { shareGroup } from './workload/share-group.ts';
@@ -295,6 +296,8 @@ class Simulation {
     // One that is alone hears with its next start of journals that were added as its last life ended.
     if (!this.#scenario.isAlone) await this.#settleLeadership();
     await Promise.all(this.#workload);
+    this.#enter('every broker takes records in');
+    await this.#guarded(prober(world));
     this.#enter('every record is read');
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
     late.cancel();

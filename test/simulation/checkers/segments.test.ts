@@ -101,6 +101,22 @@ describe('a segment', () => {
   });
 });
 
+test('a snapshot that stays behind a newer one is a violation', () => {
+  const snapshot = (seq: number) => `sim/snapshots/0/000${seq}-ab`;
+  const written = (seq: number): HistoryEvent => {
+    return { type: 'objectCreated', key: snapshot(seq), body: Buffer.alloc(0), process: 'p1' };
+  };
+  const named = (seq: number): HistoryEvent => {
+    const pointer = { version: 1, snapshotSeq: seq, floor: seq, snapshotKey: snapshot(seq) };
+    return { type: 'pointerPut', journal: 0, ...pointer, process: 'p1' };
+  };
+  const removed: HistoryEvent = { type: 'objectDeleted', key: snapshot(1), process: 'p1' };
+  expect(see(open(), written(1), named(1), written(2), named(2), quiet)).toMatch(/snapshot .*0001-ab is still there/);
+  expect(see(open(), written(1), named(1), written(2), named(2), removed, quiet)).toBeNull();
+  // One on its way to the pointer.
+  expect(see(open(), written(1), named(1), written(2), quiet)).toBeNull();
+});
+
 test('an entry that is trimmed while an extent points into it is a violation', () => {
   const trimmed: HistoryEvent = { type: 'entryDeleted', journal: 0, seq: 3, process: 'p1' };
   expect(see(open(), put(appended(3, [7])), trimmed)).toMatch(/extents point into it/);

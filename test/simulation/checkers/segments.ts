@@ -1,6 +1,6 @@
 /**
  * Invariant 6: a referenced segment exists, an unreferenced one is gone within a bounded time. The same for inline bodies
- * in entries, and for the footers that a recovery would have to read.
+ * in entries, and for the footers that a recovery would have to read. Snapshots go when newer ones took their place.
  *
  * Follows the journals with the fold of the broker itself, entry by entry, and looks whenever something is deleted.
  */
@@ -27,6 +27,8 @@ interface Followed {
   readonly state: JournalState;
   readonly draft: StateDraft;
   snapshotSeq: number;
+  /** Empty before the first one. */
+  snapshotKey: string;
   floor: number;
   /** Entries whose items exist. */
   readonly entries: Set<number>;
@@ -45,6 +47,8 @@ export class Segments implements Checker {
   readonly #journals = new Map<number, Followed>();
   /** Footers of the segments that exist. */
   readonly #existing = new Map<string, readonly PartitionBatches[]>();
+  /** Keys of the snapshots that exist, of all journals. */
+  readonly #snapshots = new Set<string>();
 
   constructor({ clusterId, now, delayMs }: SegmentsOptions) {
     this.#clusterId = clusterId;
@@ -57,11 +61,13 @@ export class Segments implements Checker {
       case 'objectCreated': {
         const segmentId = segmentIdOfKey(this.#clusterId, event.key);
         if (segmentId !== null) this.#created(segmentId, event.body);
+        else if (event.key.startsWith(`${this.#clusterId}/snapshots/`)) this.#snapshots.add(event.key);
         return;
       }
       case 'objectDeleted': {
         const segmentId = segmentIdOfKey(this.#clusterId, event.key);
         if (segmentId !== null) this.#deleted(segmentId);
+        this.#snapshots.delete(event.key);
         return;
       }
       case 'entryPut':
@@ -76,6 +82,7 @@ export class Segments implements Checker {
       case 'pointerPut': {
         const followed = this.#follow(event.journal);
         followed.snapshotSeq = event.snapshotSeq;
+        followed.snapshotKey = event.snapshotKey;
         followed.floor = event.floor;
         for (const map of [followed.named, followed.footersNeeded]) {
           for (const seq of map.keys()) if (seq <= event.snapshotSeq) map.delete(seq);
@@ -156,7 +163,10 @@ export class Segments implements Checker {
       const left = this.#unreferenced(segmentId, partitions);
       if (left !== null) return left;
     }
-    for (const [journal, { state, entries, floor }] of this.#journals) {
+    for (const [journal, { state, entries, floor, snapshotKey }] of this.#journals) {
+      const superseded = this.#superseded(snapshotKey);
+      if (superseded)
+        return `snapshot ${superseded} is still there, the pointer of journal ${journal} names ${snapshotKey}`;
       for (const { segmentId } of state.condemned()) {
         // One journal may have condemned what another still refers to.
         if (this.#existing.has(segmentId)) continue;
@@ -169,6 +179,12 @@ export class Segments implements Checker {
       }
     }
     return null;
+  }
+
+  /** A snapshot of the same journal that is older. Their keys are in the order of the entries that they cover. */
+  #superseded(snapshotKey: string): string | undefined {
+    const prefix = snapshotKey.slice(0, snapshotKey.lastIndexOf('/') + 1);
+    return [...this.#snapshots].find((key) => key.startsWith(prefix) && key < snapshotKey);
   }
 
   #unreferenced(segmentId: string, partitions: readonly PartitionBatches[]): string | null {
@@ -198,6 +214,7 @@ export class Segments implements Checker {
         state,
         draft: new StateDraft(state),
         snapshotSeq: 0,
+        snapshotKey: '',
         floor: 0,
         entries: new Set(),
         named: new Map(),

@@ -26,13 +26,16 @@ export interface Wanted extends PartitionName {
   readonly producer?: NonNullable<SentBatch['producer']>;
   readonly expectedOffset?: number;
   readonly transaction?: number;
+  /** By chance when absent. */
+  readonly valueBytes?: number;
 }
 
 export function buildBatch(world: World, random: SeededRandom, wanted: Wanted): Outgoing {
   const { topicId, partition, writer, kind, producer, expectedOffset, transaction } = wanted;
   const batchId = world.nextId();
   const recordCount = random.integer(1, 6);
-  const valueBytes = random.chance(LARGE_CHANCE) ? random.integer(8_000, 30_000) : random.integer(20, 1_500);
+  const drawnBytes = random.chance(LARGE_CHANCE) ? random.integer(8_000, 30_000) : random.integer(20, 1_500);
+  const { valueBytes = drawnBytes } = wanted;
   const timestamp = random.chance(NO_TIMESTAMP_CHANCE) ? -1 : world.time.now() - random.integer(0, 2_000);
   const transactional = transaction !== undefined;
   const payload = { batchId, writer, recordCount, valueBytes, timestamp, transactional };
@@ -56,7 +59,7 @@ export function buildBatch(world: World, random: SeededRandom, wanted: Wanted): 
 /** One produce request; the outcomes come in the order of `outgoing`. */
 export async function send(
   { history }: World,
-  client: Client,
+  client: Pick<Client, 'call' | 'reconnect'>,
   outgoing: readonly Outgoing[],
   options: ProduceOptions,
 ): Promise<Reply<readonly ProduceOutcome[]>> {
