@@ -71,6 +71,10 @@ class Takeover {
   #leadership: Leadership = START.leadership;
   #pending: LeadershipEffect[] = [...START.effects];
   #pointer: Pointer | null = null;
+  /** The last one that a pointer named and that was not there. */
+  #goneSnapshot: string | null = null;
+  /** The last one met, and where reading had begun. */
+  #gap: { readonly seq: number; readonly snapshotSeq: number } | null = null;
   #state: JournalState;
   #draft: StateDraft;
   #uncovered = new Uncovered();
@@ -150,6 +154,7 @@ class Takeover {
         if (page.goneSegment !== null) {
           return { type: 'footerGone', because: `it needs the footer of segment ${page.goneSegment}, which is gone` };
         }
+        await this.#checkGap(page.entries);
         const more = page.more || page.isAhead || (await this.#handOver(mayEnd));
         return { type: 'entriesRead', entries: page.entries.map(({ entry }) => seen(entry)), more };
       }
@@ -224,13 +229,40 @@ class Takeover {
     if (snapshot) {
       this.#readFrom(snapshotSeq, true);
       const bytes = await store.readSnapshot(snapshot);
-      if (bytes === null) return { type: 'snapshotGone' };
+      if (bytes === null) return this.#snapshotGone(snapshot.key);
       state = await decodeSnapshotInTurns(snapshot.key, bytes, () => yieldTurn(runtime.timers));
     }
     this.#state = state;
     this.#draft = new StateDraft(state);
     this.#uncovered = new Uncovered();
     return { type: 'snapshotLoaded', seq: state.lastSeq, epoch: state.epoch };
+  }
+
+  /**
+   * Whoever meets a gap starts again: entries were trimmed, and the pointer names a newer snapshot by then; or they were being
+   * written, and are there the next time.
+   */
+  async #checkGap(entries: ReadPage['entries']): Promise<void> {
+    assert(this.#leadership.phase === 'readingEntries', 'entries are read in their phase only');
+    const { lastSeq, snapshotSeq } = this.#leadership;
+    const at = entries.findIndex(({ entry }, index) => entry.seq !== lastSeq + 1 + index);
+    if (at < 0) return;
+    const { store } = this.#context;
+    const seq = lastSeq + 1 + at;
+    const isMetAgain = this.#gap?.seq === seq && this.#gap.snapshotSeq === snapshotSeq;
+    if (isMetAgain && (await store.readPointer()).floor <= snapshotSeq) {
+      throw new StorageCorruptError(`journal ${store.journal}: entry ${seq} is gone`);
+    }
+    this.#gap = { seq, snapshotSeq };
+  }
+
+  /** Only a newer one takes its place, and then the pointer names that. */
+  #snapshotGone(key: string): LeadershipEvent {
+    if (this.#goneSnapshot === key) {
+      throw new StorageCorruptError(`journal ${this.#context.store.journal}: its snapshot ${key} is gone`);
+    }
+    this.#goneSnapshot = key;
+    return { type: 'snapshotGone' };
   }
 
   async #foldRead(): Promise<void> {

@@ -341,6 +341,22 @@ describe('damage', () => {
     await expect(open(stores)).rejects.toThrow(/has format version 9/);
   });
 
+  test('that took an entry away is named, and not read over and over', async () => {
+    for (let at = 0; at < 3; at++) await append();
+    await journal.close();
+    await stores.metadata.delete(entryKey('c', 0, 4), ALWAYS, { cause: 'tool' });
+    await expect(open(stores, { signal: AbortSignal.timeout(2_000) })).rejects.toThrow('journal 0: entry 4 is gone');
+  });
+
+  test('that took a snapshot away is named, and not looked for over and over', async () => {
+    for (let at = 0; at < 40; at++) await append();
+    await settle();
+    await journal.close();
+    const [key] = await snapshots();
+    await stores.objects.delete([key!], { cause: 'tool' });
+    await expect(open(stores, { signal: AbortSignal.timeout(2_000) })).rejects.toThrow(`its snapshot ${key} is gone`);
+  });
+
   test('to a footer that an entry needs is named', async () => {
     const segmentId = `019aa3b5ec00-1-${brokerEpoch}-0-00000000`;
     const batches = Array.from({ length: 200 }, () => ({}));
