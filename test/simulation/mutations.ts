@@ -71,6 +71,14 @@ const CLUSTER: Hunt = {
   more: { nemesis: { moveEveryMs: 2_000, resetEveryMs: 3_000, killEveryMs: 6_000 } },
 };
 const PARTED: Hunt = { ...CLUSTER, more: { nemesis: { partitionEveryMs: 3_000, killEveryMs: 6_000 } } };
+/** Where segments are no longer referred to before a snapshot covers the entries that name them. */
+const SELDOM_SNAPSHOTS: Hunt = {
+  ...ONE,
+  more: {
+    journalLimits: { snapshotEntryBytes: 4 * 1024 * 1024, snapshotReferences: 1_000 },
+    config: { 'reclaim.delay.ms': 100, 'reclaim.interval.ms': 200, 'merge.interval.ms': 100 },
+  },
+};
 const MANY_DEATHS: Hunt = { ...ONE, seeds: 20, more: { nemesis: { killEveryMs: 3_000 } } };
 
 /** Where partitions join transactions by their first batch. */
@@ -179,6 +187,13 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['idempotence'],
     hunt: MANY_DEATHS,
+  },
+  {
+    name: 'forget-lanes',
+    says: 'a snapshot leaves out how far the lanes of brokers have come',
+    edits: [{ file: 'journal/snapshot-encoder.ts', from: 'lanes: [...state.lanes.values()],', to: 'lanes: [],' }],
+    checkers: ['liveness'],
+    hunt: CLUSTER,
   },
   {
     name: 'forget-duplicates',
@@ -370,6 +385,19 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     checkers: ['segments'],
     hunt: ONE,
+  },
+  {
+    name: 'condemn-what-a-recovery-needs',
+    says: 'segments that entries above the durable snapshot name are condemned and deleted',
+    edits: [
+      {
+        file: 'journal/leader.ts',
+        from: 'this.#queue.names(segmentId) || this.#uncovered.names(segmentId)',
+        to: 'this.#queue.names(segmentId)',
+      },
+    ],
+    checkers: ['segments'],
+    hunt: SELDOM_SNAPSHOTS,
   },
   {
     name: 'delete-without-agreement',
