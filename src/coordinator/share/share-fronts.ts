@@ -51,6 +51,8 @@ export class ShareFronts {
     ];
     registry.handle(SHARES_FETCH, async ({ request, ...asked }, call) => {
       const journal = await this.#journalOf(asked, request.groupId);
+      // Who has given up has told the end of its session already: one that is opened now would have none.
+      call.signal.throwIfAborted();
       const connection = this.#connection(call.from, journal, asked.session, request);
       const { signal, unlink } = linkSignals(call.signal, connection);
       const client = { front: call.from.brokerId, journal, connection, signal };
