@@ -3,7 +3,8 @@
  * and on a broker of its own; what passes then is reported, so that it is seen when it happens often.
  *
  * kafka-python's `test_idempotent_producer_max_in_flight` now and then reads nothing for its 30 s: the client subscribes while its
- * first metadata request, for no topic, is on the way, takes that answer for the one that it needs, and asks again after five minutes.
+ * first metadata request, for no topic, is on the way, takes that answer for the one that it needs, and asks again after five minutes
+ * (seen in its log in 3 of 306 runs with `api_version` given, in none of 934 without, where it waits for that answer first).
  */
 import type { StoresKind } from '../broker.ts';
 import { compareWithKept, readKeptList } from './kept-list.ts';
