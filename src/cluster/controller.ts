@@ -20,12 +20,11 @@ const LOOK_MS = 1_000;
 /** Numbers are evened out once all brokers have been there for so long, one journal in so long. */
 export const BALANCE_AFTER_MS = 5_000;
 export const BALANCE_INTERVAL_MS = 1_000;
-/**
- * A broker that was given a journal and does not lead it by then: another one is tried, first who led it before, and this one is
- * given nothing more for twice as long. Both double with each time.
- */
+/** A broker that was given a journal and does not lead it by then: another one is tried, first who led it before. Doubles with each time. */
 export const STUCK_MS = 15_000;
 const STUCK_MS_MAX = 5 * 60_000;
+/** Such a broker is given nothing for so long, then one journal. While it tries, who led that goes on. */
+const FAILED_MS = 30_000;
 /** Registrations are dropped one in so long. */
 const RETIRE_INTERVAL_MS = 10_000;
 const FAILURE_MS = 200;
@@ -77,11 +76,8 @@ export class Controller {
     { readonly brokerId: number; readonly since: number; readonly attempts: number }
   >();
 
-  /** Brokers that did not come to lead what they were given, until when each is given nothing more, and how often that was. */
-  readonly #failed = new Map<
-    number,
-    { readonly brokerEpoch: number | undefined; readonly until: number; readonly times: number }
-  >();
+  /** Brokers that did not come to lead what they were given last, and until when they are given nothing. */
+  readonly #failed = new Map<number, { readonly brokerEpoch: number | undefined; readonly until: number }>();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -273,7 +269,9 @@ export class Controller {
       assigned[journal] = goesOn ? leader : others[(journal + waiting.attempts) % others.length]!;
       delete pinned[journal];
       // What others could not lead either says nothing about this one.
-      if (waiting.attempts === 0) this.#hasFailed(brokerId, surroundings, now);
+      if (waiting.attempts === 0) {
+        this.#failed.set(brokerId, { brokerEpoch: surroundings.epochOf(brokerId), until: now + FAILED_MS });
+      }
       this.#waiting.set(journal, { brokerId: assigned[journal]!, since: now, attempts: waiting.attempts + 1 });
       this.#options.runtime.logger.warn(
         { journal, broker: brokerId, next: assigned[journal], waitedMs: Math.round(now - waiting.since) },
@@ -283,20 +281,14 @@ export class Controller {
     return { assigned, pinned };
   }
 
-  #hasFailed(brokerId: number, { epochOf }: Surroundings, now: number): void {
-    const brokerEpoch = epochOf(brokerId);
-    const before = this.#failed.get(brokerId);
-    const times = before?.brokerEpoch === brokerEpoch ? before!.times + 1 : 1;
-    const until = now + Math.min(STUCK_MS_MAX, STUCK_MS * 2 ** times);
-    this.#failed.set(brokerId, { brokerEpoch, until, times });
-  }
-
   /** Brokers that failed keep what they have, as long as there are others to give something to. */
   #takers(brokers: readonly AssignableBroker[], { epochOf }: Surroundings): readonly AssignableBroker[] {
     const now = this.#now();
     const isFailing = ({ brokerId }: AssignableBroker) => {
       const failed = this.#failed.get(brokerId);
-      return failed !== undefined && failed.brokerEpoch === epochOf(brokerId) && now < failed.until;
+      if (failed === undefined || failed.brokerEpoch !== epochOf(brokerId)) return false;
+      const isTrying = [...this.#waiting.values()].some((one) => one.brokerId === brokerId && one.attempts === 0);
+      return isTrying || now < failed.until;
     };
     const takers = brokers.map((broker) =>
       isFailing(broker)

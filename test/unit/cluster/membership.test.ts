@@ -380,19 +380,21 @@ test('a broker that cannot take over anything takes no journal out of service', 
     expect(cluster.leaders()).not.toContain(null);
     if (wasGiven()) given++;
   }
-  // One journal at a time, more and more rarely.
+  // Now and then, one journal at a time.
   expect(given).toBeGreaterThan(0);
-  expect(given).toBeLessThan(100);
+  expect(given).toBeLessThan(250);
   cluster.fences.refuses = () => null;
-  await cluster.until(() => cluster.counts()[3] === 2, 360_000, 500);
+  await cluster.until(() => cluster.counts()[3] === 2, 100_000, 500);
 });
 
-test('journals of a broker that was killed are not given to one that cannot take over anything', async () => {
+test.each([
+  30_000, 55_000,
+])('journals of a broker that was killed are not given to one that cannot take over anything, after %d ms', async (ms) => {
   const cluster = new Cluster();
   await cluster.startAll([1, 2]);
   cluster.fences.refuses = (broker) => (broker === 3 ? new Error('no way to the bucket') : null);
   await cluster.begin(3);
-  await cluster.time.advance(30_000);
+  await cluster.time.advance(ms);
   cluster.kill(2);
   await cluster.until(() => !cluster.leaders().includes(null), 2_000);
 });
