@@ -101,6 +101,8 @@ export class LeaderCalls {
   #callsTo(journal: number, brokerId: number): Calls {
     const known = this.#calls.get(journal);
     if (known?.brokerId === brokerId) return known;
+    // Who asks in the turn in which the leader changes may be ahead of those who are told of it.
+    if (known !== undefined) this.#endCalls(journal, `journal ${journal} is led by another broker now`);
     const calls = { brokerId, abort: new AbortController() };
     this.#calls.set(journal, calls);
     return calls;

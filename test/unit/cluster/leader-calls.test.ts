@@ -38,6 +38,20 @@ test('a call ends when its leader has a successor, and those to other leaders go
   await expect(next).rejects.toMatchObject({ sent: true });
 });
 
+test('a call ends when the next one goes to a successor of which nobody was told yet', async () => {
+  const { leaders, calls } = silent();
+  leaders.set(0, { brokerId: 2, epoch: 1 });
+  const one = calls.ask(0, METHOD, 'a', OPTIONS);
+  const of = leaders.of.bind(leaders);
+  leaders.of = () => ({ brokerId: 3, epoch: 2 });
+  const next = calls.ask(0, METHOD, 'b', OPTIONS);
+  leaders.of = of;
+  leaders.set(0, { brokerId: 3, epoch: 2 });
+  await expect(one).rejects.toMatchObject({ error: 'NOT_LEADER_OR_FOLLOWER', sent: true });
+  calls.close();
+  await expect(next).rejects.toThrow('the broker stops');
+});
+
 test('a call ends when its caller gives up, for the reason that the caller gives', async () => {
   const { leaders, calls } = silent();
   leaders.set(0, { brokerId: 2, epoch: 1 });
