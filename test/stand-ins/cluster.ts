@@ -43,32 +43,32 @@ const flagsOf = (broker: number) => {
 
 const running = new Set<ChildProcess>();
 
-/** Resolves when it is ready, or gone. */
-function start(broker: number): Promise<void> {
+/** Resolves when it is ready; false: it ended before. */
+function start(broker: number): Promise<boolean> {
   const child = millrace(flagsOf(broker));
   running.add(child);
   return new Promise((resolve) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
-      if (line === 'ready') resolve();
+      if (line === 'ready') resolve(true);
       else process.stdout.write(`broker ${broker}, process ${child.pid}: ${line}\n`);
     });
     child.once('exit', (status, signal) => {
       running.delete(child);
       process.stdout.write(`broker ${broker} ended: ${signal ?? `status ${status}`}\n`);
-      resolve();
+      resolve(false);
+      if (running.size === 0) void stop(); // Nobody needs the stores any more.
     });
   });
 }
 
-let stoppingSince: number | null = null;
+let stopping: Promise<void> | null = null;
 
-async function stop(): Promise<void> {
-  if (stoppingSince !== null) {
-    // npm may pass on what the terminal told us, too.
-    if (Date.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(130);
-    return;
-  }
-  stoppingSince = Date.now();
+function stop(): Promise<void> {
+  stopping ??= end();
+  return stopping;
+}
+
+async function end(): Promise<void> {
   const ends = [...running].map((child) => {
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
@@ -78,18 +78,31 @@ async function stop(): Promise<void> {
   await Promise.all([s3.close(), dynamodb.close()]);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop());
+let firstSignalAt: number | null = null;
+
+function onSignal(): void {
+  firstSignalAt ??= Date.now();
+  // npm may pass on what the terminal told us, too.
+  if (Date.now() - firstSignalAt > SAME_SIGNAL_MS) process.exit(130);
+  void stop();
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
 
 const init = millrace(['storage', 'init', ...STORES]);
 init.stdout!.resume();
 await once(init, 'exit');
-for (const broker of BROKERS) await start(broker);
-await evenly();
-if (running.size > 0) process.stdout.write('ready\n');
+for (const broker of BROKERS) {
+  if (stopping !== null || (await start(broker))) continue;
+  process.exitCode = 1;
+  await stop();
+}
+if (stopping === null) await evenly();
+if (stopping === null) process.stdout.write('ready\n');
 
 /** Waits until journals have moved to the brokers that came last. */
 async function evenly(): Promise<void> {
-  for (const deadline = Date.now() + SPREAD_MS; Date.now() < deadline && running.size > 0; ) {
+  for (const deadline = Date.now() + SPREAD_MS; Date.now() < deadline && stopping === null; ) {
     const response = await fetch(`http://127.0.0.1:${8100 + BROKERS[0]!}/v1/cluster/journals`).catch(() => null);
     const { journals } = ((await response?.json()) ?? { journals: [] }) as { journals: { leader_id: number | null }[] };
     const leaders = new Set(journals.map(({ leader_id }) => leader_id));

@@ -74,6 +74,16 @@ describe('millrace serve', () => {
     expect(await serve.ended).toMatchObject({ status: 0 });
   });
 
+  test('ends in order when the signal of one Ctrl-C arrives twice, from the terminal and from npm', async () => {
+    const serve = start(main, 'serve', '--data', join(directory, 'twice'), ...free);
+    await serve.line('ready');
+    serve.child.kill('SIGINT');
+    serve.child.kill('SIGTERM');
+    const { status, stderr } = await serve.ended;
+    expect(status).toBe(0);
+    expect(stderr).toContain('the broker has stopped');
+  });
+
   test.each([
     [['--kafka', '0.0.0.0:0'], /--insecure-listen/],
     [['--kafka', 'nowhere'], /expected HOST:PORT/],
