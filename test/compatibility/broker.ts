@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { endWithUs } from '../stand-ins/children.ts';
 import { dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../stand-ins/environment.ts';
 import { freePort } from '../stand-ins/free-port.ts';
@@ -142,7 +143,7 @@ export class Broker {
     child.stderr!.on('data', (chunk: Buffer) => {
       this.#log += chunk;
     });
-    process.once('exit', this.#killNow); // A test run that is cut leaves no process behind.
+    endWithUs(child);
     await this.#ready(child);
   }
 
@@ -162,8 +163,6 @@ export class Broker {
       });
     });
   }
-
-  readonly #killNow = (): void => void this.#child?.kill('SIGKILL');
 
   /** Ends it as a power cut would, as far as a process can tell. */
   async kill(): Promise<void> {
@@ -186,7 +185,6 @@ export class Broker {
     const child = this.#child;
     if (!child) return null;
     this.#child = null;
-    process.removeListener('exit', this.#killNow);
     if (child.exitCode === null && child.signalCode === null) {
       const ended = once(child, 'close');
       child.kill(signal);

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { endWithUs } from './children.ts';
 import { freePort } from './free-port.ts';
 
 export interface ServerProcess {
@@ -33,15 +34,13 @@ export async function startServerProcess(command: ServerCommand): Promise<Server
     detached: command.apart ?? false,
   });
   const exited = once(child, 'exit');
-  const stop = () => void child.kill('SIGKILL');
-  process.once('exit', stop); // A test run that is cut leaves no process behind.
+  endWithUs(child);
   await listening(command.binary, port, () => child.exitCode);
   return {
     endpoint: `http://127.0.0.1:${port}`,
     pid: child.pid!,
     async close() {
-      process.removeListener('exit', stop);
-      stop();
+      child.kill('SIGKILL');
       await exited;
     },
   };

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { endWithUs } from '../../stand-ins/children.ts';
 import { missingClient, pythonOf } from '../../stand-ins/clients.ts';
 import { CLIENTS_MAX } from './checker/history.ts';
 import type { HistoryLog } from './history-log.ts';
@@ -85,9 +86,8 @@ export class Worker {
     child.stdin.on('error', () => {}); // It may be gone already.
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => history.addLine(line));
-    process.once('exit', this.#killNow);
+    endWithUs(child);
     this.ended = Promise.all([once(child, 'close'), once(lines, 'close')]).then(() => {
-      process.removeListener('exit', this.#killNow);
       if (child.exitCode !== 0) {
         throw new Error(`${program} workers ended with ${child.signalCode ?? `status ${child.exitCode}`}: ${stderr}`);
       }

@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import kafkajs, { type Admin } from 'kafkajs';
 import { test } from 'vitest';
+import { endWithUs } from '../../stand-ins/children.ts';
 import { missingClient } from '../../stand-ins/clients.ts';
 import { Broker, type BrokerStores, makeStores, type StoresKind } from '../broker.ts';
 import { compileJava, java } from '../clients/suites.ts';
@@ -56,7 +57,7 @@ export class Program {
     this.#child.stderr!.on('data', (chunk: Buffer) => {
       this.remarks = (this.remarks + chunk).slice(-10_000);
     });
-    process.once('exit', this.#killNow); // A test run that is cut leaves no process behind.
+    endWithUs(this.#child);
   }
 
   get running(): boolean {
@@ -83,20 +84,16 @@ export class Program {
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     await this.#ended;
-    process.removeListener('exit', this.#killNow);
   }
 
   async kill(): Promise<void> {
-    this.#killNow();
+    this.#child.kill('SIGKILL');
     await this.#ended;
-    process.removeListener('exit', this.#killNow);
   }
 
   async ended(): Promise<void> {
     await this.#ended;
   }
-
-  readonly #killNow = (): void => void this.#child.kill('SIGKILL');
 }
 
 /** A broker on stores of one kind, and programs that talk to it. */
