@@ -1,4 +1,7 @@
-/** Brokers come and go in order, under load: nothing is lost, and no producer waits for long. */
+/**
+ * Brokers come and go in order, under load: nothing is lost, and no producer is stuck. How long they wait is printed, and judged
+ * by `npm run bench -- cluster`, which has a machine to itself.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -15,16 +18,13 @@ const ROLES = {
   KafkaJS: ['idempotent'],
   HTTP: ['producer', 'reader'],
 } as const;
-/** Beyond what producers wait for on this machine while nothing happens. */
-const STALL_MS_MAX = 1_000;
+/** Far beyond what producers wait for on the busiest machine while a broker comes or goes. */
+const STUCK_MS = 15_000;
 const CALM_MS = 4_000;
 
 const say = (what: string): void => void process.stdout.write(`  ${what}\n`);
 
-/**
- * The longest that a producer waited while `doing`, told beside it: less what the machine, which has everything of this test
- * to run, kept even an idle timer waiting.
- */
+/** Tells the longest that a producer waited while `doing`, and how long the machine kept even an idle timer waiting. */
 async function stall(history: HistoryLog, note: (what: string) => void, what: string, doing: () => Promise<void>) {
   history.slowest = { ms: 0, client: '' };
   const lag = monitorEventLoopDelay({ resolution: 5 });
@@ -37,13 +37,7 @@ async function stall(history: HistoryLog, note: (what: string) => void, what: st
   note(
     `${what}: longest wait for an acknowledgement ${Math.round(ms)} ms, ${client}; for the machine ${Math.round(lagMs)} ms`,
   );
-  return ms - lagMs;
-}
-
-function expectShort(stalls: readonly number[], calm: number): void {
-  // With so many others on the machine the figures are theirs.
-  if (calm > STALL_MS_MAX) say(`not judged: producers wait for ${Math.round(calm)} ms although nothing happens`);
-  else expect(Math.max(...stalls) - Math.max(0, calm)).toBeLessThan(STALL_MS_MAX);
+  expect(ms, `${what}: stuck`).toBeLessThan(STUCK_MS);
 }
 
 async function restart(cluster: Cluster, index: number): Promise<void> {
@@ -62,11 +56,9 @@ describe('a cluster under load', () => {
     return;
   }
 
-  test('is restarted broker by broker: nothing is lost, no producer stalls for more than a second', {
+  test('is restarted broker by broker: nothing is lost, no producer is stuck', {
     timeout: 300_000,
   }, async () => {
-    const stalls: number[] = [];
-    let calm = 0;
     const { verdict } = await runTrial({
       seed: 5,
       brokers: 3,
@@ -76,20 +68,17 @@ describe('a cluster under load', () => {
       async meanwhile(cluster, note, history) {
         await settled(cluster);
         await pause(CALM_MS);
-        calm = await stall(history, note, 'calm', () => pause(CALM_MS));
+        await stall(history, note, 'calm', () => pause(CALM_MS));
         for (const [index, { name }] of cluster.members.entries()) {
-          stalls.push(await stall(history, note, `${name} restarted`, () => restart(cluster, index)));
+          await stall(history, note, `${name} restarted`, () => restart(cluster, index));
         }
       },
     });
     say(JSON.stringify(verdict.totals));
     expect(verdict.totals.acknowledged).toBeGreaterThan(500);
-    expectShort(stalls, calm);
   });
 
   test('grows from one broker to five and back', { timeout: 400_000 }, async () => {
-    const stalls: number[] = [];
-    let calm = 0;
     const { verdict } = await runTrial({
       seed: 6,
       brokers: 1,
@@ -97,13 +86,13 @@ describe('a cluster under load', () => {
       cluster: { network: 'loopback', environment: { MILLRACE_JOURNALS: String(JOURNALS * 2) } },
       say,
       async meanwhile(cluster, note, history) {
-        calm = await stall(history, note, 'calm', () => pause(CALM_MS));
+        await stall(history, note, 'calm', () => pause(CALM_MS));
         for (let count = 2; count <= 5; count++) {
           const grow = async () => {
             await cluster.up(await cluster.add());
             await settled(cluster);
           };
-          stalls.push(await stall(history, note, `${count} brokers`, grow));
+          await stall(history, note, `${count} brokers`, grow);
         }
         note(`journals per broker: ${await journalsPerBroker(cluster)}`);
         for (let count = 4; count >= 1; count--) {
@@ -112,12 +101,11 @@ describe('a cluster under load', () => {
             expect(await cluster.stop(last), last.broker.log).toBe(0);
             await settled(cluster);
           };
-          stalls.push(await stall(history, note, `${count} brokers`, shrink));
+          await stall(history, note, `${count} brokers`, shrink);
         }
         expect(await journalsPerBroker(cluster)).toEqual([JOURNALS * 2]);
       },
     });
     say(JSON.stringify(verdict.totals));
-    expectShort(stalls, calm);
   });
 });
