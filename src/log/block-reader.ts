@@ -5,6 +5,7 @@
  */
 import { KafkaError, StorageCorruptError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { Extent } from '../journal/partition-state.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { segmentKey } from '../segment/segment-id.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -26,8 +27,11 @@ const GONE: BlockResult = { type: 'gone' };
 
 /** Two blocks with no more than this between them are read as one. */
 const GAP_BYTES_MAX = 16 * 1024;
-/** What was appended within this is hot. */
 const HOT_MS = 60_000;
+
+/** Appended a moment ago: those who follow the newest records want it. `now` is the wall clock. */
+export const isHot = ({ source, appendedAt }: Extent, now: number): boolean =>
+  source.type === 'inline' || now - appendedAt < HOT_MS;
 
 export interface BlockReaderOptions {
   readonly runtime: Runtime;
@@ -216,9 +220,8 @@ export class BlockReader {
     );
   }
 
-  #gateOf({ source, appendedAt }: Block['extent']): ReadGate {
-    const isHot = source.type === 'inline' || this.#options.runtime.clock.now() - appendedAt < HOT_MS;
-    return isHot ? this.#hot : this.#cold;
+  #gateOf(extent: Extent): ReadGate {
+    return isHot(extent, this.#options.runtime.clock.now()) ? this.#hot : this.#cold;
   }
 
   async #readSegment(group: readonly Loading[]): Promise<Arrived> {

@@ -7,9 +7,10 @@ import { abortedWithin } from '../journal/transactions.ts';
 import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { AnswerCutter } from './answer.ts';
+import { isHot } from './block-reader.ts';
 import type { FetchMetrics } from './fetch-metrics.ts';
 import type { Gatherer, Target } from './gather.ts';
-import type { Leases } from './lease.ts';
+import { type Lease, type Leases, reserveFirst } from './lease.ts';
 import { availableIn, currentState, epochOf, outOfRange, readEnd, unknownPartition } from './locate.ts';
 import type { FoundOrError, LocateElsewhere } from './locate-elsewhere.ts';
 import type { LocateHere, LocateQuestion } from './locate-here.ts';
@@ -24,7 +25,10 @@ export interface FetcherOptions {
   readonly elsewhere: LocateElsewhere;
   readonly gatherer: Gatherer;
   readonly readAhead: ReadAhead;
+  /** Of all answers. */
   readonly leases: Leases;
+  /** Beside those, of answers from the newest records. */
+  readonly hotLeases: Leases;
   readonly metrics: FetchMetrics;
   readonly cacheBytesMax: number;
 }
@@ -109,14 +113,14 @@ export class Fetcher {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<FetchAnswer> {
-    const { leases, gatherer } = this.#options;
+    const { gatherer } = this.#options;
     const bytesMax = this.#limit(request);
     const targets = targetsOf(request, located, bytesMax);
     let reserved = 0;
     for (const target of targets) if (target !== null) reserved += target.bytesMax;
     if (reserved === 0) return this.#finish(request, located, targets, bytesMax, NOTHING_TO_RELEASE).answer;
 
-    const lease = leases.tryReserve(reserved) ?? (await leases.reserve(reserved, waitMs, signal));
+    const lease = await this.#reserve(targets, reserved, waitMs, signal);
     if (lease === null) {
       signal.throwIfAborted();
       // Too many answers are still on their way to slow clients: this one asks again.
@@ -137,6 +141,23 @@ export class Fetcher {
       lease.end();
       throw cause;
     }
+  }
+
+  /** A store that is slow with old records has answers from them hold all the memory: that keeps nobody from new ones. */
+  async #reserve(
+    targets: readonly (Target | null)[],
+    bytes: number,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<Lease | null> {
+    const { leases, hotLeases, runtime } = this.#options;
+    const lease = leases.tryReserve(bytes);
+    if (lease !== null) return lease;
+    const now = runtime.clock.now();
+    const isFollowing = targets.every((target) => target === null || isHotTarget(target, now));
+    return isFollowing
+      ? reserveFirst([hotLeases, leases], bytes, waitMs, signal)
+      : leases.reserve(bytes, waitMs, signal);
   }
 
   #finish(
@@ -181,6 +202,12 @@ export class Fetcher {
       isolation === 'read_committed' ? abortedWithin(state.abortedTransactions, wanted.fetchOffset, nextOffset) : null;
     return { error: 'NONE', message: '', ...watermarksOf(led), abortedTransactions, records, bytes };
   }
+}
+
+function isHotTarget({ wanted, led }: Target, now: number): boolean {
+  const { extents } = led.state;
+  const extent = extents.at(extents.indexOf(wanted.fetchOffset));
+  return extent === undefined || isHot(extent, now);
 }
 
 /** It holds no memory then. */

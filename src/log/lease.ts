@@ -3,6 +3,7 @@
  * nobody ends would pin memory for ever: leases are counted, and how much answers may pin together is bounded.
  */
 import type { TimerHandle, Timers } from '../runtime/clock.ts';
+import { linkSignals } from '../runtime/linked-signals.ts';
 import type { Chunk } from './chunk-pool.ts';
 
 export class Lease {
@@ -39,6 +40,29 @@ export class Lease {
     this.#chunks.clear();
     this.#leases.ended(this.#reserved);
   }
+}
+
+/** From whichever has room first; null when none has after `waitMs`, or when aborted. */
+export async function reserveFirst(
+  pools: readonly Leases[],
+  bytes: number,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<Lease | null> {
+  const given = new AbortController();
+  const { signal: either, unlink } = linkSignals(signal, given.signal);
+  let first: Lease | null = null;
+  const asked = pools.map(async (leases) => {
+    const lease = await leases.reserve(bytes, waitMs, either);
+    if (first !== null) lease?.end();
+    else if (lease !== null) {
+      first = lease;
+      given.abort();
+    }
+  });
+  await Promise.all(asked);
+  unlink();
+  return first;
 }
 
 interface Waiting {

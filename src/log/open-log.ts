@@ -104,6 +104,8 @@ const cacheBytesDefault = ({ read }: ObjectPricing): number => (read > 0 ? 64 : 
 const CACHE_AGE_RATIO = 0.5;
 /** Blocks of other brokers' caches, and answers to their questions, take this part of the cache's memory each. */
 const NEAR_CACHE_PART = 8;
+/** Answers from the newest records may hold this part beside what all answers share. */
+const HOT_LEASES_PART = 4;
 /** A reader that goes through a block in several fetches asks for it once. */
 const NEAR_AGE_MS = 5_000;
 
@@ -152,6 +154,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
 
   const locator = new Locator(topics, journals, cluster === undefined ? null : leaders);
   const leases = new Leases(cacheBytesMax, timers);
+  const hotLeases = new Leases(cacheBytesMax / HOT_LEASES_PART, timers);
   const { waitersMax = WAITERS_MAX } = options;
   const purgatory = new Purgatory({ timers, waitersMax, hooksMax: HOOKS_MAX });
   const { clusterId, objects } = options;
@@ -165,7 +168,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   };
   const fetchMetrics = new FetchMetrics(runtime.metrics, {
     waiters: () => purgatory.waiterCount,
-    leases: () => leases.outstanding,
+    leases: () => leases.outstanding + hotLeases.outstanding,
     leasedBytes: () => pool.leasedBytes,
     tailBytes: () => tail.bytes,
     cacheBytes: () => cache.bytes,
@@ -188,6 +191,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     gatherer,
     readAhead,
     leases,
+    hotLeases,
     metrics: fetchMetrics,
     cacheBytesMax,
   });
@@ -250,7 +254,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
       indexes.clear();
     },
     get leases() {
-      return leases.outstanding;
+      return leases.outstanding + hotLeases.outstanding;
     },
   };
 }

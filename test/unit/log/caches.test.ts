@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { BlockCache } from '../../../src/log/block-cache.ts';
 import { type Chunk, ChunkPool } from '../../../src/log/chunk-pool.ts';
-import { Leases } from '../../../src/log/lease.ts';
+import { Leases, reserveFirst } from '../../../src/log/lease.ts';
 import { PendingBatch, ProduceCall } from '../../../src/log/pending.ts';
 import { ReadAhead, type ReadAheadOptions } from '../../../src/log/read-ahead.ts';
 import { TailCache } from '../../../src/log/tail-cache.ts';
@@ -168,6 +168,21 @@ test('who gives up waiting for a lease does not stand in the way of smaller ones
   (await small)!.end();
   expect([leases.outstanding, leases.reservedBytes]).toEqual([1, 80]);
   held.end();
+});
+
+test('who waits for several pools gets one lease, and what the others give goes back', async () => {
+  const pools = [1, 2].map(() => new Leases(100, systemTimers));
+  const { signal } = new AbortController();
+  for (const order of [[0], [1], [0, 1], [1, 0]]) {
+    const held = pools.map((pool) => pool.tryReserve(100)!);
+    const waiting = reserveFirst(pools, 100, 60_000, signal);
+    for (const index of order) held[index]!.end();
+    const lease = await waiting;
+    for (const each of held) each.end();
+    expect(pools.map(({ outstanding }) => outstanding).toSorted()).toEqual([0, 1]);
+    lease!.end();
+    expect(pools.map(({ reservedBytes }) => reservedBytes)).toEqual([0, 0]);
+  }
 });
 
 test('a lease holds a chunk once, keeps what is asked for, and gives all back at its end', () => {

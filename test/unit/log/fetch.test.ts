@@ -457,6 +457,33 @@ describe('memory', () => {
     answer.release();
   });
 
+  test('a store that is slow with old records does not keep new ones from their readers', async () => {
+    const runtime = testRuntime();
+    let now = runtime.clock.now();
+    const late = { ...runtime, clock: { ...runtime.clock, now: () => now } };
+    const faults = new Faults(runtime);
+    const objects = faultyObjectStore(new MemoryObjectStore(), faults);
+    const config = { 'fetch.cache.bytes.max': '1048576' };
+    const { world, topic } = await singlePartition({ runtime: late, objects, config });
+    for (let index = 0; index < 8; index++) await produce(world.log, topic, 0, [large(`${index}`, 300_000)]);
+    const reader = await restart(world, { runtime: late, config });
+    now += 3_600_000;
+    faults.plan = { operations: { read: { faults: { hang: 1 } } } };
+    const abort = new AbortController();
+    const old = Array.from({ length: 8 }, (_, offset) =>
+      fetch(reader.log, [fetchPartition(topic, 0, offset)], { signal: abort.signal }).catch(() => null),
+    );
+    await turns(5);
+    faults.plan = {};
+    await produce(reader.log, topic, 0, ['new']);
+    const answer = await fetch(reader.log, [fetchPartition(topic, 0, 8)]);
+    expect(answer.bytes).toBeGreaterThan(0);
+    answer.release();
+    abort.abort();
+    faults.release();
+    await Promise.all(old);
+  });
+
   test('short answers pin no chunk', async () => {
     const { world, topic } = await singlePartition();
     await produce(world.log, topic, 0, ['a']);
