@@ -166,7 +166,7 @@ export async function openSharedCluster(options: OpenClusterOptions & Sharing): 
     const internal = await pool.listen(parseAddress(config.internal));
     await agreeOnFormat(metadata, clusterId, version);
     const strangers = { metadata, clusterId, brokerId: config['broker.id'], runtime, ...stoppable };
-    await meetOthers({ ...strangers, probe: (address) => pool.probe(address) });
+    await meetOthers({ ...strangers, probe: (address) => pool.tryOut(address) });
     const probe = async (address: Address) => {
       const found = await pool.probe(address);
       return found.answer === 'hello' ? found.hello : null;

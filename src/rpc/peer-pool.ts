@@ -8,7 +8,7 @@ import { assert } from '../runtime/assert.ts';
 import type { TimerHandle } from '../runtime/clock.ts';
 import { LogLimiter } from '../runtime/log-limiter.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { type Hello, meet } from './hello.ts';
+import { type Hello, meet, mismatch } from './hello.ts';
 import { localCall } from './local-call.ts';
 import type { RpcHandler, RpcMethod, RpcRegistry } from './method.ts';
 import type { PeerEvents, ProbeResult, WantedPeer } from './peer-events.ts';
@@ -174,6 +174,13 @@ export class PeerPool implements Peers, RpcRegistry {
     } finally {
       timer.cancel();
     }
+  }
+
+  /** As `probe`: who cannot work with this broker is unfit. */
+  async tryOut(address: Address): Promise<ProbeResult> {
+    const result = await this.probe(address);
+    const why = result.answer === 'hello' ? mismatch(this.#hello(), result.hello) : null;
+    return why === null ? result : { answer: 'unfit', why };
   }
 
   /** Says goodbye to all; resolves when they were told. What is open is rejected. */

@@ -102,6 +102,20 @@ describe('a cluster of two', () => {
     await expect(stranger({}, sources).start()).rejects.toThrow(/has format \d+, and Millrace .* knows format 99/);
   });
 
+  test('so is one of another format of the internal protocol, which takes nothing from the others', async () => {
+    const leaders = async () => {
+      const { journals } = (await (await fetch(`${cluster.members[0]!.broker.url}/v1/cluster/journals`)).json()) as {
+        readonly journals: readonly { readonly epoch: number }[];
+      };
+      return journals;
+    };
+    const before = await leaders();
+    const sources = copyOfSources([{ file: 'src/rpc/wire.ts', from: /RPC_FORMAT = \d+/, to: 'RPC_FORMAT = 99' }]);
+    directories.push(sources);
+    await expect(stranger({}, sources).start()).rejects.toThrow(/does not take this one: .* share a format/);
+    expect(await leaders()).toEqual(before);
+  });
+
   test('a broker of the next minor version runs beside the others', async () => {
     const sources = copyOfSources([{ file: 'package.json', from: /"version": "[^"]+"/, to: '"version": "0.99.0"' }]);
     directories.push(sources);

@@ -519,4 +519,18 @@ describe('meeting', () => {
     expect(await silent).toMatchObject({ answer: 'silent' });
     expect(b.events.pings).toEqual([]);
   });
+
+  test.each([
+    [{}, { answer: 'hello' }],
+    [{ minor: 3 }, { answer: 'hello' }],
+    [
+      { format: 99 },
+      { answer: 'unfit', why: expect.stringMatching(/^broker 2 .* speaks format 99 .* share a format$/) },
+    ],
+    [{ incarnation: 'second' }, { answer: 'unfit', why: expect.stringContaining('the same --store and --table') }],
+  ])('one that tries %j out learns whether it fits', async (options, expected) => {
+    const [a, b] = [await cluster.broker(1), await cluster.broker(2, options)];
+    expect(await outcome(a.pool.tryOut(b.address))).toMatchObject(expected);
+    expect(await outcome(a.pool.tryOut({ host: 'b', port: 999 }))).toMatchObject({ answer: 'nobody' });
+  });
 });
