@@ -47,6 +47,16 @@ async function torment(seed: number): Promise<Cluster> {
     'get rights': () => {
       for (const { table } of cluster.brokers.values()) table.refusal = null;
     },
+    'cannot take over': () => {
+      const id = pick(IDS);
+      const journal = below(14);
+      const refusal = new Error('damaged here');
+      cluster.fences.refuses = (broker, asked) =>
+        broker === id && (asked === journal || journal > 6) ? refusal : null;
+    },
+    'reads slowly': () => {
+      cluster.get(pick([...cluster.brokers.keys()])).seats.readMs = below(10_000);
+    },
     leave: async () => {
       const id = pick(up());
       if (up().length > 1) await cluster.leave(id);
@@ -62,8 +72,10 @@ async function torment(seed: number): Promise<Cluster> {
     await cluster.time.advance(below(4) === 0 ? below(20_000) : below(1_500));
   }
   cluster.network.heal();
-  for (const { node, table } of cluster.brokers.values()) {
+  cluster.fences.refuses = () => null;
+  for (const { node, table, seats } of cluster.brokers.values()) {
     table.refusal = null;
+    seats.readMs = 20;
     node.thaw();
   }
   await cluster.time.advance(CALM_MS);
