@@ -3,16 +3,20 @@
  * when somebody joins or commits offsets, gone with their last record, and let go with the leadership: whoever waits is told
  * to look for the coordinator again, and finds the next one with sessions that begin anew.
  *
+ * Where there are many they are brought back a few at a time, and before that when somebody looks for one: all at once they
+ * would keep the broker from anything else for so long that others take it for gone.
+ *
  * A kind of group (classic, consumer, share) registers how it is brought back from its records. A group that only has
  * offsets is a classic one in state Empty. Whoever creates a group asks `place` for its journal first; whoever has made one
  * `put`s it, which replaces a group of another kind.
  */
 
 import type { Placements } from '../../cluster/placements.ts';
-import { type ErrorName, KafkaError } from '../../errors.ts';
+import { type ErrorName, KafkaError, StorageCorruptError } from '../../errors.ts';
 import type { Applied, Journal, RecordChange, Records } from '../../journal/journal.ts';
 import type { Journals } from '../../journal/journals.ts';
 import { OWNER_BYTES_MAX, RECORDS_CHANGED_BYTES_MAX } from '../../limits.ts';
+import { yieldTurn } from '../../runtime/clock.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { confirmLeading, refuse, requireLeading, toCoordinatorError } from '../coordinator-error.ts';
 import { groupIdOf, groupOwner } from '../owner.ts';
@@ -35,10 +39,15 @@ export interface GroupsOptions {
   readonly groupsPerClientMax: number;
 }
 
+/** Read in one turn of the event loop: some milliseconds. */
+const RECORDS_PER_TURN = 2_000;
+
 export class Groups implements GroupDirectory {
   readonly #options: GroupsOptions;
   readonly #kinds = new Map<GroupType, GroupKind>();
   readonly #groups = new Map<string, LiveGroup>();
+  /** Groups of led journals that have records and were not brought back yet, by id. */
+  readonly #waiting = new Map<string, Journal>();
   /** Deletions under way, by group id; they never reject. */
   readonly #deletions = new Map<string, Promise<unknown>>();
   readonly #creators: CreatorQuota;
@@ -47,7 +56,7 @@ export class Groups implements GroupDirectory {
 
   constructor(options: GroupsOptions) {
     this.#options = options;
-    this.#creators = new CreatorQuota(options.groupsPerClientMax, (groupId) => this.#groups.has(groupId));
+    this.#creators = new CreatorQuota(options.groupsPerClientMax, (groupId) => this.find(groupId) !== undefined);
   }
 
   register(kind: GroupKind): void {
@@ -57,35 +66,45 @@ export class Groups implements GroupDirectory {
   /** Brings back the groups of led journals, now and whenever this broker begins to lead one. After every kind was registered. */
   start(): void {
     this.#stop = this.#options.journals.whileLeading((journal) => {
-      for (const owner of journal.state.owners()) this.#follow(journal, owner);
+      const ended = new AbortController();
+      for (const owner of journal.state.owners()) {
+        const groupId = groupIdOf(owner);
+        if (groupId !== null) this.#waiting.set(groupId, journal);
+      }
+      if (this.#bringBackSome(journal)) void this.#bringBackAll(journal, ended.signal);
       const unsubscribe = journal.subscribe((applied) => this.#onApplied(journal, applied));
       return () => {
+        ended.abort();
         unsubscribe();
+        for (const [groupId, of] of this.#waiting) if (of === journal) this.#waiting.delete(groupId);
         for (const group of this.#groups.values()) if (group.journal === journal) this.abandon(group);
       };
     });
   }
 
   find(groupId: string): LiveGroup | undefined {
+    const journal = this.#waiting.get(groupId);
+    if (journal !== undefined) this.#follow(journal, groupOwner(groupId));
     return this.#groups.get(groupId);
   }
 
   /** As `find`, for who must be sure. Throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE where another broker may know the group. */
   async locate(groupId: string): Promise<LiveGroup | undefined> {
-    const group = this.#groups.get(groupId);
+    const group = this.find(groupId);
     if (group !== undefined) return group;
     const absence = await this.absence(groupId);
-    const come = this.#groups.get(groupId);
+    const come = this.find(groupId);
     if (come !== undefined || absence === 'UNKNOWN_MEMBER_ID') return come;
     throw new KafkaError(absence, `group ${JSON.stringify(groupId)} is not coordinated here`);
   }
 
   list(): Iterable<LiveGroup> {
+    for (const groupId of this.#waiting.keys()) this.find(groupId);
     return this.#groups.values();
   }
 
   get count(): number {
-    return this.#groups.size;
+    return this.#groups.size + this.#waiting.size;
   }
 
   /**
@@ -101,7 +120,7 @@ export class Groups implements GroupDirectory {
     }
     await this.#deletions.get(groupId);
     if (this.#closed) throw new KafkaError('NOT_COORDINATOR', 'the broker stops');
-    const group = this.#groups.get(groupId);
+    const group = this.find(groupId);
     if (group) return requireLeading(group.journal);
     if (client !== null) this.#reserve(groupId, client);
     try {
@@ -114,7 +133,7 @@ export class Groups implements GroupDirectory {
 
   /** Throws POLICY_VIOLATION. */
   #reserve(groupId: string, client: string): void {
-    const count = this.#groups.size;
+    const { count } = this;
     if (count >= this.#options.groupCountMax) {
       throw new KafkaError('POLICY_VIOLATION', `this broker has ${count} groups, which is all it may have`);
     }
@@ -129,7 +148,7 @@ export class Groups implements GroupDirectory {
       const { journal } = await this.#options.placements.locate(groupOwner(groupId));
       const leads = await requireLeading(journal).confirmLeadership();
       // It came while this was asked: this broker has begun to lead its journal.
-      return leads && !this.#groups.has(groupId) && !this.#closed ? 'UNKNOWN_MEMBER_ID' : 'NOT_COORDINATOR';
+      return leads && this.find(groupId) === undefined && !this.#closed ? 'UNKNOWN_MEMBER_ID' : 'NOT_COORDINATOR';
     } catch (cause) {
       return toCoordinatorError(cause).error;
     }
@@ -181,7 +200,7 @@ export class Groups implements GroupDirectory {
   /** Removes an empty group with all its records. Throws GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, NOT_COORDINATOR, … */
   async delete(groupId: string): Promise<void> {
     // Without a wait where the group is known: whoever comes after this call makes another one.
-    const group = this.#groups.get(groupId) ?? (await this.locate(groupId));
+    const group = this.find(groupId) ?? (await this.locate(groupId));
     if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(groupId)}`);
     requireLeading(group.journal);
     if (isInhabited(group)) {
@@ -197,7 +216,7 @@ export class Groups implements GroupDirectory {
    * For the expiry of offsets. Throws NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE.
    */
   async deleteWhenUnused(groupId: string): Promise<boolean> {
-    const group = this.#groups.get(groupId);
+    const group = this.find(groupId);
     if (group === undefined || isInhabited(group)) return false;
     requireLeading(group.journal);
     const isUnused = (records: Records) => [...records.keys()].every((key) => key === GROUP_KEY);
@@ -209,6 +228,7 @@ export class Groups implements GroupDirectory {
   close(): void {
     this.#closed = true;
     this.#stop();
+    this.#waiting.clear();
     for (const group of this.#groups.values()) group.close('NOT_COORDINATOR');
     this.#groups.clear();
   }
@@ -255,6 +275,34 @@ export class Groups implements GroupDirectory {
     }
   }
 
+  /** As much as one turn takes, at least one. Answers whether there may be more. */
+  #bringBackSome(journal: Journal): boolean {
+    let records = 0;
+    for (const [groupId, of] of this.#waiting) {
+      if (of !== journal) continue;
+      if (records >= RECORDS_PER_TURN) return true;
+      records += journal.state.records(groupOwner(groupId)).size;
+      this.find(groupId);
+    }
+    return false;
+  }
+
+  async #bringBackAll(journal: Journal, ended: AbortSignal): Promise<void> {
+    const { runtime } = this.#options;
+    for (let more = true; more; ) {
+      await yieldTurn(runtime.timers);
+      if (ended.aborted) return;
+      try {
+        more = this.#bringBackSome(journal);
+      } catch (cause) {
+        if (!(cause instanceof StorageCorruptError)) throw cause;
+        // Whoever looks for it, or for all, is told the same.
+        runtime.logger.error({ cause: cause.message }, 'a group cannot be brought back, and others may wait behind it');
+        return;
+      }
+    }
+  }
+
   #onApplied(journal: Journal, { owners }: Applied): void {
     for (const owner of owners) this.#follow(journal, owner);
   }
@@ -262,7 +310,12 @@ export class Groups implements GroupDirectory {
   /** A group appears with its first record; one that nobody uses goes with its last. */
   #follow(journal: Journal, owner: string): void {
     const groupId = groupIdOf(owner);
-    if (groupId === null || this.#deletions.has(groupId)) return;
+    if (groupId === null) return;
+    if (!this.#deletions.has(groupId)) this.#bringBack(journal, owner, groupId);
+    this.#waiting.delete(groupId);
+  }
+
+  #bringBack(journal: Journal, owner: string, groupId: string): void {
     const group = this.#groups.get(groupId);
     const records = journal.state.records(owner);
     if (group !== undefined) {
