@@ -172,7 +172,10 @@ class ClassicMember implements CrewMember {
     }
     const partitions = this.#resolve(answer.assignment);
     this.#reader.assign(partitions);
-    this.#work = { generation, partitions, leads, topicsSeen };
+    // A static leader that starts again with other topics gets its old assignment, and as in Kafka nobody assigns anew before somebody
+    // joins: it does so itself once the group is to come to rest.
+    const isOld = joined.skipAssignment && this.#world.draining;
+    this.#work = { generation, partitions, leads, topicsSeen: isOld ? '' : topicsSeen };
   }
 
   #askToSync(
