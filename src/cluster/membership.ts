@@ -190,6 +190,7 @@ export class MembershipService implements Members {
       seats,
       runtime,
       assignmentOf: (journal) => this.#view.assignmentOf(journal),
+      newestEpoch: (journal) => this.#leaderTable.newestEpoch(journal),
       handOver: (journal) => this.#handOver(journal),
       refresh: () => this.heartbeats.refresh(),
       onLed: () => {
@@ -358,8 +359,7 @@ export class MembershipService implements Members {
 
   #onState(state: PeerState): void {
     const { brokerId } = state.description;
-    if (this.#stopped || brokerId === this.#own.brokerId) return;
-    if (!this.#table.learn(state)) return;
+    if (this.#stopped || brokerId === this.#own.brokerId || !this.#table.learn(state)) return;
     this.#leaderTable.claim(brokerId, state.led);
     this.#changed();
   }

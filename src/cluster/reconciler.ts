@@ -2,7 +2,7 @@
  * Has the seats of this broker follow the assignments: takes over what it is assigned, with the present leader letting go in
  * the last moment, and lets go of what it is not assigned any more. An assignment is a wish: who leads is decided by the fence.
  *
- *   assigned      leads            nothing to do
+ *   assigned      leads            nothing to do, unless another broker says that it does, too: then it is looked who is right
  *   assigned      does not lead    lead(); after a failure again, with growing patience
  *   not assigned  leads            the next leader asks for it, when it has read everything; else let go after a grace period
  *   not assigned  is taking over   give up
@@ -27,6 +27,8 @@ export interface ReconcilerOptions {
   readonly runtime: Runtime;
   /** Who shall lead: this broker, one that is connected and can ask for it, or any other. */
   readonly assignmentOf: (journal: number) => Assignment;
+  /** The highest epoch in which anybody is known to have led. */
+  readonly newestEpoch: (journal: number) => number;
   /** Asks the present leader to let go. */
   readonly handOver: (journal: number) => Promise<void>;
   /** Reads the assignments anew: this broker lost a journal that it was assigned. */
@@ -40,6 +42,8 @@ interface Course {
   attempt: AbortController | null;
   /** Ends when the store answered who shall lead. */
   refreshing: boolean;
+  /** It is looked whether this broker still leads. */
+  confirming: boolean;
   releasing: Promise<void> | null;
   failures: number;
   notBefore: number;
@@ -110,6 +114,8 @@ export class Reconciler {
   #step(journal: number): void {
     if (this.#halted) return;
     const course = this.#course(journal);
+    const epoch = this.#led.get(journal);
+    if (epoch !== undefined && epoch < this.#options.newestEpoch(journal)) void this.#confirm(journal, course);
     if (this.#isOurs(journal)) this.#pursue(journal, course);
     else this.#letGo(journal, course);
   }
@@ -131,6 +137,23 @@ export class Reconciler {
       return;
     }
     void this.#attempt(journal, course);
+  }
+
+  /**
+   * Somebody led after this broker, which has written nothing since and does not know: it would take itself for the leader that it
+   * is assigned to be, and do nothing. What it looks at makes it step down, and then it takes the journal over.
+   */
+  async #confirm(journal: number, course: Course): Promise<void> {
+    if (course.confirming) return;
+    course.confirming = true;
+    try {
+      await this.#options.seats.get(journal)?.confirmLeadership();
+    } catch (cause) {
+      // The next look asks again.
+      this.#options.runtime.logger.debug({ journal, reason: String(cause) }, 'who leads a journal could not be read');
+    } finally {
+      course.confirming = false;
+    }
   }
 
   #letGo(journal: number, course: Course): void {
@@ -222,6 +245,7 @@ export class Reconciler {
     const course: Course = {
       attempt: null,
       refreshing: false,
+      confirming: false,
       releasing: null,
       failures: 0,
       notBefore: 0,
