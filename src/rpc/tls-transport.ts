@@ -24,6 +24,8 @@ import { type Channel, ConnectError, type Transport, type TransportListener } fr
 const IDENTITY_PREFIX = 'millrace/';
 const CLUSTER_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 const HANDSHAKE_MS = 3_000;
+/** Who is refused comes again every second. */
+const WARN_MS = 10_000;
 /** Connections that have not proved anything yet. */
 const STRANGERS_MAX = 256;
 const BACKLOG = 511;
@@ -57,7 +59,7 @@ export class TlsTransport implements Transport {
     this.#clusterId = clusterId;
     this.#runtime = runtime;
     this.#handshakeMs = handshakeMs;
-    this.#limited = new LogLimiter(runtime.logger, runtime.clock);
+    this.#limited = new LogLimiter(runtime.logger, runtime.clock, WARN_MS);
     this.#handshakes = runtime.metrics.counter({
       name: 'rpc_handshakes_total',
       help: "Connections to the internal listener, by outcome: proved (the other end knows the cluster's secret), refused, left (it hung up before either).",
