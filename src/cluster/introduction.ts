@@ -49,6 +49,10 @@ export async function meetOthers(options: IntroductionOptions): Promise<void> {
         `broker ${id} of cluster ${clusterId} at ${formatAddress(internal)} does not take this one: ${alive.why}`,
       );
     }
+    if (waited === 0) {
+      const fields = { brokers: left.map((other) => other.brokerId), why: refused[0]!.why };
+      runtime.logger.info(fields, 'brokers do not take this one; it looks whether they live');
+    }
     await sleep(runtime.timers, LOOK_MS, signal);
   }
   runtime.logger.warn(
