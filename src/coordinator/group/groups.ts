@@ -238,7 +238,7 @@ export class Groups implements GroupDirectory {
     const { groupId, journal } = group;
     const owner = groupOwner(groupId);
     this.#remove(group, 'UNKNOWN_MEMBER_ID');
-    const deletion = this.#deleteRecords(journal, owner, agrees);
+    const deletion = this.#deleteRecords(group, agrees);
     const settled = deletion.catch(() => undefined);
     this.#deletions.set(groupId, settled);
     try {
@@ -249,7 +249,8 @@ export class Groups implements GroupDirectory {
     }
   }
 
-  async #deleteRecords(journal: Journal, owner: string, agrees: (records: Records) => boolean): Promise<boolean> {
+  async #deleteRecords({ groupId, journal }: LiveGroup, agrees: (records: Records) => boolean): Promise<boolean> {
+    const owner = groupOwner(groupId);
     // A leadership in between may have given it members, which are in nobody's memory here.
     const { epoch } = journal;
     // Commits that passed `place` before have reached the journal after this turn, and are seen.
@@ -268,7 +269,8 @@ export class Groups implements GroupDirectory {
         if (step === null) return false;
         rest = step;
       }
-      await release();
+      // Whoever passed `place` before this may have made it again, in memory alone.
+      if (!this.#groups.has(groupId)) await release();
       return true;
     } catch (cause) {
       throw toCoordinatorError(cause);
