@@ -48,6 +48,8 @@ export class Groups implements GroupDirectory {
   readonly #groups = new Map<string, LiveGroup>();
   /** Groups of led journals that have records and were not brought back yet, by id. */
   readonly #waiting = new Map<string, Journal>();
+  /** Those of them that cannot be brought back. */
+  readonly #unreadable = new Map<string, Journal>();
   /** Deletions under way, by group id; they never reject. */
   readonly #deletions = new Map<string, Promise<unknown>>();
   readonly #creators: CreatorQuota;
@@ -71,19 +73,24 @@ export class Groups implements GroupDirectory {
         const groupId = groupIdOf(owner);
         if (groupId !== null) this.#waiting.set(groupId, journal);
       }
-      if (this.#bringBackSome(journal)) void this.#bringBackAll(journal, ended.signal);
+      // One of these that cannot be read keeps this broker from leading.
+      const more = this.#bringBackSome(journal, (groupId) => this.find(groupId));
+      if (more) void this.#bringBackAll(journal, ended.signal);
       const unsubscribe = journal.subscribe((applied) => this.#onApplied(journal, applied));
       return () => {
         ended.abort();
         unsubscribe();
-        for (const [groupId, of] of this.#waiting) if (of === journal) this.#waiting.delete(groupId);
+        for (const away of [this.#waiting, this.#unreadable]) {
+          for (const [groupId, of] of away) if (of === journal) away.delete(groupId);
+        }
         for (const group of this.#groups.values()) if (group.journal === journal) this.abandon(group);
       };
     });
   }
 
+  /** Throws StorageCorruptError for one that is there and cannot be read. */
   find(groupId: string): LiveGroup | undefined {
-    const journal = this.#waiting.get(groupId);
+    const journal = this.#waiting.get(groupId) ?? this.#unreadable.get(groupId);
     if (journal !== undefined) this.#follow(journal, groupOwner(groupId));
     return this.#groups.get(groupId);
   }
@@ -99,7 +106,7 @@ export class Groups implements GroupDirectory {
   }
 
   list(): Iterable<LiveGroup> {
-    for (const groupId of this.#waiting.keys()) this.find(groupId);
+    for (const [groupId, journal] of this.#waiting) this.#bringBackOrLeave(journal, groupId);
     return this.#groups.values();
   }
 
@@ -229,6 +236,7 @@ export class Groups implements GroupDirectory {
     this.#closed = true;
     this.#stop();
     this.#waiting.clear();
+    this.#unreadable.clear();
     for (const group of this.#groups.values()) group.close('NOT_COORDINATOR');
     this.#groups.clear();
   }
@@ -278,30 +286,34 @@ export class Groups implements GroupDirectory {
   }
 
   /** As much as one turn takes, at least one. Answers whether there may be more. */
-  #bringBackSome(journal: Journal): boolean {
+  #bringBackSome(journal: Journal, bringBack: (groupId: string) => void): boolean {
     let records = 0;
     for (const [groupId, of] of this.#waiting) {
       if (of !== journal) continue;
       if (records >= RECORDS_PER_TURN) return true;
       records += journal.state.records(groupOwner(groupId)).size;
-      this.find(groupId);
+      bringBack(groupId);
     }
     return false;
   }
 
   async #bringBackAll(journal: Journal, ended: AbortSignal): Promise<void> {
-    const { runtime } = this.#options;
     for (let more = true; more; ) {
-      await yieldTurn(runtime.timers);
+      await yieldTurn(this.#options.runtime.timers);
       if (ended.aborted) return;
-      try {
-        more = this.#bringBackSome(journal);
-      } catch (cause) {
-        if (!(cause instanceof StorageCorruptError)) throw cause;
-        // Whoever looks for it, or for all, is told the same.
-        runtime.logger.error({ cause: cause.message }, 'a group cannot be brought back, and others may wait behind it');
-        return;
-      }
+      more = this.#bringBackSome(journal, (groupId) => this.#bringBackOrLeave(journal, groupId));
+    }
+  }
+
+  /** One that cannot be read is told to be so to whoever looks for it, and to nobody else. */
+  #bringBackOrLeave(journal: Journal, groupId: string): void {
+    try {
+      this.find(groupId);
+    } catch (cause) {
+      if (!(cause instanceof StorageCorruptError)) throw cause;
+      this.#waiting.delete(groupId);
+      this.#unreadable.set(groupId, journal);
+      this.#options.runtime.logger.error({ cause: cause.message }, 'a group cannot be brought back from its records');
     }
   }
 
@@ -315,6 +327,7 @@ export class Groups implements GroupDirectory {
     if (groupId === null) return;
     if (!this.#deletions.has(groupId)) this.#bringBack(journal, owner, groupId);
     this.#waiting.delete(groupId);
+    this.#unreadable.delete(groupId);
   }
 
   #bringBack(journal: Journal, owner: string, groupId: string): void {

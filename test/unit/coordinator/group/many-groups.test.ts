@@ -107,3 +107,20 @@ test('a group that is deleted, or changes, before its turn came is as its record
   expect(groups.find(`g${GROUP_COUNT - 2}`)?.memberCount).toBe(0);
   expect(groups.count).toBe(GROUP_COUNT - 1);
 });
+
+test('one that cannot be read is refused to who asks for it, and hinders no other', async () => {
+  const changes = [{ key: 'group', value: 'what no version wrote' }];
+  const owner = groupOwner(LAST);
+  const { coordinators, seats } = world.of(1);
+  coordinators.groups.close(); // It would not lead on with this.
+  await seats.get(0)!.coordinate(() => ({ commands: [{ type: 'recordsChanged', owner, changes }], answer: null }));
+  await world.lead(2, 0);
+  await runtime.settle();
+  expect(await heartbeat(2, LAST)).toBe('KAFKA_STORAGE_ERROR');
+  expect(await heartbeat(2, `g${GROUP_COUNT - 2}`)).toBe('NONE');
+  expect([...world.of(2).coordinators.groups.list()]).toHaveLength(GROUP_COUNT - 1);
+  await world.lead(1, 0);
+  await runtime.settle();
+  expect(world.of(2).coordinators.groups.count).toBe(0);
+  expect(await heartbeat(2, LAST)).toBe('NOT_COORDINATOR');
+});
