@@ -2,12 +2,12 @@
 import { z } from 'zod';
 import type { Change } from '../journal/journal.ts';
 import { PARTITIONS_PER_TOPIC_MAX } from '../limits.ts';
-import { count } from '../schema.ts';
+import { count, listOf } from '../schema.ts';
 
 const topicId = z.string();
 const partition = count.max(PARTITIONS_PER_TOPIC_MAX - 1);
-const partitions = z.array(partition);
-const segmentIds = z.array(z.string());
+const partitions = listOf(partition);
+const segmentIds = listOf(z.string());
 
 const segment = z.object({
   id: z.string(),
@@ -33,13 +33,13 @@ const extent = z.object({
   appendedAt: z.number(),
 });
 
-const swap = z.object({ topicId, partition, remove: z.array(extent), add: z.array(extent) });
+const swap = z.object({ topicId, partition, remove: listOf(extent), add: listOf(extent) });
 
 export const CHANGE: z.ZodType<Change> = z.discriminatedUnion('type', [
   z.object({ type: z.literal('createPartitions'), topicId, partitions }),
   z.object({ type: z.literal('deletePartitions'), topicId, partitions }),
   z.object({ type: z.literal('advanceLogStart'), topicId, partition, logStartOffset: count }),
-  z.object({ type: z.literal('merge'), segments: z.array(segment), swaps: z.array(swap) }),
+  z.object({ type: z.literal('merge'), segments: listOf(segment), swaps: listOf(swap) }),
   z.object({ type: z.literal('condemn'), segmentIds }),
   z.object({ type: z.literal('forget'), segmentIds }),
   z.object({ type: z.literal('expire'), before: z.number(), keysBefore: z.number() }),

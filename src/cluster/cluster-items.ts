@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Address } from '../config.ts';
 import { StorageCorruptError } from '../errors.ts';
 import { JOURNALS_MAX } from '../limits.ts';
-import { count, firstIssue } from '../schema.ts';
+import { count, firstIssue, listOf, recordOf } from '../schema.ts';
 import {
   brokerKey,
   CLUSTER_ITEMS,
@@ -61,7 +61,7 @@ const address = z.object({ host: z.string(), port: count.max(65_535) });
 
 export const DESCRIPTION: z.ZodType<BrokerDescription> = z.object({
   kafka: address,
-  kafkaByZone: z.record(z.string(), address),
+  kafkaByZone: recordOf(address),
   http: address,
   internal: address,
   brokerId: count,
@@ -97,14 +97,14 @@ export interface ControllerItem {
   readonly nonce: string;
 }
 
-const byNumber = z.record(z.string().regex(/^[0-9]+$/), count);
+const byNumber = recordOf(count, /^[0-9]+$/);
 
 export const CONTROLLER_ITEM: z.ZodType<ControllerItem> = z.object({
   brokerId: count,
   brokerEpoch: count,
   controllerEpoch: count,
   version: count,
-  assigned: z.array(z.int().min(-1)).max(JOURNALS_MAX),
+  assigned: listOf(z.int().min(-1), JOURNALS_MAX),
   pinned: byNumber,
   drained: byNumber,
   nonce: z.string(),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { JOURNALS_MAX } from '../limits.ts';
 import { jsonMethod } from '../rpc/method.ts';
-import { count } from '../schema.ts';
+import { count, listOf } from '../schema.ts';
 import {
   type BrokerDescription,
   CONTROLLER_ITEM,
@@ -36,9 +36,9 @@ const led = z.custom<PeerState['led'][number]>(
 const PEER_STATE = z.object({
   description: DESCRIPTION,
   stateVersion: count,
-  led: z.array(led).max(JOURNALS_MAX),
+  led: listOf(led, JOURNALS_MAX),
   fit: z.boolean(),
-  sees: z.array(count),
+  sees: listOf(count),
 });
 
 /** Each tells the other. */
@@ -73,7 +73,7 @@ export interface ImageChange {
 
 /** Answers once the asked broker shows the change. */
 export const IMAGE_CHANGED = jsonMethod<ImageChange, null>(4, 'cluster.imageChanged', {
-  request: z.object({ kind: z.enum(IMAGE_KINDS), before: count, version: count, names: z.array(z.string()) }),
+  request: z.object({ kind: z.enum(IMAGE_KINDS), before: count, version: count, names: listOf(z.string()) }),
 });
 
 export type ControllerRequest =

@@ -8,7 +8,7 @@ import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { KafkaError } from '../errors.ts';
 import type { Timers } from '../runtime/clock.ts';
-import { firstIssue } from '../schema.ts';
+import { firstIssue, hasMoreValues } from '../schema.ts';
 import { bodyType, readBody } from './body.ts';
 import { ByteBudget, Holding } from './byte-budget.ts';
 import type { HttpContext, HttpEnv } from './context.ts';
@@ -59,6 +59,8 @@ type Handler<P extends Shape, Q extends Shape, H extends Shape, B extends Schema
 
 /** Larger than any set of honest clients needs at once, a fraction of what a broker has. */
 const HELD_BYTES_MAX = 128 * 1024 * 1024;
+/** zod tells of everything that is wrong with a body before it is refused: a million values would take seconds. */
+const BODY_VALUES_MAX = 50_000;
 /** Above the longest poll, below the minute after which load balancers give up. */
 const ANSWER_MS_MAX = 30_000;
 /** Nginx's name for a client that left before its answer. Only metrics see it. */
@@ -155,6 +157,9 @@ export class Api {
       value = JSON.parse(bytes.toString());
     } catch (cause) {
       throw new KafkaError('INVALID_REQUEST', `invalid JSON: ${(cause as SyntaxError).message}`, { cause });
+    }
+    if (hasMoreValues(value, BODY_VALUES_MAX)) {
+      throw new KafkaError('INVALID_REQUEST', `body: more than ${BODY_VALUES_MAX} values: send less at once`);
     }
     return check(schema, value, 'body');
   }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { PARTITIONS_PER_TOPIC_MAX } from '../../limits.ts';
 import { jsonMethod } from '../../rpc/method.ts';
-import { count } from '../../schema.ts';
+import { count, listOf, recordOf } from '../../schema.ts';
 import type { ForcedMarker } from './forced-marker.ts';
 import type { Ended, Guarded, Participants, Place } from './participants.ts';
 import type { Partitions, ProducerIdentity } from './transaction-state.ts';
@@ -29,8 +29,8 @@ export interface MarkWish {
 }
 
 const participants = z.object({
-  partitions: z.record(z.string(), z.array(count.max(PARTITIONS_PER_TOPIC_MAX - 1))),
-  groups: z.array(z.string()),
+  partitions: recordOf(listOf(count.max(PARTITIONS_PER_TOPIC_MAX - 1))),
+  groups: listOf(z.string()),
 });
 const guarded = z.object({ producerId: count, producerEpoch: count, transaction: count });
 

@@ -127,6 +127,11 @@ describe('checkpoints', () => {
     expect([answer.status, answer.json.code]).toEqual([status, code]);
     expect(await offsetsOf(group)).toEqual({});
   });
+
+  test('with very many values are refused before each of them is looked at', async () => {
+    const { status, json } = await put(newGroup(), { to: 'earliest', topics: new Array(50_000).fill(0) });
+    expect([status, json.detail]).toEqual([400, 'body: more than 50000 values: send less at once']);
+  });
 });
 
 describe('resets', () => {
