@@ -6,6 +6,8 @@ import { sleep } from '../runtime/clock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 const LOOK_MS = 50;
+/** Between two looks: the process did not run meanwhile. */
+const SLEPT_MS_MIN = 2_000;
 /** A broker that sees the controller is ready by then even when some journals are led by nobody: they are damaged. */
 const LEADERS_MS_MAX = 15_000;
 
@@ -39,7 +41,8 @@ export class ReadinessWatch {
 
   /** This process did not run for so long. */
   forgive(ms: number): void {
-    if (this.#seenAt !== null) this.#seenAt += ms;
+    if (this.#seenAt === null) return;
+    this.#seenAt = Math.min(this.#seenAt + ms, this.#options.runtime.clock.monotonic());
   }
 
   look(): Readiness {
@@ -63,8 +66,12 @@ export class ReadinessWatch {
     void failed.then((cause) => {
       failure = cause;
     });
+    const { clock, timers } = this.#options.runtime;
     while (!this.look().ready) {
-      await sleep(this.#options.runtime.timers, LOOK_MS, signal);
+      const lookedAt = clock.monotonic();
+      await sleep(timers, LOOK_MS, signal);
+      // Whoever finds out otherwise may do so later in this turn.
+      if (clock.monotonic() - lookedAt > SLEPT_MS_MIN) this.forgive(clock.monotonic() - lookedAt);
       if (failure) throw failure;
     }
   }
