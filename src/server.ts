@@ -3,6 +3,7 @@
  * `openCore` is everything but the doors; the simulator runs it on memory stores and simulated time.
  */
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { hasOthers } from './broker/draining.ts';
 import { type KafkaListener, listenKafka, type ZoneListener } from './broker/server.ts';
@@ -192,6 +193,11 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
   try {
     const { signal } = options;
     const sharing = stores.kind === 'aws' ? sharingOf(config, runtime, stores) : undefined;
+    if (sharing) {
+      for (const { address } of Object.values(zones)) await refuseTakenPort('Kafka clients', address);
+      await refuseTakenPort('Kafka clients', kafkaAt!);
+      await refuseTakenPort('HTTP', httpAt!);
+    }
     core = await openCore({ config, runtime, stores, ...(sharing && { sharing }), ...(signal && { signal }) });
     const { log, topics, coordinators, configs, cluster } = core;
     const { brokerId, members, leaders } = cluster;
@@ -252,6 +258,17 @@ function refuseOpenDoors(config: Config, addresses: readonly Address[]): void {
   throw new StartupError(
     `nothing authenticates clients yet, so listening on ${open.host} is refused: use 127.0.0.1, or give --insecure-listen to open it to whoever can reach it`,
   );
+}
+
+/** Before others hear of this broker, and give it journals that it would give back at once. */
+function refuseTakenPort(what: string, { host, port }: Address): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (cause) => {
+      reject(new StartupError(`cannot listen for ${what} on ${host}:${port}: ${cause.message}`, { cause }));
+    });
+    probe.listen(port, host, () => probe.close(() => resolve()));
+  });
 }
 
 function zoneListeners(config: Config): Readonly<Record<string, ZoneListener>> {

@@ -1,13 +1,14 @@
 /** The doors of three brokers over one pair of stores, as clients of Kafka and HTTP find them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '../../src/client/client.ts';
+import { readClusterItems } from '../../src/cluster/cluster-items.ts';
 import { type Given, parseConfig } from '../../src/config.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { buildBatch } from '../../src/record/records.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { systemRuntime } from '../../src/runtime/runtime.ts';
 import { type BrokerServer, startBroker } from '../../src/server.ts';
-import { initStorage } from '../../src/stores.ts';
+import { initStorage, openStores } from '../../src/stores.ts';
 import { DYNOXIDE_MISSING, dynoxideBinary, startDynoxide } from '../stand-ins/dynoxide.ts';
 import { standInEnvironment } from '../stand-ins/environment.ts';
 import { type S3Server, startS3Server } from '../stand-ins/s3-server.ts';
@@ -63,6 +64,20 @@ describe('a cluster of three brokers', () => {
   }, 60_000);
 
   const orders = { topics: [{ name: 'orders' }] };
+
+  test.each([
+    ['Kafka clients', 'kafka'],
+    ['HTTP', 'http'],
+  ] as const)('does not hear of one whose port for %s is taken', async (what, door) => {
+    const { port } = brokers.get(1)![door];
+    await expect(start(4, { [door]: `127.0.0.1:${port}` })).rejects.toThrow(
+      `cannot listen for ${what} on 127.0.0.1:${port}`,
+    );
+    const stores = await openStores(parseConfig(STORES), systemRuntime(silentLogger));
+    const items = await readClusterItems(stores.metadata, STORES.cluster, { cause: 'membership' });
+    await stores.close();
+    expect([...items.brokers.keys()]).toEqual([1, 2, 3]);
+  });
 
   test('is told alike by each of them', async () => {
     const told = [];
