@@ -107,7 +107,7 @@ export class SimulationFailure extends Error {
 }
 
 const TAIL_LINES = 40;
-/** How long the workload may take to end once nothing goes wrong any more. */
+/** How long the workload may take to end once nothing goes wrong any more, and everything to be read after it. */
 const DRAIN_MS_MAX = 180_000;
 /** How long merging, trimming and reclaim may take once nothing is asked of the broker any more. */
 const REST_MS_MAX = 600_000;
@@ -290,17 +290,17 @@ class Simulation {
     this.#enter('the workload ends');
     nemesis.end();
     world.draining = true;
-    const late = this.#time.after(DRAIN_MS_MAX, () => {
-      this.#violation ??= new Violation('liveness', `${this.#phase} takes longer than ${DRAIN_MS_MAX} ms`);
-    });
+    const ending = this.#limit();
     // One that is alone hears with its next start of journals that were added as its last life ended.
     if (!this.#scenario.isAlone) await this.#settleLeadership();
     await Promise.all(this.#workload);
     this.#enter('every broker takes records in');
     await this.#guarded(prober(world));
+    ending.cancel();
     this.#enter('every record is read');
+    const reading = this.#limit();
     await this.#guarded(finalReader(world, new Client(world, world.random.fork('final'))));
-    late.cancel();
+    reading.cancel();
     this.#enter('background work ends');
     await this.#time.sleep(RETENTION_MS_MAX + MARGIN_MS);
     this.#enter('brokers are restarted');
@@ -443,6 +443,13 @@ class Simulation {
     } catch (cause) {
       this.#violation ??= cause;
     }
+  }
+
+  /** Of a phase that may be long by itself: where stores are slow, reading everything once takes a minute. */
+  #limit(): TimerHandle {
+    return this.#time.after(DRAIN_MS_MAX, () => {
+      this.#violation ??= new Violation('liveness', `${this.#phase} takes longer than ${DRAIN_MS_MAX} ms`);
+    });
   }
 
   #enter(phase: string): void {
