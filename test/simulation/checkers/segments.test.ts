@@ -80,6 +80,16 @@ describe('a segment', () => {
     expect(deleteAfter(1_000)).toBeNull();
   });
 
+  test('that a late create brings back, and that is condemned again, was condemned when it was at first', () => {
+    now = 100;
+    const checker = open(1_000);
+    see(checker, uploaded, described, dropped, condemned);
+    now += 1_000;
+    expect(see(checker, deleted, uploaded, put(entry(6, [{ type: 'condemned', segmentIds: [ID] }])))).toBeNull();
+    now += 1;
+    expect(see(checker, deleted)).toBeNull();
+  });
+
   test('that is deleted while a recovery needs its footer is a violation', () => {
     expect(see(open(), uploaded, inFooter, dropped, condemned, deleted)).toMatch(/a recovery of entry 3/);
     const covered: HistoryEvent = {

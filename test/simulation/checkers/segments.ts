@@ -42,8 +42,8 @@ export class Segments implements Checker {
   readonly #clusterId: string;
   readonly #now: () => number;
   readonly #delayMs: number;
-  /** When a journal condemned a segment last. */
-  readonly #condemnedAt = new Map<string, number>();
+  /** When journals condemned a segment first. */
+  readonly #condemnedAt = new Map<string, Map<number, number>>();
   readonly #journals = new Map<number, Followed>();
   /** Footers of the segments that exist. */
   readonly #existing = new Map<string, readonly PartitionBatches[]>();
@@ -107,7 +107,7 @@ export class Segments implements Checker {
     const needed: string[] = [];
     for (const command of entry.commands) {
       if (command.type === 'condemned') {
-        for (const segmentId of command.segmentIds) this.#condemnedAt.set(segmentId, this.#now());
+        for (const segmentId of command.segmentIds) this.#condemn(journal, segmentId);
       }
       for (const segmentId of segmentsNamedBy(command)) {
         const footer = this.#existing.get(segmentId);
@@ -126,6 +126,16 @@ export class Segments implements Checker {
     if (needed.length > 0) followed.footersNeeded.set(entry.seq, needed);
   }
 
+  /**
+   * The first time counts: nobody can be told of the segment after that. One that was deleted is there again when a create comes
+   * late, and is condemned again; who slept through all that may delete it by the first time.
+   */
+  #condemn(journal: number, segmentId: string): void {
+    const times = this.#condemnedAt.get(segmentId) ?? new Map<number, number>();
+    this.#condemnedAt.set(segmentId, times);
+    if (!times.has(journal)) times.set(journal, this.#now());
+  }
+
   #entryDeleted(journal: number, seq: number): void {
     const { state, entries, snapshotSeq } = this.#follow(journal);
     entries.delete(seq);
@@ -137,8 +147,8 @@ export class Segments implements Checker {
     const footer = this.#existing.get(segmentId);
     const named = new Set(footer?.map(({ journal }) => journal));
     this.#existing.delete(segmentId);
-    const waitedMs = this.#now() - (this.#condemnedAt.get(segmentId) ?? Number.NEGATIVE_INFINITY);
-    this.#condemnedAt.delete(segmentId);
+    const condemnedAt = Math.max(...(this.#condemnedAt.get(segmentId)?.values() ?? []));
+    const waitedMs = this.#now() - condemnedAt;
     for (const [journal, { state, footersNeeded }] of this.#journals) {
       if (state.segment(segmentId)) this.#fail(`segment ${segmentId} was deleted, journal ${journal} refers to it`);
       for (const [seq, needed] of footersNeeded) {
