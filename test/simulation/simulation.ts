@@ -3,6 +3,7 @@
  *
  *   storms and crashes, workload ──► calm, workload ends ──► every record read ──► background work ends ──► checked at rest
  */
+import type { TimerHandle } from '../../src/runtime/clock.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { acknowledgedRecords } from './checkers/acknowledged-records.ts';
 import { assignments } from './checkers/assignments.ts';
