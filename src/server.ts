@@ -27,6 +27,7 @@ import { Lifecycle } from './lifecycle/lifecycle.ts';
 import { type OpenedLog, openLog } from './log/open-log.ts';
 import { requireSecret } from './rpc/secret.ts';
 import { TlsTransport } from './rpc/tls-transport.ts';
+import { listen, preferIPv4 } from './runtime/listen.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { SegmentIds } from './segment/segment-id.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -194,9 +195,9 @@ export async function startBroker(config: Config, runtime: Runtime, options: Sta
     const { signal } = options;
     const sharing = stores.kind === 'aws' ? sharingOf(config, runtime, stores) : undefined;
     if (sharing) {
-      for (const { address } of Object.values(zones)) await refuseTakenPort('Kafka clients', address);
-      await refuseTakenPort('Kafka clients', kafkaAt!);
-      await refuseTakenPort('HTTP', httpAt!);
+      const kafkaAts = [kafkaAt!, ...Object.values(zones).map(({ address }) => address)];
+      for (const { host, port } of kafkaAts) await refuseTakenPort('Kafka clients', preferIPv4(host), port);
+      await refuseTakenPort('HTTP', httpAt!.host, httpAt!.port);
     }
     core = await openCore({ config, runtime, stores, ...(sharing && { sharing }), ...(signal && { signal }) });
     const { log, topics, coordinators, configs, cluster } = core;
@@ -261,14 +262,10 @@ function refuseOpenDoors(config: Config, addresses: readonly Address[]): void {
 }
 
 /** Before others hear of this broker, and give it journals that it would give back at once. */
-function refuseTakenPort(what: string, { host, port }: Address): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', (cause) => {
-      reject(new StartupError(`cannot listen for ${what} on ${host}:${port}: ${cause.message}`, { cause }));
-    });
-    probe.listen(port, host, () => probe.close(() => resolve()));
-  });
+async function refuseTakenPort(what: string, host: string, port: number): Promise<void> {
+  const probe = createServer();
+  await listen(probe, { what, host, port });
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 function zoneListeners(config: Config): Readonly<Record<string, ZoneListener>> {

@@ -1,12 +1,9 @@
 /** One address that the Kafka door listens on: the plain one, or the one for the clients of a zone. */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Address } from '../config.ts';
-import { StartupError } from '../errors.ts';
+import { listen, preferIPv4 } from '../runtime/listen.ts';
 
 const BACKLOG = 1_024;
-
-/** Clients resolve localhost to ::1 first, and librdkafka waits before it tries the other address. */
-const preferIPv4 = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
 
 export interface EntranceOptions {
   /** Port 0 picks a free one. */
@@ -49,15 +46,7 @@ export class Entrance {
   async listen(): Promise<void> {
     const { port } = this.#options.address;
     const host = preferIPv4(this.#options.address.host);
-    await new Promise<void>((resolve, reject) => {
-      const refuse = (cause: Error) =>
-        reject(new StartupError(`cannot listen for Kafka clients on ${host}:${port}: ${cause.message}`, { cause }));
-      this.#server.once('error', refuse);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.#server.off('error', refuse);
-        resolve();
-      });
-    });
+    await listen(this.#server, { what: 'Kafka clients', host, port, backlog: BACKLOG });
     this.#server.on('error', (cause) => this.#options.onError(cause));
     const bound = this.#server.address() as AddressInfo;
     this.#address = { host: bound.address, port: bound.port };

@@ -2,11 +2,13 @@
  * HTTP on a socket. Everything that a client could use to hold on to the broker has an end: heads, bodies, silence, and
  * the number of connections.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Address } from '../config.ts';
-import { KafkaError, StartupError } from '../errors.ts';
+import { KafkaError } from '../errors.ts';
+import { listen } from '../runtime/listen.ts';
+import { LogLimiter } from '../runtime/log-limiter.ts';
 import { app } from './app.ts';
 import type { HttpContext } from './context.ts';
 import { problemReply } from './problem.ts';
@@ -54,11 +56,11 @@ const CLOSE_GRACE_MS = 5_000;
 
 /** Throws StartupError when the address cannot be had. */
 export async function listenHttp(options: HttpServerOptions): Promise<HttpServer> {
-  const { runtime, config, listen, patience = PATIENCE } = options;
+  const { runtime, config, listen: at, patience = PATIENCE } = options;
   const closing = new AbortController();
   const { fetch } = app({ ...options, closing: closing.signal });
   const onRequest = getRequestListener((request, bindings) => fetch(request, bindings), {
-    hostname: listen.host, // For HTTP/1.0 requests without a Host.
+    hostname: at.host, // For HTTP/1.0 requests without a Host.
     errorHandler(cause) {
       // Only what is wrong before there is a Request comes here: a Host or a target that makes no URL.
       const refused = new KafkaError('INVALID_REQUEST', 'the request line or the Host header makes no URL', { cause });
@@ -85,9 +87,12 @@ export async function listenHttp(options: HttpServerOptions): Promise<HttpServer
     if (bytes <= config['http.body.bytes.max']) outgoing.writeContinue();
     void onRequest(incoming, outgoing);
   });
-  const address = await listening(server, listen);
+  await listen(server, { what: 'HTTP', ...at, backlog: BACKLOG });
+  // Such as too many open files: the next connection may be taken.
+  const limited = new LogLimiter(runtime.logger, runtime.clock);
+  server.on('error', (cause) => limited.warn('a connection was not accepted', { cause: cause.message }));
   return {
-    address,
+    address: { host: at.host, port: (server.address() as AddressInfo).port },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       closing.abort(new KafkaError('LEADER_NOT_AVAILABLE', 'the broker is stopping'));
@@ -97,15 +102,4 @@ export async function listenHttp(options: HttpServerOptions): Promise<HttpServer
       timer.cancel();
     },
   };
-}
-
-function listening(server: Server, { host, port }: Address): Promise<Address> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new StartupError(`cannot listen for HTTP on ${host}:${port}: ${cause.message}`, { cause }));
-    });
-    server.listen({ host, port, backlog: BACKLOG }, () => {
-      resolve({ host, port: (server.address() as AddressInfo).port });
-    });
-  });
 }

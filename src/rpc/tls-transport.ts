@@ -13,7 +13,7 @@
 import type { AddressInfo, OnReadOpts, Socket } from 'node:net';
 import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Address } from '../config.ts';
-import { StartupError } from '../errors.ts';
+import { listen, preferIPv4 } from '../runtime/listen.ts';
 import { LogLimiter } from '../runtime/log-limiter.ts';
 import type { Counter } from '../runtime/metrics.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -108,17 +108,7 @@ export class TlsTransport implements Transport {
       socket.destroy();
     });
     const host = preferIPv4(address.host);
-    await new Promise<void>((resolve, reject) => {
-      const refuse = (cause: Error) =>
-        reject(
-          new StartupError(`cannot listen for other brokers on ${host}:${address.port}: ${cause.message}`, { cause }),
-        );
-      server.once('error', refuse);
-      server.listen({ host, port: address.port, backlog: BACKLOG }, () => {
-        server.off('error', refuse);
-        resolve();
-      });
-    });
+    await listen(server, { what: 'other brokers', host, port: address.port, backlog: BACKLOG });
     server.on('error', (cause) =>
       this.#limited.warn('a connection to the internal listener was not accepted', { cause: cause.message }),
     );
@@ -204,8 +194,6 @@ const provedTheKey = (socket: TLSSocket): boolean => socket.isSessionReused() &&
 
 /** The TCP connection below: what the event 'connection' was about. */
 const rawSocket = (socket: TLSSocket): Socket => (socket as unknown as { _parent: Socket })._parent;
-
-const preferIPv4 = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
 
 const reasonOf = ({ reason }: AbortSignal): string => (reason instanceof Error ? reason.message : String(reason));
 

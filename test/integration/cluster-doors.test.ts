@@ -66,11 +66,12 @@ describe('a cluster of three brokers', () => {
   const orders = { topics: [{ name: 'orders' }] };
 
   test.each([
-    ['Kafka clients', 'kafka'],
-    ['HTTP', 'http'],
-  ] as const)('does not hear of one whose port for %s is taken', async (what, door) => {
+    ['Kafka clients', 'kafka', '127.0.0.1'],
+    ['Kafka clients', 'kafka', 'localhost'],
+    ['HTTP', 'http', '127.0.0.1'],
+  ] as const)('does not hear of one whose port for %s is taken (%s, %s)', async (what, door, host) => {
     const { port } = brokers.get(1)![door];
-    await expect(start(4, { [door]: `127.0.0.1:${port}` })).rejects.toThrow(
+    await expect(start(4, { [door]: `${host}:${port}` })).rejects.toThrow(
       `cannot listen for ${what} on 127.0.0.1:${port}`,
     );
     const stores = await openStores(parseConfig(STORES), systemRuntime(silentLogger));

@@ -1,7 +1,7 @@
 /** The HTTP door on a real socket: what clients do to it that no Request can show. */
 import { once } from 'node:events';
 import { type Agent, Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect, Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Given } from '../../src/config.ts';
 import { type HttpServer, type HttpServerOptions, listenHttp } from '../../src/http/server.ts';
@@ -294,4 +294,14 @@ test('an address that is taken is named', async () => {
   await expect(listenHttp({ ...served.door.context, listen: served.server.address })).rejects.toThrow(
     new RegExp(`^cannot listen for HTTP on 127\\.0\\.0\\.1:${served.server.address.port}: .*EADDRINUSE`),
   );
+});
+
+test('connections that cannot be accepted, as with too many open files, end nothing', async () => {
+  const listen = vi.spyOn(Server.prototype, 'listen');
+  const one = await serve({});
+  const server = listen.mock.contexts[0] as Server;
+  listen.mockRestore();
+  for (let count = 0; count < 3; count++) server.emit('error', new Error('accept EMFILE'));
+  await stillServes(one);
+  await one.close();
 });
