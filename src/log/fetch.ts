@@ -113,14 +113,14 @@ export class Fetcher {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<FetchAnswer> {
-    const { gatherer } = this.#options;
+    const { leases, gatherer } = this.#options;
     const bytesMax = this.#limit(request);
     const targets = targetsOf(request, located, bytesMax);
     let reserved = 0;
     for (const target of targets) if (target !== null) reserved += target.bytesMax;
     if (reserved === 0) return this.#finish(request, located, targets, bytesMax, NOTHING_TO_RELEASE).answer;
 
-    const lease = await this.#reserve(targets, reserved, waitMs, signal);
+    const lease = leases.tryReserve(reserved) ?? (await this.#reserve(targets, reserved, waitMs, signal));
     if (lease === null) {
       signal.throwIfAborted();
       // Too many answers are still on their way to slow clients: this one asks again.
@@ -144,15 +144,13 @@ export class Fetcher {
   }
 
   /** A store that is slow with old records has answers from them hold all the memory: that keeps nobody from new ones. */
-  async #reserve(
+  #reserve(
     targets: readonly (Target | null)[],
     bytes: number,
     waitMs: number,
     signal: AbortSignal,
   ): Promise<Lease | null> {
     const { leases, hotLeases, runtime } = this.#options;
-    const lease = leases.tryReserve(bytes);
-    if (lease !== null) return lease;
     const now = runtime.clock.now();
     const isFollowing = targets.every((target) => target === null || isHotTarget(target, now));
     return isFollowing
